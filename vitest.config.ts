@@ -8,6 +8,21 @@ export default defineConfig({
       ...packages.map((name) => ({
         test: { name, root: `packages/${name}`, include: ['src/**/*.test.ts'] },
       })),
+      {
+        // Type tests: what must and must not compile. One run of the type checker for all packages;
+        // errors outside the test files are `pnpm types`' business.
+        test: {
+          name: 'types',
+          include: [],
+          typecheck: {
+            enabled: true,
+            only: true,
+            include: ['packages/*/src/**/*.test-d.ts'],
+            tsconfig: 'tsconfig.json',
+            ignoreSourceErrors: true,
+          },
+        },
+      },
     ],
   },
 })
