@@ -1,0 +1,126 @@
+/**
+ * The proof that imports point one way: `pnpm check:imports`.
+ *
+ * `import type` is exempt everywhere. It vanishes when the code is compiled, and it is how the
+ * lower folders name the array class without depending on it. Tests may import from above: nothing
+ * imports them.
+ */
+
+const tests = '\\.(test|test-d|bench)\\.ts$'
+const runtime = { dependencyTypesNot: ['type-only'] }
+
+/** One rule per layer: a module of a layer imports nothing from the layers after it. */
+function upwardImportsForbidden(name, layers) {
+  return layers.slice(0, -1).map((layer, index) => ({
+    name: `${name}: ${layer.name} stands below ${layers[index + 1].name}`,
+    severity: 'error',
+    from: { path: layer.path, pathNot: tests },
+    to: { path: layers.slice(index + 1).map(({ path }) => path), ...runtime },
+  }))
+}
+
+const packageDependencies = {
+  core: [],
+  transforms: ['core'],
+  nn: ['transforms', 'core'],
+  optim: ['transforms', 'core'],
+  testing: ['transforms', 'core'],
+}
+
+const packageDirection = Object.entries(packageDependencies).map(([name, allowed]) => ({
+  name: `packages: ${name} imports only ${allowed.length > 0 ? allowed.join(' and ') : 'itself'}`,
+  severity: 'error',
+  from: { path: `^packages/${name}/src/` },
+  to: {
+    path: '^(packages|examples|benchmarks)/',
+    pathNot: [name, ...allowed].map((each) => `^packages/${each}/`),
+  },
+}))
+
+const entryPoints = (name) => ({
+  name: 'index',
+  path: `^packages/${name}/src/(index|internal)\\.ts$`,
+})
+
+const coreFolders = [
+  'types',
+  'trace',
+  'jaxpr',
+  'primitives',
+  'ops',
+  'compiler',
+  'backends',
+  'array',
+]
+const coreLayers = [
+  ...coreFolders.map((name) => ({ name, path: `^packages/core/src/${name}/` })),
+  entryPoints('core'),
+]
+
+const transformsLayers = [
+  {
+    name: 'the interpreters',
+    path: '^packages/transforms/src/(jvp|linearize|transpose|vmap)\\.ts$',
+  },
+  { name: 'their compositions', path: '^packages/transforms/src/(grad|jacobian)\\.ts$' },
+  {
+    name: 'the higher-order primitives',
+    path: '^packages/transforms/src/(jit/|control/|custom|checkpoint|collectives)',
+  },
+  entryPoints('transforms'),
+]
+
+export default {
+  forbidden: [
+    {
+      name: 'no cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: runtime },
+    },
+    ...packageDirection,
+    ...upwardImportsForbidden('core', coreLayers),
+    ...upwardImportsForbidden('transforms', transformsLayers),
+    {
+      name: 'a sibling package is imported by its entry points',
+      severity: 'error',
+      from: { path: '^packages/([^/]+)/src/' },
+      to: {
+        path: '^packages/[^/]+/src/',
+        pathNot: ['^packages/$1/', '^packages/[^/]+/src/(index|internal)\\.ts$'],
+      },
+    },
+    {
+      name: 'published code imports what its package.json declares',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/', pathNot: tests },
+      to: {
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
+        pathNot: '^packages/',
+        ...runtime,
+      },
+    },
+    {
+      name: 'published code runs in browsers',
+      comment: 'What only Node has is imported dynamically, behind a feature test.',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/', pathNot: tests },
+      to: { dependencyTypes: ['core'], dynamic: false, ...runtime },
+    },
+    {
+      name: 'every import resolves',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true, ...runtime },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: 'specify',
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
+  },
+}
