@@ -1,0 +1,2 @@
+import * as it from '@adjoint/core'
+if (typeof it !== 'object') throw new Error('no module')

@@ -1,0 +1,2 @@
+import * as it from '@adjoint/testing'
+if (typeof it !== 'object') throw new Error('no module')

@@ -1,0 +1,2 @@
+import * as it from '@adjoint/transforms'
+if (typeof it !== 'object') throw new Error('no module')
