@@ -1,0 +1,67 @@
+/**
+ * What a device must provide. A backend compiles jaxprs and moves data; it knows nothing of users'
+ * arrays, transformations or primitives' derivatives.
+ */
+import type { Jaxpr } from '../jaxpr/ir'
+import type { Aval } from '../types/aval'
+import type { DType } from '../types/dtype'
+
+/** Typed arrays as users see them: float16 and bfloat16 as their raw 16 bits. */
+export type DeviceData =
+  | Float64Array
+  | Float32Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+
+/** The device's hold on an array's elements. Opaque outside the backend. */
+export interface Storage {
+  readonly backend: Backend
+  readonly aval: Aval
+  /** True once `release` was called or the storage was donated. */
+  readonly deleted: boolean
+}
+
+export interface CompileOptions {
+  /** Inputs whose storage the program may overwrite and reuse for outputs. */
+  readonly donated: readonly boolean[]
+  readonly name: string
+}
+
+export interface Executable {
+  readonly inAvals: readonly Aval[]
+  readonly outAvals: readonly Aval[]
+  run(inputs: readonly Storage[]): readonly Storage[]
+  /** The program in readable form. */
+  text(format: 'jaxpr' | 'loops' | 'wat'): string
+  cost(): CostSummary
+  dispose(): void
+}
+
+export interface CostSummary {
+  readonly flops: number
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  /** Bytes of temporaries alive at the same time, inputs and outputs not counted. */
+  readonly peakTemporaryBytes: number
+  readonly loops: number
+  /** Size of the generated module. */
+  readonly codeBytes: number
+}
+
+export interface Backend {
+  readonly name: string
+  supports(dtype: DType): boolean
+  /** Copies host data in. `data` has the aval's size. */
+  fromHost(aval: Aval, data: DeviceData): Storage
+  /** Copies data out, synchronously; devices that cannot throw a DeviceError. */
+  read(storage: Storage): DeviceData
+  readAsync(storage: Storage): Promise<DeviceData>
+  compile(jaxpr: Jaxpr, options: CompileOptions): Executable
+  release(storage: Storage): void
+  /** Called when no JavaScript handle is left: `handle` is the user's array. */
+  track(handle: object, storage: Storage): void
+}

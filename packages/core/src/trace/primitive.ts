@@ -1,0 +1,217 @@
+/**
+ * A primitive is one value that carries all of its rules.
+ *
+ * Every field is required. A rule that does not exist is written down as such, with its reason
+ * (`notDifferentiable('integer result')`, `nonlinear`, `noBatching('...')`), so a forgotten rule
+ * is a type error here and never a surprise at a call.
+ *
+ * Primitives are strict: operands of elementwise primitives have equal shapes and dtypes. `ops/`
+ * inserts broadcasts and conversions before binding.
+ */
+import type { NDArray } from '../array/ndarray'
+import type { HostArray } from '../backends/reference/host-array'
+import type { LoweringContext, Tensor } from '../compiler/context'
+import type { Jaxpr } from '../jaxpr/ir'
+import { type Aval, tangentAval } from '../types/aval'
+import { DifferentiationError, TransformationError } from '../types/errors'
+
+/** Parameters are plain immutable data: numbers, strings, booleans, tuples, dtypes, jaxprs. */
+export type ParamValue =
+  | number
+  | string
+  | boolean
+  | null
+  | undefined
+  | Jaxpr
+  | ((...args: never[]) => unknown)
+  | readonly ParamValue[]
+  | { readonly [key: string]: ParamValue }
+export type Params = { readonly [key: string]: ParamValue }
+
+/**
+ * A rule as a method type: methods are bivariant in their parameters, so that a `Primitive` of some
+ * parameters is a `Primitive` of any, which is how equations and interpreters hold it.
+ */
+type Rule<Arguments extends readonly unknown[], Result> = {
+  rule(...args: Arguments): Result
+}['rule']
+
+/** A tangent or cotangent known to be zero: it costs nothing and most rules never see it. */
+export class Zero {
+  constructor(readonly aval: Aval) {}
+}
+export type Tangent = NDArray | Zero
+export const isZero = (t: unknown): t is Zero => t instanceof Zero
+export const zeroLike = (x: { readonly aval: Aval }): Zero => new Zero(tangentAval(x.aval))
+
+/** Stands for an operand that a linear program is linear in, while it is being transposed. */
+export class LinearOperand {
+  constructor(readonly aval: Aval) {}
+}
+export type TransposeOperand = NDArray | LinearOperand
+export const isLinear = (x: unknown): x is LinearOperand => x instanceof LinearOperand
+
+export interface JvpResult {
+  readonly primals: readonly NDArray[]
+  readonly tangents: readonly Tangent[]
+}
+
+/** Output tangents from input tangents. At least one input tangent is not a `Zero`. */
+export type JvpRule<P> = Rule<
+  [primals: readonly NDArray[], tangents: readonly Tangent[], params: P],
+  JvpResult
+>
+
+/**
+ * Cotangents of the operands from cotangents of the results. `operands[i]` is a `LinearOperand`
+ * where the program is linear in it (a cotangent is wanted) and a value elsewhere (answer null).
+ * At least one cotangent is not a `Zero`.
+ */
+export type TransposeRule<P> = Rule<
+  [cotangents: readonly Tangent[], operands: readonly TransposeOperand[], params: P],
+  readonly (Tangent | null)[]
+>
+
+/** The axis being mapped by a `vmap`. */
+export interface MappedAxis {
+  readonly size: number
+  readonly name: string | null
+}
+/** Where the mapped axis stands in an operand; null when the operand is not mapped. */
+export type BatchDim = number | null
+
+export interface BatchResult {
+  readonly outputs: readonly NDArray[]
+  readonly dims: readonly BatchDim[]
+}
+
+/** Runs one interpreter further out, on operands that carry the mapped axis at `dims[i]`. */
+export type BatchRule<P> = Rule<
+  [axis: MappedAxis, operands: readonly NDArray[], dims: readonly BatchDim[], params: P],
+  BatchResult
+>
+
+/**
+ * For primitives that hold programs: how to split into a known part, run now, and a linear part.
+ * Given primals and which of them carry tangents, returns the primal results and a function that,
+ * called while a linear program is being recorded, maps input tangents to output tangents.
+ * Primitives without programs say `'jvp'`: their jvp rule is partially evaluated instead.
+ */
+export type LinearizeRule<P> = Rule<
+  [primals: readonly NDArray[], tangentIn: readonly boolean[], params: P],
+  {
+    readonly primals: readonly NDArray[]
+    /** Whether each result's tangent may be nonzero. */
+    readonly tangentOut: readonly boolean[]
+    readonly linear: (tangents: readonly Tangent[]) => readonly Tangent[]
+  }
+>
+
+/** Double-precision evaluation on the host: the meaning of the primitive. */
+export type EvaluateRule<P> = Rule<
+  [operands: readonly HostArray[], params: P, outputs: readonly Aval[]],
+  readonly HostArray[]
+>
+
+/** Translation into loop nodes. */
+export type LowerRule<P> = Rule<
+  [context: LoweringContext, operands: readonly Tensor[], params: P, outputs: readonly Aval[]],
+  readonly Tensor[]
+>
+
+/**
+ * Removes unused results: new parameters and which operands are still needed, or null when the
+ * equation must stay as it is. `'all-or-nothing'` for primitives without programs inside.
+ */
+export type PruneRule<P> = Rule<
+  [params: P, usedOutputs: readonly boolean[]],
+  { readonly params: P; readonly usedInputs: readonly boolean[] } | null
+>
+
+export interface Primitive<P extends Params = Params> {
+  /** JAX's name for it, in snake_case, as printed in jaxprs. */
+  readonly name: string
+  /** The shape rule: result avals, or an error that says why there are none. */
+  readonly abstractEval: Rule<[operands: readonly Aval[], params: P], readonly Aval[]>
+  readonly jvp: JvpRule<P>
+  readonly linearize: 'jvp' | LinearizeRule<P>
+  readonly transpose: TransposeRule<P>
+  readonly batch: BatchRule<P>
+  readonly evaluate: EvaluateRule<P>
+  readonly lower: LowerRule<P>
+  /** The program that this equation merely calls (jit), or null: what the inlining pass asks. */
+  readonly callee: Rule<[params: P], Jaxpr | null>
+  readonly prune: 'all-or-nothing' | PruneRule<P>
+}
+
+/** Defines a primitive. Only the two fields that concern programs-in-parameters have defaults. */
+export function definePrimitive<P extends Params>(
+  rules: Omit<Primitive<P>, 'linearize' | 'callee' | 'prune'> &
+    Partial<Pick<Primitive<P>, 'linearize' | 'callee' | 'prune'>>,
+): Primitive<P> {
+  const primitive: Primitive<P> = {
+    linearize: 'jvp',
+    callee: () => null,
+    prune: 'all-or-nothing',
+    ...rules,
+  }
+  return Object.freeze(primitive)
+}
+
+// --- rules that do not exist, with their reasons ---------------------------------------------------
+
+/** The primitive is not linear in any operand, so no linear program contains it. */
+export const nonlinear: TransposeRule<Params> = (_cotangents, operands) => {
+  throw new DifferentiationError({
+    op: 'transpose',
+    problem: 'this operation is not linear in the operand whose cotangent is asked for',
+    operands: operands.map((o, i) => ({ name: `operand ${i}`, aval: o.aval })),
+    rule: 'only linear programs can be transposed',
+    hint: 'use vjp or grad for functions that are not linear',
+  })
+}
+
+/** Derivative is zero or undefined by nature: outputs are integers or booleans. */
+export const discreteResult =
+  <P extends Params>(bindPrimal: (primals: readonly NDArray[], params: P) => readonly NDArray[]): JvpRule<P> =>
+  (primals, _tangents, params) => {
+    const out = bindPrimal(primals, params)
+    return { primals: out, tangents: out.map(zeroLike) }
+  }
+
+export const notDifferentiable =
+  (name: string, reason: string, hint: string): JvpRule<Params> =>
+  (primals) => {
+    throw new DifferentiationError({
+      op: name,
+      problem: `has no derivative: ${reason}`,
+      operands: primals.map((p, i) => ({ name: `operand ${i}`, aval: p.aval })),
+      hint,
+    })
+  }
+
+export const noBatching =
+  (name: string, reason: string, hint: string): BatchRule<Params> =>
+  (_axis, operands) => {
+    throw new TransformationError({
+      op: `vmap of ${name}`,
+      problem: reason,
+      operands: operands.map((o, i) => ({ name: `operand ${i}`, aval: o.aval })),
+      hint,
+    })
+  }
+
+// --- the registry ----------------------------------------------------------------------------------
+
+const registry = new Map<string, Primitive>()
+
+/**
+ * Makes a primitive known to the registry walk: the laws of the test suite, the support table and
+ * the conformance suite of a backend visit every registered primitive. Computation never asks it.
+ */
+export function register<P extends Params>(primitive: Primitive<P>): Primitive<P> {
+  registry.set(primitive.name, primitive)
+  return primitive
+}
+
+export const registeredPrimitives = (): readonly Primitive[] => [...registry.values()]
