@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build as esbuild, transform } from 'esbuild'
 import { build as vite } from 'vite'
@@ -23,31 +23,30 @@ export async function install(
   await writeFile(join(folder, 'package.json'), '{ "name": "consumer", "private": true }\n')
   const files = packages.map((name) => tarballs[name])
   await command('npm', ['install', '--no-audit', '--no-fund', ...files], folder)
-  for (const name of packages) {
-    await copyFile(new URL(`${name}.mjs`, programs), join(folder, `${name}.mjs`))
-  }
+  for (const name of ['expect-equal', ...packages]) await writeProgram(name, folder)
   return { folder, packages }
+}
+
+/** Writes a program as TypeScript and as JavaScript, both as an ES module and as CommonJS. */
+async function writeProgram(name: string, folder: string): Promise<void> {
+  const mts = await readFile(new URL(`${name}.mts`, programs), 'utf8')
+  const cts = mts.replaceAll(".mjs'", ".cjs'")
+  const mjs = await transform(mts, { loader: 'ts', format: 'esm' })
+  const cjs = await transform(cts, { loader: 'ts', format: 'cjs' })
+  const texts = { mts, cts, mjs: mjs.code, cjs: cjs.code }
+  for (const [ending, text] of Object.entries(texts)) {
+    await writeFile(join(folder, `${name}.${ending}`), text)
+  }
 }
 
 /** The programs of a consumer as files that Node can run: ESM, CommonJS and two bundles. */
 export async function variants({ folder, packages }: Consumer): Promise<string[]> {
   const files = packages.map(async (name) => {
     const program = join(folder, `${name}.mjs`)
-    return [
-      program,
-      await asCommonJs(program),
-      await bundledByEsbuild(program),
-      await bundledByVite(program),
-    ]
+    const commonJs = join(folder, `${name}.cjs`)
+    return [program, commonJs, await bundledByEsbuild(program), await bundledByVite(program)]
   })
   return (await Promise.all(files)).flat()
-}
-
-async function asCommonJs(program: string): Promise<string> {
-  const { code } = await transform(await readFile(program, 'utf8'), { format: 'cjs' })
-  const file = program.replace('.mjs', '.cjs')
-  await writeFile(file, code)
-  return file
 }
 
 async function bundledByEsbuild(program: string): Promise<string> {
@@ -84,13 +83,6 @@ async function bundledByVite(program: string): Promise<string> {
 export async function checkTypes({ folder, packages }: Consumer, tsc: string): Promise<void> {
   const esm = packages.map((name) => `${name}.mts`)
   const cjs = packages.map((name) => `${name}.cts`)
-  await Promise.all(
-    packages.flatMap((name) =>
-      ['mts', 'cts'].map((ending) =>
-        copyFile(join(folder, `${name}.mjs`), join(folder, `${name}.${ending}`)),
-      ),
-    ),
-  )
   const shared = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2023,dom']
   await command(tsc, [...shared, '--module', 'node16', ...esm, ...cjs], folder)
   await command(

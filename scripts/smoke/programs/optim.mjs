@@ -1,2 +1,0 @@
-import * as it from '@adjoint/optim'
-if (typeof it !== 'object') throw new Error('no module')

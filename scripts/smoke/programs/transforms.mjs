@@ -1,2 +1,0 @@
-import * as it from '@adjoint/transforms'
-if (typeof it !== 'object') throw new Error('no module')
