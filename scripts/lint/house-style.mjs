@@ -37,7 +37,9 @@ const noVagueFileNames = {
 
 /** What is wrong with an import of `source`, or undefined. */
 function importComplaint(source) {
-  if (/^fp-ts(\/|$)/.test(source) && !/^fp-ts\/lib\/[A-Za-z]+\.js$/.test(source)) return 'fpTs'
+  // fp-ts/HKT.js has types only; it is the name under which its registry of types is augmented.
+  const isFpTs = /^fp-ts(\/|$)/.test(source)
+  if (isFpTs && !/^fp-ts\/(lib\/[A-Za-z]+|HKT)\.js$/.test(source)) return 'fpTs'
   if (/^\.{1,2}\/.*\.(js|ts)$/.test(source)) return 'extension'
   return undefined
 }
