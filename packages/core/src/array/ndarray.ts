@@ -2,6 +2,7 @@
 import type { Interpreter } from '../trace/interpreter'
 import type { Aval, Shape } from '../types/aval'
 import type { DType } from '../types/dtype'
+import { Splat } from './content'
 
 export class NDArray {
   constructor(
@@ -27,6 +28,7 @@ export class NDArray {
 
   /** The value of a scalar that lives on the host only: staging writes it as a literal. */
   get scalarLiteral(): number | boolean | null {
-    return null
+    const { owner, content } = this
+    return owner === null && content instanceof Splat && this.ndim === 0 ? content.value : null
   }
 }

@@ -2,10 +2,12 @@
 import type { NDArray } from '../array/ndarray'
 import { Aval } from '../types/aval'
 import {
+  bind,
   currentInterpreter,
   type Interpreter,
   makeTracer,
   runInterpreter,
+  underParent,
 } from '../trace/interpreter'
 import type { Params, Primitive } from '../trace/primitive'
 import { type Atom, type Equation, Jaxpr, Literal, Var } from './ir'
@@ -23,6 +25,8 @@ export class StagingInterpreter implements Interpreter {
   constructor(
     readonly name: string,
     readonly subject: string,
+    /** `dependent`: equations that use none of our tracers are run in the parent instead. */
+    private readonly records: 'everything' | 'dependent' = 'everything',
   ) {
     this.parent = currentInterpreter()
   }
@@ -32,6 +36,9 @@ export class StagingInterpreter implements Interpreter {
     operands: readonly NDArray[],
     params: P,
   ): readonly NDArray[] {
+    if (this.records === 'dependent' && !operands.some((operand) => operand.owner === this)) {
+      return underParent(this, () => bind(primitive, operands, params))
+    }
     const inputs = operands.map((operand) => this.atomOf(operand))
     const outAvals = primitive.abstractEval(
       inputs.map((a) => a.aval),

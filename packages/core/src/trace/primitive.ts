@@ -11,7 +11,7 @@
 import type { NDArray } from '../array/ndarray'
 import type { HostArray } from '../backends/reference/host-array'
 import type { LoweringContext, Tensor } from '../compiler/context'
-import type { Jaxpr } from '../jaxpr/ir'
+import type { Equation, Jaxpr } from '../jaxpr/ir'
 import { type Aval, tangentAval } from '../types/aval'
 import { DifferentiationError, TransformationError } from '../types/errors'
 
@@ -128,6 +128,25 @@ export type PruneRule<P> = Rule<
   { readonly params: P; readonly usedInputs: readonly boolean[] } | null
 >
 
+/**
+ * When every operand has one and the same element everywhere: the element that every result has.
+ * Lets constants travel without memory and without compiling anything.
+ */
+export type SplatRule<P> = Rule<
+  [elements: readonly (number | boolean)[], params: P, outputs: readonly Aval[]],
+  number | boolean
+>
+
+/**
+ * Algebra of views: what this equation is when its operand is the result of `producer` (null when
+ * the operand is a program's input). `'identity'` when it changes nothing, new parameters applied
+ * to the producer's own operand when the two are one view, null when there is nothing to gain.
+ */
+export type ComposeRule<P> = Rule<
+  [params: P, operand: Aval, producer: Equation | null],
+  { readonly params: P } | 'identity' | null
+>
+
 export interface Primitive<P extends Params = Params> {
   /** JAX's name for it, in snake_case, as printed in jaxprs. */
   readonly name: string
@@ -142,17 +161,26 @@ export interface Primitive<P extends Params = Params> {
   /** The program that this equation merely calls (jit), or null: what the inlining pass asks. */
   readonly callee: Rule<[params: P], Jaxpr | null>
   readonly prune: 'all-or-nothing' | PruneRule<P>
+  /** Null where equal elements in do not give equal elements out, or nobody needs the shortcut. */
+  readonly splat: SplatRule<P> | null
+  readonly compose: ComposeRule<P> | null
+  /** True for barriers: no pass may merge, fold or look through these equations. */
+  readonly opaque: boolean
 }
 
-/** Defines a primitive. Only the two fields that concern programs-in-parameters have defaults. */
+type Optional = 'linearize' | 'callee' | 'prune' | 'splat' | 'compose' | 'opaque'
+
+/** Defines a primitive. Only fields that most primitives answer in the same way have defaults. */
 export function definePrimitive<P extends Params>(
-  rules: Omit<Primitive<P>, 'linearize' | 'callee' | 'prune'> &
-    Partial<Pick<Primitive<P>, 'linearize' | 'callee' | 'prune'>>,
+  rules: Omit<Primitive<P>, Optional> & Partial<Pick<Primitive<P>, Optional>>,
 ): Primitive<P> {
   const primitive: Primitive<P> = {
     linearize: 'jvp',
     callee: () => null,
     prune: 'all-or-nothing',
+    splat: null,
+    compose: null,
+    opaque: false,
     ...rules,
   }
   return Object.freeze(primitive)

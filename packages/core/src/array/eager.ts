@@ -1,0 +1,418 @@
+/**
+ * The root interpreter: binding a primitive on concrete arrays computes it.
+ *
+ * An eager operation is a program of one equation, compiled once per signature and kept. There is
+ * no second way to compute anything.
+ */
+import type { Backend, DeviceData, Executable, Storage } from '../backends/backend'
+import { type Atom, type Equation, Jaxpr, Var } from '../jaxpr/ir'
+import { jaxprKey, paramsKey } from '../jaxpr/key'
+import { optimize } from '../jaxpr/passes'
+import { broadcastInDim } from '../primitives'
+import { installArray, installRoot, type Interpreter } from '../trace/interpreter'
+import type { Params, Primitive } from '../trace/primitive'
+import { Aval, avalKey } from '../types/aval'
+import { type DType, isFloating } from '../types/dtype'
+import {
+  ConcretizationError,
+  DeletedArrayError,
+  DeviceError,
+  DTypeError,
+} from '../types/errors'
+import { bfloat16ToBits, float16ToBits, roundToDType } from '../types/float-formats'
+import { Splat, Stored } from './content'
+import { currentBackend } from './device'
+import { NDArray } from './ndarray'
+
+// --- arrays and storage ------------------------------------------------------------------------------
+
+/** A concrete array around a device's storage. */
+function wrap(storage: Storage, aval: Aval, committed: boolean): NDArray {
+  const content = new Stored(storage, committed)
+  storage.backend.track(content, storage)
+  return new NDArray(aval, null, content)
+}
+
+/** An array on the current device from host data in memory form (16-bit floats as bits). */
+export function fromData(aval: Aval, data: DeviceData): NDArray {
+  const backend = currentBackend()
+  requireSupport('array', backend, [aval])
+  return wrap(backend.fromHost(aval, data), aval, false)
+}
+
+/** An array whose elements are all `value`; takes memory only when a program needs it there. */
+export const splat = (aval: Aval, value: number | boolean): NDArray =>
+  new NDArray(aval, null, new Splat(normalise(value, aval.dtype)))
+
+/** The value as the dtype holds it: rounded, wrapped, or truth. */
+function normalise(value: number | boolean, dtype: DType): number | boolean {
+  if (dtype === 'bool') return Boolean(value)
+  if (isFloating(dtype)) return roundToDType(Number(value), dtype)
+  const view = dataOf(dtype, 1)
+  view[0] = Number(value)
+  return view[0] ?? 0
+}
+
+/** A typed array of the memory form of a dtype. */
+export function dataOf(dtype: DType, size: number): DeviceData {
+  switch (dtype) {
+    case 'float64':
+      return new Float64Array(size)
+    case 'float32':
+      return new Float32Array(size)
+    case 'int32':
+      return new Int32Array(size)
+    case 'uint32':
+      return new Uint32Array(size)
+    case 'int16':
+      return new Int16Array(size)
+    case 'uint16':
+    case 'float16':
+    case 'bfloat16':
+      return new Uint16Array(size)
+    case 'int8':
+      return new Int8Array(size)
+    default:
+      return new Uint8Array(size)
+  }
+}
+
+/** The memory form of one element. */
+export function elementBits(value: number | boolean, dtype: DType): number {
+  if (dtype === 'float16') return float16ToBits(Number(value))
+  if (dtype === 'bfloat16') return bfloat16ToBits(Number(value))
+  return Number(value)
+}
+
+function contentOf(array: NDArray, op: string): Splat | Stored {
+  const { content } = array
+  if (array.owner !== null) {
+    throw new ConcretizationError({
+      op,
+      problem: `needs a concrete array, got a tracer of ${array.owner.name}`,
+      operands: [{ name: 'x', aval: array.aval }],
+      rule: 'while a function is being transformed its values are not known',
+      hint: 'return the value and read it outside, or use cond, where and scan instead of JavaScript control flow',
+    })
+  }
+  if (content instanceof Stored) {
+    if (content.deleted) {
+      throw new DeletedArrayError({
+        op,
+        problem: 'the array was disposed of, or donated to a compiled program',
+        operands: [{ name: 'x', aval: array.aval }],
+        hint: 'use the result of the program instead, or do not donate this argument',
+      })
+    }
+    return content
+  }
+  if (content instanceof Splat) return content
+  throw new Error('an array without content')
+}
+
+const scalarCache = new WeakMap<Backend, Map<string, Storage>>()
+const SCALARS_KEPT = 512
+
+/** Scalars recur (learning rates, constants of formulas): each value is uploaded once. */
+function scalarStorage(backend: Backend, aval: Aval, value: number | boolean): Storage {
+  let cache = scalarCache.get(backend)
+  if (!cache) scalarCache.set(backend, (cache = new Map()))
+  const key = `${aval.dtype}:${Object.is(value, -0) ? '-0' : String(value)}`
+  const known = cache.get(key)
+  if (known && !known.deleted) return known
+  if (cache.size >= SCALARS_KEPT) {
+    for (const storage of cache.values()) backend.release(storage)
+    cache.clear()
+  }
+  const storage = uploadSplat(backend, new Aval([], aval.dtype), value)
+  cache.set(key, storage)
+  return storage
+}
+
+function uploadSplat(backend: Backend, aval: Aval, value: number | boolean): Storage {
+  const data = dataOf(aval.dtype, aval.size)
+  data.fill(elementBits(value, aval.dtype))
+  return backend.fromHost(aval, data)
+}
+
+/** The elements of an array on a device, brought there if need be. */
+export function storageOn(backend: Backend, array: NDArray, op: string): Storage {
+  const content = contentOf(array, op)
+  if (content instanceof Splat) {
+    if (array.ndim === 0) return scalarStorage(backend, array.aval, content.value)
+    const storage = uploadSplat(backend, array.aval, content.value)
+    backend.track(content, storage)
+    return storage
+  }
+  const here = content.on(backend)
+  if (here) return here
+  requireSupport(op, backend, [array.aval])
+  const source = content.primary
+  const copy = backend.fromHost(array.aval, source.backend.read(source))
+  backend.track(content, copy)
+  content.remember(copy)
+  return copy
+}
+
+function requireSupport(op: string, backend: Backend, avals: readonly Aval[]): void {
+  for (const aval of avals) {
+    if (!backend.supports(aval.dtype)) {
+      throw new DTypeError({
+        op,
+        problem: `the ${backend.name} device has no ${aval.dtype}`,
+        operands: [{ name: 'x', aval }],
+        hint: `convert with astype, or choose another device with setDevice`,
+      })
+    }
+  }
+}
+
+/** The elements in memory form, synchronously. */
+export function readSync(array: NDArray, op = 'dataSync'): DeviceData {
+  const content = contentOf(array, op)
+  if (content instanceof Splat) {
+    return dataOf(array.dtype, array.size).fill(elementBits(content.value, array.dtype))
+  }
+  return content.primary.backend.read(content.primary)
+}
+
+/** The elements in memory form. */
+export async function readAsync(array: NDArray, op = 'data'): Promise<DeviceData> {
+  const content = contentOf(array, op)
+  return content instanceof Splat ? readSync(array, op) : content.primary.backend.readAsync(content.primary)
+}
+
+/** Ends an array early. Using it afterwards is an error; disposing twice is not. */
+export function dispose(array: NDArray): void {
+  const { content } = array
+  if (!(content instanceof Stored) || content.deleted) return
+  content.deleted = true
+  for (const storage of content.storages) storage.backend.release(storage)
+}
+
+/** The device an array is on; the current one for tracers and constants. */
+export const deviceOf = (array: NDArray): string =>
+  array.content instanceof Stored ? array.content.primary.backend.name : currentBackend().name
+
+/** A copy of the array that stays on the device: programs that use it run there. */
+export function place(array: NDArray, backend: Backend): NDArray {
+  requireSupport('devicePut', backend, [array.aval])
+  const content = contentOf(array, 'devicePut')
+  if (content instanceof Stored && content.committed && content.primary.backend === backend) return array
+  const data = readSync(array, 'devicePut')
+  return wrap(backend.fromHost(array.aval, data), array.aval, true)
+}
+
+// --- where a program runs ----------------------------------------------------------------------------
+
+/** Programs follow arrays that were placed; otherwise they run on the current device. */
+export function backendFor(op: string, operands: readonly NDArray[]): Backend {
+  let placed: NDArray | null = null
+  let backend: Backend | null = null
+  for (const operand of operands) {
+    const { content } = operand
+    if (!(content instanceof Stored) || !content.committed) continue
+    const here = content.primary.backend
+    if (backend !== null && backend !== here) {
+      throw new DeviceError({
+        op,
+        problem: 'operands were placed on different devices',
+        operands: [placed ?? operand, operand].map((x) => ({
+          name: 'x',
+          aval: x.aval,
+          note: `on ${deviceOf(x)}`,
+        })),
+        hint: 'devicePut brings arrays to one device',
+      })
+    }
+    backend = here
+    placed = operand
+  }
+  return backend ?? currentBackend()
+}
+
+const isCommitted = (operands: readonly NDArray[]): boolean =>
+  operands.some(({ content }) => content instanceof Stored && content.committed)
+
+// --- compiled programs -------------------------------------------------------------------------------
+
+const PROGRAMS_KEPT = 2048
+
+/** Keeps the newest entries. */
+class Newest<V> {
+  private readonly entries = new Map<string, V>()
+  get(key: string): V | undefined {
+    return this.entries.get(key)
+  }
+  set(key: string, value: V): void {
+    if (this.entries.size >= PROGRAMS_KEPT) {
+      const oldest = this.entries.keys().next()
+      if (!oldest.done) this.entries.delete(oldest.value)
+    }
+    this.entries.set(key, value)
+  }
+}
+
+interface Programs {
+  readonly byIdentity: WeakMap<Jaxpr, Map<string, Executable>>
+  readonly byStructure: Newest<Executable>
+  readonly bySignature: Newest<Executable>
+}
+const programsOf = new WeakMap<Backend, Programs>()
+function programs(backend: Backend): Programs {
+  let known = programsOf.get(backend)
+  if (!known) {
+    known = { byIdentity: new WeakMap(), byStructure: new Newest(), bySignature: new Newest() }
+    programsOf.set(backend, known)
+  }
+  return known
+}
+
+/** The executable of a jaxpr on a device: optimised and compiled once, also for equal jaxprs. */
+export function compiled(
+  jaxpr: Jaxpr,
+  backend: Backend,
+  donated: readonly boolean[] = [],
+): Executable {
+  const { byIdentity, byStructure } = programs(backend)
+  const donation = donated.map(Number).join('')
+  let perDonation = byIdentity.get(jaxpr)
+  if (!perDonation) byIdentity.set(jaxpr, (perDonation = new Map()))
+  const known = perDonation.get(donation)
+  if (known) return known
+  requireSupport(jaxpr.name || 'program', backend, jaxpr.inAvals)
+  requireSupport(jaxpr.name || 'program', backend, jaxpr.outAvals)
+  const key = `${donation}|${jaxprKey(jaxpr)}`
+  let executable = byStructure.get(key)
+  if (!executable) {
+    const flags = jaxpr.inputs.map((_, i) => donated[i] ?? false)
+    executable = backend.compile(optimize(jaxpr), { donated: flags, name: jaxpr.name })
+    byStructure.set(key, executable)
+  }
+  perDonation.set(donation, executable)
+  return executable
+}
+
+/** Runs a compiled program on concrete arrays. Donated arrays are ended. */
+export function execute(
+  executable: Executable,
+  backend: Backend,
+  operands: readonly NDArray[],
+  outAvals: readonly Aval[],
+  op: string,
+  donated: readonly boolean[] = [],
+): NDArray[] {
+  const inputs = operands.map((operand) => storageOn(backend, operand, op))
+  const outputs = executable.run(inputs)
+  const committed = isCommitted(operands)
+  donated.forEach((isDonated, i) => {
+    const content = operands[i]?.content
+    if (isDonated && content instanceof Stored) content.deleted = true
+  })
+  return outputs.map((storage, i) => wrap(storage, outAvals[i] ?? storage.aval, committed))
+}
+
+// --- the interpreter -----------------------------------------------------------------------------------
+
+/** The program of one equation. Operands with equal elements enter as scalars. */
+function oneEquation<P extends Params>(
+  primitive: Primitive<P>,
+  operands: readonly NDArray[],
+  params: P,
+): Jaxpr {
+  const inputs: Var[] = []
+  const equations: Equation[] = []
+  const atoms: Atom[] = operands.map(({ aval, content }) => {
+    if (!(content instanceof Splat) || aval.ndim === 0) {
+      const input = new Var(aval)
+      inputs.push(input)
+      return input
+    }
+    const scalar = new Var(new Aval([], aval.dtype, aval.weakType))
+    const full = new Var(aval)
+    inputs.push(scalar)
+    equations.push({
+      primitive: broadcastInDim.primitive,
+      inputs: [scalar],
+      outputs: [full],
+      params: { shape: aval.shape, broadcastDimensions: [] },
+    })
+    return full
+  })
+  const outputs = primitive
+    .abstractEval(
+      operands.map((o) => o.aval),
+      params,
+    )
+    .map((aval) => new Var(aval))
+  equations.push({ primitive, inputs: atoms, outputs, params })
+  return new Jaxpr(inputs, equations, outputs, primitive.name)
+}
+
+class EvaluatingInterpreter implements Interpreter {
+  readonly name = 'evaluation'
+  readonly subject = ''
+  readonly parent = null
+  readonly active = true
+
+  process<P extends Params>(
+    primitive: Primitive<P>,
+    operands: readonly NDArray[],
+    params: P,
+  ): readonly NDArray[] {
+    const callee = primitive.callee(params)
+    const backend = backendFor(primitive.name, operands)
+    if (callee) {
+      return execute(compiled(callee, backend), backend, operands, callee.outAvals, primitive.name)
+    }
+    const constant = this.splat(primitive, operands, params)
+    if (constant) return constant
+
+    const { bySignature } = programs(backend)
+    let key = primitive.name + paramsKey(params)
+    for (const { aval, content } of operands) key += (content instanceof Splat ? '=' : ' ') + avalKey(aval)
+    let executable = bySignature.get(key)
+    if (!executable) {
+      for (const operand of operands) contentOf(operand, primitive.name)
+      executable = compiled(oneEquation(primitive, operands, params), backend)
+      bySignature.set(key, executable)
+    }
+    const inputs = operands.map((operand) =>
+      operand.content instanceof Splat
+        ? scalarStorage(backend, operand.aval, operand.content.value)
+        : storageOn(backend, operand, primitive.name),
+    )
+    const outAvals = executable.outAvals
+    const committed = isCommitted(operands)
+    return executable.run(inputs).map((s, i) => wrap(s, outAvals[i] ?? s.aval, committed))
+  }
+
+  private splat<P extends Params>(
+    primitive: Primitive<P>,
+    operands: readonly NDArray[],
+    params: P,
+  ): readonly NDArray[] | null {
+    if (primitive.splat === null || operands.length === 0) return null
+    const elements: (number | boolean)[] = []
+    for (const { content } of operands) {
+      if (!(content instanceof Splat)) return null
+      elements.push(content.value)
+    }
+    const outputs = primitive.abstractEval(
+      operands.map((o) => o.aval),
+      params,
+    )
+    const [output] = outputs
+    if (outputs.length !== 1 || output === undefined) return null
+    return [splat(output, primitive.splat(elements, params, outputs))]
+  }
+}
+
+/** Makes the array class and evaluation known to the layers below. Called by the package's index. */
+export function installEvaluation(): void {
+  installArray({
+    tracer: (aval, owner, content) => new NDArray(aval, owner, content),
+    scalar: (value, aval) => splat(aval, value),
+  })
+  installRoot(new EvaluatingInterpreter())
+}

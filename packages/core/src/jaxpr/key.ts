@@ -1,0 +1,54 @@
+/** Keys that are equal exactly for programs that compile to the same code. */
+import { avalKey } from '../types/aval'
+import type { ParamValue, Params } from '../trace/primitive'
+import { type Atom, isVar, Jaxpr, type Var } from './ir'
+
+const functionIds = new WeakMap<object, number>()
+let lastFunctionId = 0
+function identity(value: object): number {
+  const known = functionIds.get(value)
+  if (known !== undefined) return known
+  functionIds.set(value, ++lastFunctionId)
+  return lastFunctionId
+}
+
+export function paramKey(value: ParamValue): string {
+  if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value)
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (value === null || typeof value !== 'object') {
+    return typeof value === 'function' ? `#${identity(value)}` : String(value)
+  }
+  if (value instanceof Jaxpr) return jaxprKey(value)
+  if (Array.isArray(value)) return `(${value.map(paramKey).join(',')})`
+  return paramsKey(value as Params)
+}
+
+export function paramsKey(params: Params): string {
+  let key = '{'
+  for (const name in params) key += `${name}=${paramKey(params[name])};`
+  return `${key}}`
+}
+
+const keys = new WeakMap<Jaxpr, string>()
+
+/** Equal for jaxprs that differ in nothing but the identity of their variables. */
+export function jaxprKey(jaxpr: Jaxpr): string {
+  const known = keys.get(jaxpr)
+  if (known !== undefined) return known
+  const numbers = new Map<Var, number>()
+  const define = (v: Var): string => {
+    numbers.set(v, numbers.size)
+    return avalKey(v.aval)
+  }
+  const use = (atom: Atom): string =>
+    isVar(atom) ? `${numbers.get(atom) ?? '?'}` : `${paramKey(atom.value)}:${avalKey(atom.aval)}`
+  const lines = [jaxpr.inputs.map(define).join(' ')]
+  for (const { primitive, inputs, outputs, params } of jaxpr.equations) {
+    const operands = inputs.map(use).join(' ')
+    lines.push(`${outputs.map(define).join(' ')}=${primitive.name}${paramsKey(params)} ${operands}`)
+  }
+  lines.push(jaxpr.outputs.map(use).join(' '))
+  const key = lines.join('\n')
+  keys.set(jaxpr, key)
+  return key
+}

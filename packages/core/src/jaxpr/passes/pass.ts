@@ -1,0 +1,83 @@
+/** Passes are endomorphisms of jaxprs; in sequence they form a monoid. */
+import type { Monoid } from 'fp-ts/lib/Monoid.js'
+import type { ParamValue, Params } from '../../trace/primitive'
+import { checkJaxpr } from '../check'
+import { type Atom, isVar, Jaxpr, type Var } from '../ir'
+
+export interface Pass {
+  readonly name: string
+  readonly run: (jaxpr: Jaxpr) => Jaxpr
+}
+
+/** One pass after the other; the empty pass changes nothing. */
+export const passMonoid: Monoid<Pass> = {
+  concat: (first, second) => ({
+    name: [first.name, second.name].filter(Boolean).join(', '),
+    run: (jaxpr) => second.run(first.run(jaxpr)),
+  }),
+  empty: { name: '', run: (jaxpr) => jaxpr },
+}
+
+let checking = false
+/** Type-check every jaxpr that a pass returns: on in the test suite. */
+export function checkPasses(enabled: boolean): void {
+  checking = enabled
+}
+
+/** A pass that runs once per jaxpr, remembered by identity, on the programs inside it first. */
+export function definePass(name: string, rewrite: (jaxpr: Jaxpr) => Jaxpr): Pass {
+  const done = new WeakMap<Jaxpr, Jaxpr>()
+  const run = (jaxpr: Jaxpr): Jaxpr => {
+    const known = done.get(jaxpr)
+    if (known) return known
+    const result = rewrite(mapInnerPrograms(jaxpr, run))
+    if (checking) checkJaxpr(result)
+    done.set(jaxpr, result)
+    done.set(result, result)
+    return result
+  }
+  return { name, run }
+}
+
+/** Rewrites the programs in the equations' parameters; the same jaxpr when none changes. */
+function mapInnerPrograms(jaxpr: Jaxpr, f: (jaxpr: Jaxpr) => Jaxpr): Jaxpr {
+  let changed = false
+  const equations = jaxpr.equations.map((equation) => {
+    const params = mapPrograms(equation.params, f)
+    if (params === equation.params) return equation
+    changed = true
+    return { ...equation, params }
+  })
+  return changed ? new Jaxpr(jaxpr.inputs, equations, jaxpr.outputs, jaxpr.name) : jaxpr
+}
+
+function mapPrograms(params: Params, f: (jaxpr: Jaxpr) => Jaxpr): Params {
+  let result: Record<string, ParamValue> | null = null
+  for (const [key, value] of Object.entries(params)) {
+    const mapped = mapValue(value, f)
+    if (mapped !== value) (result ??= { ...params })[key] = mapped
+  }
+  return result ?? params
+}
+
+function mapValue(value: ParamValue, f: (jaxpr: Jaxpr) => Jaxpr): ParamValue {
+  if (value instanceof Jaxpr) return f(value)
+  if (!isList(value) || !value.some((v) => v instanceof Jaxpr)) return value
+  const mapped = value.map((v) => mapValue(v, f))
+  return mapped.some((v, i) => v !== value[i]) ? mapped : value
+}
+const isList = (value: ParamValue): value is readonly ParamValue[] => Array.isArray(value)
+
+/** Replacement of variables by atoms, followed to the end. */
+export class Substitution {
+  private readonly replacements = new Map<Var, Atom>()
+  set(v: Var, atom: Atom): void {
+    this.replacements.set(v, atom)
+  }
+  of(atom: Atom): Atom {
+    return isVar(atom) ? (this.replacements.get(atom) ?? atom) : atom
+  }
+  all(atoms: readonly Atom[]): readonly Atom[] {
+    return this.replacements.size === 0 ? atoms : atoms.map((a) => this.of(a))
+  }
+}
