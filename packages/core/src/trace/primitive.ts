@@ -120,20 +120,28 @@ export type LowerRule<P> = Rule<
 >
 
 /**
- * Removes unused results: new parameters and which operands are still needed, or null when the
- * equation must stay as it is. `'all-or-nothing'` for primitives without programs inside.
+ * Removes unused results: new parameters, which operands are still needed and which results still
+ * come out (a loop may need a carry that nobody outside reads), or null when the equation must stay
+ * as it is. `'all-or-nothing'` for primitives without programs inside.
  */
 export type PruneRule<P> = Rule<
   [params: P, usedOutputs: readonly boolean[]],
-  { readonly params: P; readonly usedInputs: readonly boolean[] } | null
+  {
+    readonly params: P
+    readonly usedInputs: readonly boolean[]
+    readonly keptOutputs: readonly boolean[]
+  } | null
 >
+
+/** Evaluation outside of any transformation, for primitives that hold functions, not programs. */
+export type CallRule<P> = Rule<[operands: readonly NDArray[], params: P], readonly NDArray[]>
 
 /**
  * When every operand has one and the same element everywhere: the element that every result has.
  * Lets constants travel without memory and without compiling anything.
  */
 export type SplatRule<P> = Rule<
-  [elements: readonly (number | boolean)[], params: P, outputs: readonly Aval[]],
+  [elements: readonly (number | boolean)[], params: P, operands: readonly Aval[], output: Aval],
   number | boolean
 >
 
@@ -161,6 +169,8 @@ export interface Primitive<P extends Params = Params> {
   /** The program that this equation merely calls (jit), or null: what the inlining pass asks. */
   readonly callee: Rule<[params: P], Jaxpr | null>
   readonly prune: 'all-or-nothing' | PruneRule<P>
+  /** Null for all primitives that are compiled, which is what their evaluation means. */
+  readonly call: CallRule<P> | null
   /** Null where equal elements in do not give equal elements out, or nobody needs the shortcut. */
   readonly splat: SplatRule<P> | null
   readonly compose: ComposeRule<P> | null
@@ -168,7 +178,7 @@ export interface Primitive<P extends Params = Params> {
   readonly opaque: boolean
 }
 
-type Optional = 'linearize' | 'callee' | 'prune' | 'splat' | 'compose' | 'opaque'
+type Optional = 'linearize' | 'callee' | 'prune' | 'call' | 'splat' | 'compose' | 'opaque'
 
 /** Defines a primitive. Only fields that most primitives answer in the same way have defaults. */
 export function definePrimitive<P extends Params>(
@@ -178,6 +188,7 @@ export function definePrimitive<P extends Params>(
     linearize: 'jvp',
     callee: () => null,
     prune: 'all-or-nothing',
+    call: null,
     splat: null,
     compose: null,
     opaque: false,
