@@ -9,17 +9,16 @@ import { type Atom, type Equation, Jaxpr, Var } from '../jaxpr/ir'
 import { jaxprKey, paramsKey } from '../jaxpr/key'
 import { optimize } from '../jaxpr/passes'
 import { broadcastInDim } from '../primitives'
-import { installArray, installRoot, type Interpreter } from '../trace/interpreter'
+import { type Elements, installArray, installRoot, type Interpreter } from '../trace/interpreter'
 import type { Params, Primitive } from '../trace/primitive'
 import { Aval, avalKey } from '../types/aval'
-import { type DType, isFloating } from '../types/dtype'
+import { elementBits, elementData, elementOf } from '../types/element'
 import {
   ConcretizationError,
   DeletedArrayError,
   DeviceError,
   DTypeError,
 } from '../types/errors'
-import { bfloat16ToBits, float16ToBits, roundToDType } from '../types/float-formats'
 import { Splat, Stored } from './content'
 import { currentBackend } from './device'
 import { NDArray } from './ndarray'
@@ -42,46 +41,25 @@ export function fromData(aval: Aval, data: DeviceData): NDArray {
 
 /** An array whose elements are all `value`; takes memory only when a program needs it there. */
 export const splat = (aval: Aval, value: number | boolean): NDArray =>
-  new NDArray(aval, null, new Splat(normalise(value, aval.dtype)))
+  new NDArray(aval, null, new Splat(elementOf(value, aval.dtype)))
 
-/** The value as the dtype holds it: rounded, wrapped, or truth. */
-function normalise(value: number | boolean, dtype: DType): number | boolean {
-  if (dtype === 'bool') return Boolean(value)
-  if (isFloating(dtype)) return roundToDType(Number(value), dtype)
-  const view = dataOf(dtype, 1)
-  view[0] = Number(value)
-  return view[0] ?? 0
-}
-
-/** A typed array of the memory form of a dtype. */
-export function dataOf(dtype: DType, size: number): DeviceData {
-  switch (dtype) {
-    case 'float64':
-      return new Float64Array(size)
-    case 'float32':
-      return new Float32Array(size)
-    case 'int32':
-      return new Int32Array(size)
-    case 'uint32':
-      return new Uint32Array(size)
-    case 'int16':
-      return new Int16Array(size)
-    case 'uint16':
-    case 'float16':
-    case 'bfloat16':
-      return new Uint16Array(size)
-    case 'int8':
-      return new Int8Array(size)
-    default:
-      return new Uint8Array(size)
+/** Element values in memory form. Values that already are in it are not copied. */
+function memoryForm(values: Elements, dtype: DType): DeviceData {
+  const data = dataOf(dtype, values.length)
+  const isBits = dtype === 'float16' || dtype === 'bfloat16'
+  if (!isBits && dtype !== 'bool' && ArrayBuffer.isView(values)) {
+    if (Object.getPrototypeOf(values) === Object.getPrototypeOf(data)) return values as DeviceData
   }
+  const bits = dtype === 'bool' ? (v: number | boolean) => Number(Boolean(v)) : elementBits
+  for (let i = 0; i < data.length; i++) data[i] = bits(values[i] ?? 0, dtype)
+  return data
 }
 
-/** The memory form of one element. */
-export function elementBits(value: number | boolean, dtype: DType): number {
-  if (dtype === 'float16') return float16ToBits(Number(value))
-  if (dtype === 'bfloat16') return bfloat16ToBits(Number(value))
-  return Number(value)
+/** Memory form as numbers. */
+export function decoded(data: DeviceData, dtype: DType): Elements {
+  if (dtype === 'float16') return Float32Array.from(data, bitsToFloat16)
+  if (dtype === 'bfloat16') return Float32Array.from(data, bitsToBfloat16)
+  return data
 }
 
 function contentOf(array: NDArray, op: string): Splat | Stored {
@@ -130,7 +108,7 @@ function scalarStorage(backend: Backend, aval: Aval, value: number | boolean): S
 }
 
 function uploadSplat(backend: Backend, aval: Aval, value: number | boolean): Storage {
-  const data = dataOf(aval.dtype, aval.size)
+  const data = elementData(aval.dtype, aval.size)
   data.fill(elementBits(value, aval.dtype))
   return backend.fromHost(aval, data)
 }
@@ -171,7 +149,7 @@ function requireSupport(op: string, backend: Backend, avals: readonly Aval[]): v
 export function readSync(array: NDArray, op = 'dataSync'): DeviceData {
   const content = contentOf(array, op)
   if (content instanceof Splat) {
-    return dataOf(array.dtype, array.size).fill(elementBits(content.value, array.dtype))
+    return elementData(array.dtype, array.size).fill(elementBits(content.value, array.dtype))
   }
   return content.primary.backend.read(content.primary)
 }
@@ -360,6 +338,7 @@ class EvaluatingInterpreter implements Interpreter {
     operands: readonly NDArray[],
     params: P,
   ): readonly NDArray[] {
+    if (primitive.call !== null) return primitive.call(operands, params)
     const callee = primitive.callee(params)
     const backend = backendFor(primitive.name, operands)
     if (callee) {
@@ -398,13 +377,11 @@ class EvaluatingInterpreter implements Interpreter {
       if (!(content instanceof Splat)) return null
       elements.push(content.value)
     }
-    const outputs = primitive.abstractEval(
-      operands.map((o) => o.aval),
-      params,
-    )
+    const avals = operands.map((o) => o.aval)
+    const outputs = primitive.abstractEval(avals, params)
     const [output] = outputs
     if (outputs.length !== 1 || output === undefined) return null
-    return [splat(output, primitive.splat(elements, params, outputs))]
+    return [splat(output, primitive.splat(elements, params, avals, output))]
   }
 }
 
@@ -413,6 +390,8 @@ export function installEvaluation(): void {
   installArray({
     tracer: (aval, owner, content) => new NDArray(aval, owner, content),
     scalar: (value, aval) => splat(aval, value),
+    elements: (values, aval) => fromData(aval, memoryForm(values, aval.dtype)),
+    read: (array, op) => decoded(readSync(array, op), array.dtype),
   })
   installRoot(new EvaluatingInterpreter())
 }

@@ -34,7 +34,18 @@ export interface ArrayConstructors {
   tracer(aval: Aval, owner: Interpreter, content: unknown): NDArray
   /** A concrete scalar held on the host: costs no device memory, and staging writes it as a literal. */
   scalar(value: number | boolean, aval: Aval): NDArray
+  /** A concrete array of these elements, in row-major order. */
+  elements(values: Elements, aval: Aval): NDArray
+  /** The elements of a concrete array; a tracer is refused in the name of `op`. */
+  read(array: NDArray, op: string): Elements
 }
+
+/** Element values as JavaScript holds them: 16-bit floats decoded, booleans also as 0 and 1. */
+export interface Elements {
+  readonly length: number
+  readonly [index: number]: number | boolean
+}
+
 let constructors: ArrayConstructors | null = null
 
 /** Called once, by the package's index: the root interpreter evaluates. */
@@ -92,6 +103,16 @@ export function makeTracer(aval: Aval, owner: Interpreter, content: unknown): ND
 /** A scalar constant. `aval.shape` is `[]`. */
 export function makeScalar(value: number | boolean, aval: Aval): NDArray {
   return arrays().scalar(value, aval)
+}
+
+/** A concrete array of these elements, in row-major order. */
+export function makeArray(values: Elements, aval: Aval): NDArray {
+  return arrays().elements(values, aval)
+}
+
+/** The elements of a concrete array, for what needs to know values: masks, sizes, printing. */
+export function readElements(array: NDArray, op: string): Elements {
+  return arrays().read(array, op)
 }
 
 /** Applies a primitive under the current interpreter. */
