@@ -1,0 +1,21 @@
+/** The backend-independent compiler: a jaxpr becomes a program of loops with its memory planned. */
+import type { Jaxpr } from '../jaxpr/ir'
+import { CompilationUnit } from './lowering'
+import type { Program } from './nodes'
+import { donating, type Plan, plan } from './plan'
+import { withoutDeadStores } from './dependence'
+
+export interface LowerOptions {
+  /** Inputs whose storage may be reused for outputs; missing entries are false. */
+  readonly donated?: readonly boolean[]
+}
+
+export interface PlannedProgram {
+  readonly program: Program
+  readonly plan: Plan
+}
+
+export function lower(jaxpr: Jaxpr, { donated = [] }: LowerOptions = {}): PlannedProgram {
+  const program = new CompilationUnit(withoutDeadStores).program(jaxpr)
+  return { program, plan: plan(program, donating(donated)) }
+}
