@@ -38,6 +38,8 @@ type Rule<Arguments extends readonly unknown[], Result> = {
 
 /** A tangent or cotangent known to be zero: it costs nothing and most rules never see it. */
 export class Zero {
+  /** Sets the class apart from arrays, which have an aval too, so that `isZero` narrows. */
+  readonly kind = 'zero'
   constructor(readonly aval: Aval) {}
 }
 export type Tangent = NDArray | Zero
@@ -46,6 +48,7 @@ export const zeroLike = (x: { readonly aval: Aval }): Zero => new Zero(tangentAv
 
 /** Stands for an operand that a linear program is linear in, while it is being transposed. */
 export class LinearOperand {
+  readonly kind = 'linear'
   constructor(readonly aval: Aval) {}
 }
 export type TransposeOperand = NDArray | LinearOperand

@@ -1,0 +1,68 @@
+/** Every operation of the language. Importing this registers every primitive of core. */
+export {
+  abs,
+  add,
+  cbrt,
+  ceil,
+  copy,
+  div,
+  floor,
+  integerPow,
+  isFinite,
+  max,
+  min,
+  mul,
+  neg,
+  nextafter,
+  rem,
+  round,
+  rsqrt,
+  sign,
+  sqrt,
+  square,
+  sub,
+} from './arithmetic'
+export { and, clz, not, or, populationCount, shiftLeft, shiftRightArithmetic, shiftRightLogical, xor } from './bitwise'
+export { eq, ge, gt, le, lt, ne } from './comparison'
+export {
+  addAny,
+  addTangents,
+  full,
+  fullLike,
+  instantiate,
+  onesLike,
+  sumTangents,
+  zerosLike,
+} from './constants'
+export { bitcastConvertType, convertElementType, reducePrecision } from './convert'
+export { dotGeneral, type DotDimensionNumbers } from './dot'
+export {
+  acosh,
+  asinh,
+  atanh,
+  cosh,
+  exp,
+  exp2,
+  expm1,
+  log,
+  log1p,
+  logistic,
+  pow,
+  sinh,
+  tanh,
+} from './exponential'
+export {
+  broadcastInDim,
+  expandDims,
+  moveAxis,
+  reduceSum,
+  reshape,
+  squeeze,
+  transpose,
+  withMappedAxis,
+} from './movement'
+export type { BinaryOperation, Operation, ParametricOperation, UnaryOperation } from './operation'
+export { argmax, argmin, reduceAnd, reduceMax, reduceMin, reduceOr, reduceProd } from './reductions'
+export { clamp, select, selectN } from './select'
+export { concatenate, iota, pad, type PaddingConfig, rev, slice, sliceInAxis } from './slicing'
+export { acos, asin, atan, atan2, cos, sin, tan } from './trigonometric'
