@@ -1,0 +1,330 @@
+import type { WasmFeatures } from '../emit'
+import { v128 } from '../emit'
+import type { Vec, VectorGraph } from './graph'
+
+/** Facts about the two floating-point formats, as the algorithms need them. */
+interface Format {
+  readonly shape: 'f32x4' | 'f64x2'
+  readonly integer: 'i32x4' | 'i64x2'
+  readonly bits: 32 | 64
+  readonly mantissaBits: number
+  readonly bias: number
+  readonly smallestNormal: number
+  /** 1.5 · 2^mantissaBits: adding it rounds to an integer, which then stands in the low bits. */
+  readonly rounder: number
+}
+
+const formats: { readonly f32: Format; readonly f64: Format } = {
+  f32: {
+    shape: 'f32x4',
+    integer: 'i32x4',
+    bits: 32,
+    mantissaBits: 23,
+    bias: 127,
+    smallestNormal: 2 ** -126,
+    rounder: 1.5 * 2 ** 23,
+  },
+  f64: {
+    shape: 'f64x2',
+    integer: 'i64x2',
+    bits: 64,
+    mantissaBits: 52,
+    bias: 1023,
+    smallestNormal: 2 ** -1022,
+    rounder: 1.5 * 2 ** 52,
+  },
+}
+
+/**
+ * Arithmetic on the lanes of one vector of a floating-point format, in the words of the formulas.
+ * Masks are vectors of the same lane width, all ones or all zeros.
+ */
+export class FloatLanes {
+  readonly format: Format
+
+  constructor(
+    readonly graph: VectorGraph,
+    readonly type: 'f32' | 'f64',
+    readonly features: WasmFeatures,
+  ) {
+    this.format = formats[type]
+  }
+
+  // ---- constants ----------------------------------------------------------------------------
+
+  constant(value: number): Vec {
+    return this.graph.constant(this.type === 'f32' ? v128.f32x4(value) : v128.f64x2(value))
+  }
+
+  /** An integer of the lane width. */
+  integer(value: number | bigint): Vec {
+    return this.graph.constant(
+      this.type === 'f32' ? v128.i32x4(Number(value)) : v128.i64x2(BigInt(value)),
+    )
+  }
+
+  get signBit(): Vec {
+    return this.constant(-0)
+  }
+
+  // ---- arithmetic ---------------------------------------------------------------------------
+
+  add(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.add`, x, y)
+  }
+
+  sub(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.sub`, x, y)
+  }
+
+  mul(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.mul`, x, y)
+  }
+
+  div(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.div`, x, y)
+  }
+
+  /** x y + z, rounded once where the engine can. */
+  madd(x: Vec, y: Vec, z: Vec): Vec {
+    return this.features.relaxed
+      ? this.graph.op(`${this.format.shape}.relaxed_madd`, x, y, z)
+      : this.add(this.mul(x, y), z)
+  }
+
+  /** z − x y, rounded once where the engine can. */
+  nmadd(x: Vec, y: Vec, z: Vec): Vec {
+    return this.features.relaxed
+      ? this.graph.op(`${this.format.shape}.relaxed_nmadd`, x, y, z)
+      : this.sub(z, this.mul(x, y))
+  }
+
+  scale(x: Vec, factor: number): Vec {
+    return this.mul(x, this.constant(factor))
+  }
+
+  plus(x: Vec, term: number): Vec {
+    return this.add(x, this.constant(term))
+  }
+
+  neg(x: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.neg`, x)
+  }
+
+  abs(x: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.abs`, x)
+  }
+
+  sqrt(x: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.sqrt`, x)
+  }
+
+  floor(x: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.floor`, x)
+  }
+
+  ceil(x: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.ceil`, x)
+  }
+
+  trunc(x: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.trunc`, x)
+  }
+
+  /** To the nearest integer, ties to even. */
+  nearest(x: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.nearest`, x)
+  }
+
+  /** The smaller; x where either is NaN. */
+  atMost(x: Vec, limit: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.pmin`, x, limit)
+  }
+
+  /** The larger; x where either is NaN. */
+  atLeast(x: Vec, limit: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.pmax`, x, limit)
+  }
+
+  /** IEEE maximum: NaN propagates and +0 is above −0. */
+  max(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.max`, x, y)
+  }
+
+  min(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.min`, x, y)
+  }
+
+  /** Σ coefficients[k] x^k by Horner's rule. */
+  polynomial(x: Vec, coefficients: readonly number[]): Vec {
+    return coefficients
+      .slice(0, -1)
+      .reduceRight(
+        (sum, coefficient) => this.madd(sum, x, this.constant(coefficient)),
+        this.constant(coefficients[coefficients.length - 1] ?? 0),
+      )
+  }
+
+  // ---- comparison and choice ----------------------------------------------------------------
+
+  eq(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.eq`, x, y)
+  }
+
+  ne(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.ne`, x, y)
+  }
+
+  lt(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.lt`, x, y)
+  }
+
+  le(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.le`, x, y)
+  }
+
+  gt(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.gt`, x, y)
+  }
+
+  ge(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.shape}.ge`, x, y)
+  }
+
+  select(mask: Vec, onTrue: Vec, onFalse: Vec): Vec {
+    return this.features.relaxed
+      ? this.graph.op('i32x4.relaxed_laneselect', onTrue, onFalse, mask)
+      : this.graph.op('v128.bitselect', onTrue, onFalse, mask)
+  }
+
+  and(x: Vec, y: Vec): Vec {
+    return this.graph.op('v128.and', x, y)
+  }
+
+  or(x: Vec, y: Vec): Vec {
+    return this.graph.op('v128.or', x, y)
+  }
+
+  xor(x: Vec, y: Vec): Vec {
+    return this.graph.op('v128.xor', x, y)
+  }
+
+  not(x: Vec): Vec {
+    return this.graph.op('v128.not', x)
+  }
+
+  /** x and not y */
+  andNot(x: Vec, y: Vec): Vec {
+    return this.graph.op('v128.andnot', x, y)
+  }
+
+  isNaN(x: Vec): Vec {
+    return this.ne(x, x)
+  }
+
+  signOf(x: Vec): Vec {
+    return this.and(x, this.signBit)
+  }
+
+  /** A magnitude, which is not negative or already has the sign of `x`, with the sign of `x`. */
+  withSignOf(magnitude: Vec, x: Vec): Vec {
+    return this.or(magnitude, this.signOf(x))
+  }
+
+  // ---- bits ---------------------------------------------------------------------------------
+
+  addBits(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.integer}.add`, x, y)
+  }
+
+  subBits(x: Vec, y: Vec): Vec {
+    return this.graph.op(`${this.format.integer}.sub`, x, y)
+  }
+
+  shiftLeft(x: Vec, amount: number): Vec {
+    return this.graph.shift(`${this.format.integer}.shl`, x, amount)
+  }
+
+  shiftRight(x: Vec, amount: number): Vec {
+    return this.graph.shift(`${this.format.integer}.shr_u`, x, amount)
+  }
+
+  // ---- powers of two ------------------------------------------------------------------------
+
+  /** 2^n for an integer-valued n with a normal result. */
+  powerOfTwo(n: Vec): Vec {
+    const { rounder, bias, mantissaBits } = this.format
+    return this.shiftLeft(this.plus(n, rounder + bias), mantissaBits)
+  }
+
+  /** x 2^n for an integer-valued n, in two steps, so that it may overflow or become subnormal. */
+  scaleByPowerOfTwo(x: Vec, n: Vec): Vec {
+    const half = this.nearest(this.scale(n, 0.5))
+    const rest = this.sub(n, half)
+    return this.mul(this.mul(x, this.powerOfTwo(half)), this.powerOfTwo(rest))
+  }
+
+  /**
+   * x = m 2^k with m in [√½, √2), for positive finite x, subnormal ones too; k is
+   * integer-valued in the lanes' own format.
+   */
+  splitExponent(x: Vec): { readonly m: Vec; readonly k: Vec } {
+    const { mantissaBits, bias, smallestNormal } = this.format
+    const lift = mantissaBits + 1
+    const subnormal = this.lt(x, this.constant(smallestNormal))
+    const scaled = this.select(subnormal, this.scale(x, 2 ** lift), x)
+    const one = this.constant(1)
+    const root = this.constant(Math.SQRT1_2)
+    // Counting from √½ in the bit pattern moves the upper half of each binade to the next exponent.
+    const shifted = this.addBits(this.subBits(scaled, root), one)
+    const exponent = this.shiftRight(shifted, mantissaBits)
+    const fraction = this.and(shifted, this.integer((1n << BigInt(mantissaBits)) - 1n))
+    const m = this.addBits(fraction, root)
+    // A small integer in the low bits of 2^mantissaBits is a float whose value is their sum.
+    const bottom = 2 ** mantissaBits
+    const biased = this.sub(this.or(exponent, this.constant(bottom)), this.constant(bottom + bias))
+    const k = this.sub(biased, this.and(subnormal, this.constant(lift)))
+    return { m, k }
+  }
+
+  // ---- error-free transformations -------------------------------------------------------------
+
+  /** x + y exactly, as a rounded sum and its error, for |x| ≥ |y| or x = 0 (Dekker 1971). */
+  fastTwoSum(x: Vec, y: Vec): Double {
+    const high = this.add(x, y)
+    return { high, low: this.sub(y, this.sub(high, x)) }
+  }
+
+  /** x + y exactly, as a rounded sum and its error (Knuth, TAOCP 4.2.2). */
+  twoSum(x: Vec, y: Vec): Double {
+    const high = this.add(x, y)
+    const part = this.sub(high, x)
+    return { high, low: this.add(this.sub(x, this.sub(high, part)), this.sub(y, part)) }
+  }
+
+  /** x y exactly, as a rounded product and its error (by FMA, or Dekker and Veltkamp's splitting). */
+  twoProduct(x: Vec, y: Vec): Double {
+    const high = this.mul(x, y)
+    if (this.features.relaxed) return { high, low: this.madd(x, y, this.neg(high)) }
+    const [xHigh, xLow] = this.split(x)
+    const [yHigh, yLow] = this.split(y)
+    const cross = this.add(
+      this.add(this.sub(this.mul(xHigh, yHigh), high), this.mul(xHigh, yLow)),
+      this.mul(xLow, yHigh),
+    )
+    return { high, low: this.add(cross, this.mul(xLow, yLow)) }
+  }
+
+  private split(x: Vec): readonly [Vec, Vec] {
+    // 2^ceil(p/2) + 1 for precision p
+    const scaled = this.scale(x, this.type === 'f32' ? 4097 : 134217729)
+    const high = this.sub(scaled, this.sub(scaled, x))
+    return [high, this.sub(x, high)]
+  }
+}
+
+/** An unevaluated sum of two floats, the second below half a unit in the last place of the first. */
+export interface Double {
+  readonly high: Vec
+  readonly low: Vec
+}
