@@ -12,6 +12,7 @@ import { broadcastInDim } from '../primitives'
 import { type Elements, installArray, installRoot, type Interpreter } from '../trace/interpreter'
 import type { Params, Primitive } from '../trace/primitive'
 import { Aval, avalKey } from '../types/aval'
+import type { DType } from '../types/dtype'
 import { elementBits, elementData, elementOf } from '../types/element'
 import {
   ConcretizationError,
@@ -19,6 +20,7 @@ import {
   DeviceError,
   DTypeError,
 } from '../types/errors'
+import { bitsToBfloat16, bitsToFloat16 } from '../types/float-formats'
 import { Splat, Stored } from './content'
 import { currentBackend } from './device'
 import { NDArray } from './ndarray'
@@ -45,7 +47,7 @@ export const splat = (aval: Aval, value: number | boolean): NDArray =>
 
 /** Element values in memory form. Values that already are in it are not copied. */
 function memoryForm(values: Elements, dtype: DType): DeviceData {
-  const data = dataOf(dtype, values.length)
+  const data = elementData(dtype, values.length)
   const isBits = dtype === 'float16' || dtype === 'bfloat16'
   if (!isBits && dtype !== 'bool' && ArrayBuffer.isView(values)) {
     if (Object.getPrototypeOf(values) === Object.getPrototypeOf(data)) return values as DeviceData

@@ -5,17 +5,9 @@
 import type { Jaxpr } from '../jaxpr/ir'
 import type { Aval } from '../types/aval'
 import type { DType } from '../types/dtype'
+import type { ElementData } from '../types/element'
 
-/** Typed arrays as users see them: float16 and bfloat16 as their raw 16 bits. */
-export type DeviceData =
-  | Float64Array
-  | Float32Array
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
+export type DeviceData = ElementData
 
 /** The device's hold on an array's elements. Opaque outside the backend. */
 export interface Storage {

@@ -84,7 +84,36 @@ const convertPrimitive: Primitive<ConvertElementTypeParams> =
     lower: (context, [x], { newDtype }, [aval]) => [
       context.map(aval, (value) => expr.convert(newDtype, value), x),
     ],
+    compose: (params, operand, producer) => {
+      if (operand.dtype === params.newDtype) return 'identity'
+      if (producer?.primitive !== convertPrimitive) return null
+      const [source] = producer.inputs
+      const saturates = isFloating(operand.dtype) && !isFloating(params.newDtype)
+      return isExact(source.aval.dtype, operand.dtype) && (!saturates || params.newDtype === 'bool')
+        ? { params }
+        : null
+    },
+    splat: ([element], { newDtype }, [x]) => convertNumber(Number(element), x.dtype, newDtype),
   })
+
+/** True if every value of `from` is a value of `to`, so that converting loses nothing. */
+function isExact(from: DType, to: DType): boolean {
+  if (from === 'bool' || from === to) return true
+  if (to === 'bool') return false
+  if (isFloating(from)) {
+    if (!isFloating(to)) return false
+    const [narrow, wide] = [floatInfo(from), floatInfo(to)]
+    return (
+      wide.eps <= narrow.eps &&
+      wide.max >= narrow.max &&
+      wide.smallestSubnormal <= narrow.smallestSubnormal
+    )
+  }
+  const [min, max] = integerRange(from)
+  if (isFloating(to)) return max <= 2 / floatInfo(to).eps
+  const [lowest, highest] = integerRange(to)
+  return lowest <= min && max <= highest
+}
 
 /** `x` in another dtype, or with another weakness. */
 export const convertElementType: Operation<

@@ -32,7 +32,8 @@ export const linearTranspose =
     return [isZero(yBar) ? zeroLike(x) : pullback(yBar, x.aval, params)]
   }
 
-export interface LinearRules<P extends Params> {
+export interface LinearRules<P extends Params>
+  extends Partial<Pick<Primitive<P>, 'compose' | 'splat'>> {
   readonly shape: (x: Aval, params: P) => Aval
   readonly transpose: (yBar: NDArray, x: Aval, params: P) => NDArray
   /** The parameters that do the same with the mapped axis in the operand, and where it ends up. */
@@ -59,6 +60,8 @@ export function linear<P extends Params>(
     },
     evaluate: ([x], params, [y]) => [rules.evaluate(x, params, y)],
     lower: (context, [x], params, [y]) => [rules.lower(context, x, params, y)],
+    compose: rules.compose ?? null,
+    splat: rules.splat ?? null,
   })
   return operation(primitive, apply)
 }

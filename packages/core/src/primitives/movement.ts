@@ -4,7 +4,8 @@
  */
 import type { NDArray } from '../array/ndarray'
 import { bind1 } from '../trace/interpreter'
-import { definePrimitive, type Primitive } from '../trace/primitive'
+import type { Equation } from '../jaxpr/ir'
+import { definePrimitive, type Params, type Primitive } from '../trace/primitive'
 import { shapesEqual, type Shape, sizeOf, withShape } from '../types/aval'
 import { ShapeError } from '../types/errors'
 import {
@@ -58,6 +59,11 @@ const transposeLinear: ParametricOperation<TransposeParams> = linear('transpose'
       inverse.map((axis) => axisOf(axis, y.ndim)),
     )
   },
+  compose: ({ permutation }, _operand, producer) => {
+    if (isIdentityPermutation(permutation)) return 'identity'
+    const inner = paramsOf(transposeLinear.primitive, producer)
+    return inner && { params: { permutation: permuted(inner.permutation, permutation) } }
+  },
 })
 
 /** Axis `i` of the result is axis `permutation[i]` of `x`. */
@@ -75,6 +81,10 @@ const axisOf = (axis: number | null, ndim: number): { offset: number; strides: n
   if (axis !== null) strides[axis] = 1
   return { offset: 0, strides }
 }
+
+/** The parameters of the equation that made an operand, if it is of this primitive. */
+const paramsOf = <P extends Params>(primitive: Primitive<P>, producer: Equation | null): P | null =>
+  producer !== null && producer.primitive === primitive ? (producer.params as P) : null
 
 /** Moves one axis and keeps the order of the others. */
 export function moveAxis(x: NDArray, from: number, to: number): NDArray {
@@ -135,6 +145,16 @@ const broadcastLinear: ParametricOperation<BroadcastInDimParams> = linear('broad
       y,
       broadcastDimensions.map((d, axis) => axisOf(x.aval.shape[axis] === 1 ? null : d, y.ndim)),
     ),
+  compose: ({ shape, broadcastDimensions }, operand, producer) => {
+    if (shapesEqual(shape, operand.shape)) return 'identity'
+    const inner = paramsOf(broadcastLinear.primitive, producer)
+    return (
+      inner && {
+        params: { shape, broadcastDimensions: permuted(broadcastDimensions, inner.broadcastDimensions) },
+      }
+    )
+  },
+  splat: ([element]) => element,
 })
 
 /** Axis `i` of `x` becomes axis `broadcastDimensions[i]` of the result, repeated if its size is 1. */
@@ -212,6 +232,11 @@ const reshapeLinear: ParametricOperation<ReshapeParams> = linear('reshape', {
   ],
   evaluate: (x, _params, y) => retyped(x, y),
   lower: (context, x, _params, y) => context.reshape(x, y),
+  compose: (params, operand, producer) => {
+    if (shapesEqual(params.newSizes, operand.shape)) return 'identity'
+    return paramsOf(reshapeLinear.primitive, producer) && { params }
+  },
+  splat: ([element]) => element,
 })
 
 /** The same elements in row-major order under another shape. */

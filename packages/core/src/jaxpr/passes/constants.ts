@@ -1,3 +1,4 @@
+import { elementOf } from '../../types/element'
 import { type Equation, isLiteral, Jaxpr, Literal } from '../ir'
 import { definePass, Substitution } from './pass'
 
@@ -19,7 +20,9 @@ export const foldConstants = definePass('constant folding', (jaxpr) => {
       literals.length === inputs.length
     if (foldable && result && primitive.splat) {
       const elements = literals.map((l) => l.value)
-      substitution.set(result, new Literal(primitive.splat(elements, params, [result.aval]), result.aval))
+      const avals = literals.map((l) => l.aval)
+      const value = primitive.splat(elements, params, avals, result.aval)
+      substitution.set(result, new Literal(elementOf(value, result.aval.dtype), result.aval))
     } else {
       equations.push(inputs === equation.inputs ? equation : { ...equation, inputs })
     }
