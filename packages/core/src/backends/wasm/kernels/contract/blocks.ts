@@ -1,0 +1,72 @@
+import type { FunctionBuilder, I32Operand, Local } from '../../emit'
+import type { Phase } from './strategy'
+
+/** One block of an axis; numbers where the whole axis is one block. */
+export interface Block {
+  readonly from: I32Operand
+  readonly to: I32Operand
+  readonly count: I32Operand
+}
+
+/** Cuts `0 … total` into blocks of `size`, the last one perhaps shorter. */
+export function forBlocks(
+  f: FunctionBuilder,
+  total: number,
+  size: number,
+  body: (block: Block) => void,
+): void {
+  if (total <= size) {
+    body({ from: 0, to: total, count: total })
+    return
+  }
+  const from = f.local('i32')
+  const to = f.local('i32')
+  const count = f.local('i32')
+  f.forRange({ index: from, from: 0, to: total, step: size, nonEmpty: true }, () => {
+    f.get(from).i32Const(size).op('i32.add').tee(to).i32Const(total)
+    f.get(to).i32Const(total).op('i32.lt_u').select().set(to)
+    f.get(to).get(from).op('i32.sub').set(count)
+    body({ from, to, count })
+  })
+}
+
+/**
+ * Walks the tiles of a block, phase by phase. `position` holds the first row or column of the tile
+ * while `body` runs.
+ */
+export function forTiles(
+  f: FunctionBuilder,
+  phases: readonly Phase[],
+  from: I32Operand,
+  to: I32Operand,
+  position: Local<'i32'>,
+  body: (phase: Phase) => void,
+): void {
+  f.push(from).set(position)
+  for (const phase of phases) {
+    const oneTile = phase.to - phase.from <= phase.width
+    const tile = (): void => {
+      body(phase)
+      f.add(position, phase.width)
+    }
+    if (typeof to === 'number') {
+      // The block is the whole axis, so every phase runs to its end.
+      if (oneTile) tile()
+      else {
+        f.loop((again) => {
+          tile()
+          f.get(position).i32Const(phase.to).op('i32.lt_u').brIf(again)
+        })
+      }
+      continue
+    }
+    f.block((exit) => {
+      f.loop((again) => {
+        f.get(position).get(to).op('i32.ge_u').brIf(exit)
+        f.get(position).i32Const(phase.to).op('i32.ge_u').brIf(exit)
+        tile()
+        f.br(again)
+      })
+    })
+  }
+}

@@ -1,0 +1,221 @@
+import { describe, expect, it } from 'vitest'
+
+import type { Affine, Scalar } from '../../../../compiler/expr'
+import type { ContractNode } from '../../../../compiler/nodes'
+import type { Shape } from '../../../../types/aval'
+import { wasmFeatures } from '../../emit/index'
+import { compileNode, newBuffer } from '../run-node'
+import { sizeOf } from './axes'
+import { emitContract } from './contract'
+import { problemFor } from './contract'
+import { choose } from './strategy'
+
+const relaxations = wasmFeatures().relaxed ? [true, false] : [false]
+
+const rowMajor = (shape: Shape): number[] => shape.map((_, axis) => sizeOf(shape.slice(axis + 1)))
+
+/** Strides of axes laid out in some order, with some padding at the end of each. */
+function layout(
+  shape: Shape,
+  order: readonly number[],
+  padding: number,
+): Affine & { size: number } {
+  const strides = shape.map(() => 0)
+  let step = 1
+  for (const axis of [...order].reverse()) {
+    strides[axis] = step
+    step *= (shape[axis] ?? 1) + padding
+  }
+  return { offset: padding, strides, size: padding + Math.max(1, step) }
+}
+
+const load = (
+  dtype: ContractNode['dtype'],
+  size: number,
+  at: Affine,
+): Scalar & { kind: 'load' } => ({
+  kind: 'load',
+  dtype,
+  source: newBuffer(dtype, size),
+  at: { offset: at.offset, strides: at.strides },
+  offsets: [],
+})
+
+interface Case {
+  readonly batch: Shape
+  readonly m: Shape
+  readonly n: Shape
+  readonly k: Shape
+  readonly dtype: ContractNode['dtype']
+  readonly lhs: Affine & { readonly size: number }
+  readonly rhs: Affine & { readonly size: number }
+  readonly out?: Affine & { readonly size: number }
+}
+
+function nodeOf(c: Case): ContractNode {
+  const shape = [...c.batch, ...c.m, ...c.n]
+  const out = c.out ?? { offset: 0, strides: rowMajor(shape), size: sizeOf(shape) }
+  const { dtype, batch, m, n, k } = c
+  return {
+    kind: 'contract',
+    dtype,
+    batch,
+    m,
+    n,
+    k,
+    lhs: { value: load(dtype, c.lhs.size, c.lhs) },
+    rhs: { value: load(dtype, c.rhs.size, c.rhs) },
+    stores: [
+      {
+        target: newBuffer(dtype, out.size),
+        at: { offset: out.offset, strides: out.strides },
+        offsets: [],
+        value: { kind: 'accumulator', dtype, slot: 0 },
+      },
+    ],
+  }
+}
+
+/** Every address of an affine map, in row-major order. */
+function addresses(shape: Shape, at: Affine): number[] {
+  return shape.reduce<number[]>(
+    (found, size, axis) =>
+      found.flatMap((base) =>
+        Array.from({ length: size }, (_, i) => base + i * (at.strides[axis] ?? 0)),
+      ),
+    [at.offset],
+  )
+}
+
+const pick = (at: Affine, first: number, count: number): Affine => ({
+  offset: 0,
+  strides: at.strides.slice(first, first + count),
+})
+
+/** The product by its definition, in doubles (or int32), in row-major order. */
+function reference(c: Case, a: ArrayLike<number>, b: ArrayLike<number>): number[] {
+  const parts = (at: Affine, free: Shape): number[][] => [
+    addresses(c.batch, pick(at, 0, c.batch.length)),
+    addresses(free, pick(at, c.batch.length, free.length)),
+    addresses(c.k, pick(at, c.batch.length + free.length, c.k.length)),
+  ]
+  const [aBatch = [], rows = [], aK = []] = parts(c.lhs, c.m)
+  const [bBatch = [], columns = [], bK = []] = parts(c.rhs, c.n)
+  const result: number[] = []
+  aBatch.forEach((aBase, batch) => {
+    for (const row of rows) {
+      for (const column of columns) {
+        let sum = 0
+        aK.forEach((k, i) => {
+          const x = a[c.lhs.offset + aBase + row + k] ?? NaN
+          const y = b[c.rhs.offset + (bBatch[batch] ?? 0) + column + (bK[i] ?? 0)] ?? NaN
+          sum = c.dtype === 'int32' ? (sum + Math.imul(x, y)) | 0 : sum + x * y
+        })
+        result.push(sum)
+      }
+    }
+  })
+  return result
+}
+
+function fillAt(
+  data: { [index: number]: number; length: number },
+  dtype: string,
+  seed: number,
+): void {
+  let state = seed | 1
+  for (let i = 0; i < data.length; i++) {
+    state = (Math.imul(state, 1103515245) + 12345) | 0
+    data[i] = dtype === 'int32' ? Math.imul(state, 97) : (state >> 8) / 2 ** 23
+  }
+}
+
+const tolerance = { float32: 2e-6, float64: 1e-14, int32: 0 }
+
+function check(c: Case, relaxed: boolean): void {
+  const node = nodeOf(c)
+  const compiled = compileNode(emitContract, node, { relaxed })
+  const [lhs, rhs] = [node.lhs.value, node.rhs.value]
+  const [store] = node.stores
+  if (lhs.kind !== 'load' || rhs.kind !== 'load' || !store) throw new Error('not a plain product')
+  const [a, b] = [compiled.data(lhs.source), compiled.data(rhs.source)]
+  fillAt(a, c.dtype, 11)
+  fillAt(b, c.dtype, 77)
+  const target = compiled.data(store.target)
+  target.fill(42)
+  compiled.run()
+  const expected = reference(c, a, b)
+  const written = addresses([...c.batch, ...c.m, ...c.n], store.at)
+  const bound = tolerance[c.dtype] * Math.max(1, sizeOf(c.k))
+  let worst = 0
+  written.forEach((at, i) => {
+    const error = Math.abs((target[at] ?? NaN) - (expected[i] ?? NaN))
+    if (!(error <= worst)) worst = Number.isNaN(error) ? Infinity : error
+  })
+  const problem = problemFor(node)
+  const shown = (): string =>
+    JSON.stringify({ ...c, relaxed, strategy: problem && choose(problem, relaxed) })
+  expect(worst, worst <= bound ? '' : shown()).toBeLessThanOrEqual(bound)
+  const inside = new Set(written)
+  let elsewhere = 0
+  for (let at = 0; at < target.length; at++) if (target[at] !== 42 && !inside.has(at)) elsewhere++
+  expect(elsewhere, 'elements written outside of the result').toBe(0)
+}
+
+/** Every order in which two or three axes can lie in memory. */
+const permutations = (axes: readonly number[]): number[][] =>
+  axes.length === 0
+    ? [[]]
+    : axes.flatMap((axis) => permutations(axes.filter((a) => a !== axis)).map((p) => [axis, ...p]))
+
+const matmul = (
+  [m, n, k]: readonly [number, number, number],
+  dtype: ContractNode['dtype'],
+  transposeA = false,
+  transposeB = false,
+  padding = 0,
+): Case => ({
+  batch: [],
+  m: [m],
+  n: [n],
+  k: [k],
+  dtype,
+  lhs: layout([m, k], transposeA ? [1, 0] : [0, 1], padding),
+  rhs: layout([n, k], transposeB ? [0, 1] : [1, 0], padding),
+})
+
+describe('contract', () => {
+  const shapes: [number, number, number][] = [
+    [1, 1, 1],
+    [6, 8, 3],
+    [7, 9, 5],
+    [64, 64, 64],
+    [67, 45, 39],
+    [1, 10, 70],
+    [2, 37, 19],
+    [3, 50, 33],
+    [10, 1, 70],
+    [37, 2, 19],
+    [50, 3, 33],
+    [13, 300, 21],
+    [130, 33, 300],
+    [250, 270, 17],
+    [30, 20, 900],
+    [1, 1, 1000],
+    [1, 33, 500],
+    [5, 1030, 4],
+  ]
+  for (const relaxed of relaxations) {
+    for (const dtype of ['float32', 'float64', 'int32'] as const) {
+      it(`multiplies ragged ${dtype} matrices in every layout, relaxed ${relaxed}`, () => {
+        for (const shape of shapes) {
+          for (const transposeA of [false, true]) {
+            for (const transposeB of [false, true]) {
+              check(matmul(shape, dtype, transposeA, transposeB, shape[0] % 2), relaxed)
+            }
+          }
+        }
+      })
+    }
+  }
+})
