@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
 import type { Affine, Scalar } from '../../../../compiler/expr'
@@ -218,4 +219,174 @@ describe('contract', () => {
       })
     }
   }
+
+  it('multiplies batches of tensors in any layout', () => {
+    const axis = fc.integer({ min: 1, max: 9 })
+    const group = (maxLength: number) => fc.array(axis, { maxLength })
+    const cases = fc
+      .record({
+        batch: group(2),
+        m: group(3),
+        n: group(3),
+        k: group(3),
+        dtype: fc.constantFrom('float32' as const, 'float64' as const, 'int32' as const),
+        padding: fc.integer({ min: 0, max: 2 }),
+        broadcast: fc.boolean(),
+        relaxed: fc.constantFrom(...relaxations),
+      })
+      .chain((c) => {
+        const axes = (shape: Shape) => shape.map((_, i) => i)
+        const [lhs, rhs] = [
+          [...c.batch, ...c.m, ...c.k],
+          [...c.batch, ...c.n, ...c.k],
+        ]
+        const order = (shape: Shape) =>
+          fc.oneof(
+            fc.constant(axes(shape)),
+            fc.shuffledSubarray(axes(shape), { minLength: shape.length }),
+          )
+        return fc
+          .record({ lhsOrder: order(lhs), rhsOrder: order(rhs) })
+          .map(({ lhsOrder, rhsOrder }) => {
+            const right = layout(rhs, rhsOrder, c.padding)
+            const strides = right.strides.map((stride, i) =>
+              c.broadcast && i < c.batch.length ? 0 : stride,
+            )
+            return {
+              relaxed: c.relaxed,
+              case: { ...c, lhs: layout(lhs, lhsOrder, c.padding), rhs: { ...right, strides } },
+            }
+          })
+      })
+    fc.assert(
+      fc.property(cases, ({ relaxed, case: c }) => {
+        const work = sizeOf([...c.batch, ...c.m, ...c.n, ...c.k])
+        fc.pre(work < 200_000)
+        check(c, relaxed)
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  it('convolves through windows of the padded input, in NHWC and NCHW', () => {
+    const sizes = fc.record({
+      images: fc.integer({ min: 1, max: 3 }),
+      height: fc.integer({ min: 3, max: 9 }),
+      width: fc.integer({ min: 3, max: 14 }),
+      input: fc.integer({ min: 1, max: 9 }),
+      output: fc.integer({ min: 1, max: 20 }),
+      window: fc.integer({ min: 1, max: 3 }),
+      stride: fc.integer({ min: 1, max: 2 }),
+      dilation: fc.integer({ min: 1, max: 2 }),
+      channelsLast: fc.boolean(),
+      kernelAsBatch: fc.boolean(),
+      relaxed: fc.constantFrom(...relaxations),
+    })
+    fc.assert(
+      fc.property(sizes, (s) => {
+        const { images, height, width, input, output, window, stride, dilation } = s
+        const reach = (window - 1) * dilation + 1
+        fc.pre(reach <= Math.min(height, width))
+        const out = [height, width].map((size) => Math.floor((size - reach) / stride) + 1)
+        const [n, h, w, c] = s.channelsLast
+          ? [height * width * input, width * input, input, 1]
+          : [height * width * input, width, 1, height * width]
+        if (!n || !h || !w || !c) throw new Error('no strides')
+        const window4 = (
+          innermost: 'channel' | 'window',
+        ): { shape: Shape; x: number[]; f: number[] } =>
+          innermost === 'channel'
+            ? {
+                shape: [window, window, input],
+                x: [h * dilation, w * dilation, c],
+                f: [window * input * output, input * output, output],
+              }
+            : {
+                shape: [input, window, window],
+                x: [c, h * dilation, w * dilation],
+                f: [output, window * input * output, input * output],
+              }
+        const { shape: k, x, f } = window4(s.channelsLast ? 'channel' : 'window')
+        const pixels = [...[images], ...out]
+        const common = { dtype: 'float32' as const, k }
+        const outHW = (out[0] ?? 1) * (out[1] ?? 1)
+        const inputAt = { offset: 0, size: images * height * width * input }
+        const weightsSize = window * window * input * output
+        if (s.channelsLast) {
+          check(
+            {
+              ...common,
+              batch: [],
+              m: pixels,
+              n: [output],
+              lhs: { ...inputAt, strides: [n, h * stride, w * stride, ...x] },
+              rhs: { offset: 0, size: weightsSize, strides: [1, ...f] },
+            },
+            s.relaxed,
+          )
+        } else {
+          // The image is an axis of the batch, as the weights do not have it.
+          check(
+            {
+              ...common,
+              batch: [images],
+              m: [output],
+              n: out,
+              lhs: { offset: 0, size: weightsSize, strides: [0, 1, ...f] },
+              rhs: { ...inputAt, strides: [n, h * stride, w * stride, ...x] },
+              out: {
+                offset: 0,
+                size: images * output * outHW,
+                strides: [output * outHW, outHW, out[1] ?? 1, 1],
+              },
+            },
+            s.relaxed,
+          )
+        }
+        // The gradient of the weights contracts over the pixels.
+        check(
+          {
+            batch: [],
+            dtype: 'float32',
+            m: k,
+            n: [output],
+            k: pixels,
+            lhs: { ...inputAt, strides: [...x, n, h * stride, w * stride] },
+            rhs: {
+              offset: 0,
+              size: images * outHW * output,
+              strides: [1, outHW * output, (out[1] ?? 1) * output, output],
+            },
+          },
+          s.relaxed,
+        )
+      }),
+      { numRuns: 150 },
+    )
+  })
+
+  it('reads reversed operands', () => {
+    for (const [m, n, k] of shapes) {
+      const reversed = (rows: number): Case['lhs'] => ({
+        offset: rows * k - 1,
+        strides: [-k, -1],
+        size: rows * k,
+      })
+      check(
+        { batch: [], dtype: 'float32', m: [m], n: [n], k: [k], lhs: reversed(m), rhs: reversed(n) },
+        relaxations[0] ?? false,
+      )
+    }
+  })
+
+  it('writes nothing for an empty result and zeros for an empty sum', () => {
+    for (const shape of [
+      [0, 3, 4],
+      [3, 0, 4],
+      [3, 10, 0],
+      [1, 8, 0],
+    ] as const) {
+      for (const relaxed of relaxations) check(matmul(shape, 'float32'), relaxed)
+    }
+  })
 })
