@@ -3,7 +3,7 @@ import type { Jaxpr } from '../jaxpr/ir'
 import { CompilationUnit } from './lowering'
 import type { Program } from './nodes'
 import { donating, type Plan, plan } from './plan'
-import { withoutDeadStores } from './dependence'
+import { fuse } from './fuse'
 
 export interface LowerOptions {
   /** Inputs whose storage may be reused for outputs; missing entries are false. */
@@ -16,6 +16,6 @@ export interface PlannedProgram {
 }
 
 export function lower(jaxpr: Jaxpr, { donated = [] }: LowerOptions = {}): PlannedProgram {
-  const program = new CompilationUnit(withoutDeadStores).program(jaxpr)
+  const program = new CompilationUnit(fuse).program(jaxpr)
   return { program, plan: plan(program, donating(donated)) }
 }

@@ -1,0 +1,275 @@
+/**
+ * Fusion: fewer loops over the same elements, fewer values through memory.
+ *
+ * Maps over one space merge with each other, reductions over one space merge, and maps over the
+ * results of a contraction or reduction become its epilogue. Fusion asks node kinds, shapes and
+ * affine maps; it never sees a primitive. Merging is right because of three checks: no other node
+ * must run in between (`Schedule.between`), a value handed over inside the loop is read exactly
+ * where it would have been written, and neither node writes what the other reads elsewhere.
+ */
+import { type Shape, sizeOf } from '../types/aval'
+import { accessesOf, rootsOf, withoutDeadStores } from './dependence'
+import type { Buffer, Scalar } from './expr'
+import { measureAll } from './measure'
+import type { LoopNode, MapNode, Program, ReduceNode, Reduction, Store } from './nodes'
+import { Schedule, type Step } from './schedule'
+import {
+  canonical,
+  exchanged,
+  groupsOver,
+  isSpaced,
+  isStoring,
+  refined,
+  shared,
+  storeSpace,
+  type StoringNode,
+} from './spaces'
+import { affineEqualOn, type Cache, commonRefinement, loadsOf, rewrite, rewriteOffsets } from './views'
+
+/** How large a fused loop may become: what fits in registers and in the attention of a prefetcher. */
+interface Limits {
+  readonly operations: number
+  readonly cost: number
+  readonly loads: number
+  readonly stores: number
+}
+const mapLimits: Limits = { operations: 256, cost: 2000, loads: 16, stores: 8 }
+/** A contraction keeps most registers for its tile, so its epilogue stays short. */
+const contractLimits: Limits = { operations: 32, cost: 80, loads: 3, stores: 3 }
+/** Loops this small cost more to start than to run, so they merge without having anything in common. */
+const smallSize = 64
+/** Of the loops that read the same buffer, the last few are considered. */
+const siblingsTried = 6
+
+export function fuse(program: Program): Program {
+  const tidy = withoutDeadStores({
+    ...program,
+    nodes: program.nodes.map((node) => (isSpaced(node) ? shared(canonical(node)) : node)),
+  })
+  const schedule = new Schedule(tidy)
+  const fusion = new Fusion(schedule)
+  const inOrder = [...schedule.steps]
+  for (const step of inOrder) if (step.node.kind === 'map') fusion.mergeMap(step)
+  for (const step of inOrder) if (step.node.kind === 'reduce') fusion.mergeReduce(step)
+  for (const step of inOrder) if (step.node.kind === 'map' && !schedule.isGone(step)) fusion.mergeEpilogue(step)
+  return withoutDeadStores({
+    ...tidy,
+    nodes: schedule.nodes().map((node) => (isSpaced(node) ? canonical(shared(node)) : node)),
+  })
+}
+
+class Fusion {
+  /** The last small loop of each size. */
+  private readonly small = new Map<number, Step>()
+
+  constructor(private readonly schedule: Schedule) {}
+
+  mergeMap(step: Step): void {
+    for (let merged = true; merged; ) {
+      merged = false
+      for (const other of this.mapCandidates(step)) {
+        if (!this.tryMerge(other, step)) continue
+        // The merged loop lives on in the earlier step.
+        step = other
+        merged = true
+        break
+      }
+    }
+    const size = sizeOf(storeSpace(asMap(step.node)))
+    if (size <= smallSize) this.small.set(size, step)
+  }
+
+  private mapCandidates(step: Step): readonly Step[] {
+    const node = asMap(step.node)
+    const size = sizeOf(node.shape)
+    const found = new Set<Step>()
+    const fits = (s: Step | undefined): s is Step =>
+      s !== undefined &&
+      s !== step &&
+      !this.schedule.isGone(s) &&
+      s.node.kind === 'map' &&
+      s.position < step.position &&
+      sizeOf(s.node.shape) === size
+    const sources = new Set(loadsOf(rootsOf(node)).map((l) => l.source))
+    for (const buffer of sources) {
+      const producer = this.schedule.writer.get(buffer)
+      if (fits(producer)) found.add(producer)
+    }
+    const awaited = this.accumulatedBy(node)
+    for (const buffer of sources) {
+      if (buffer.size < Math.min(size, smallSize)) continue
+      const readers = [...this.schedule.readersOf(buffer)].slice(-siblingsTried)
+      for (const reader of readers) {
+        if (fits(reader) && sameBuffers(awaited, this.accumulatedBy(asMap(reader.node)))) found.add(reader)
+      }
+    }
+    const small = this.small.get(size)
+    if (fits(small)) found.add(small)
+    return [...found]
+  }
+
+  /** Results of contractions and reductions that a map reads element for element. */
+  private accumulatedBy(node: MapNode): ReadonlySet<Buffer> {
+    const size = sizeOf(node.shape)
+    const sources = loadsOf(rootsOf(node)).map((l) => l.source)
+    return new Set(
+      sources.filter((b) => {
+        const producer = this.schedule.writer.get(b)?.node.kind
+        return b.size === size && (producer === 'contract' || producer === 'reduce')
+      }),
+    )
+  }
+
+  mergeReduce(step: Step): void {
+    const node = step.node
+    if (node.kind !== 'reduce') return
+    const sources = new Set(loadsOf(node.reductions.map((r) => r.value)).map((l) => l.source))
+    for (const buffer of sources) {
+      for (const reader of [...this.schedule.readersOf(buffer)].slice(-siblingsTried)) {
+        if (reader === step || reader.node.kind !== 'reduce' || reader.position > step.position) continue
+        if (this.tryMerge(reader, step)) return
+      }
+    }
+  }
+
+  mergeEpilogue(step: Step): void {
+    const node = asMap(step.node)
+    for (const buffer of new Set(loadsOf(rootsOf(node)).map((l) => l.source))) {
+      const producer = this.schedule.writer.get(buffer)
+      if (producer === undefined || producer === step) continue
+      if (producer.node.kind !== 'reduce' && producer.node.kind !== 'contract') continue
+      if (this.tryMerge(producer, step)) return
+    }
+  }
+
+  /** Merges `second` into `first`, an earlier step, if it is right and worthwhile. */
+  private tryMerge(first: Step, second: Step): boolean {
+    const [a, b] = [first.node, second.node]
+    if (!isStoring(a) || !isStoring(b)) return false
+    const merged = this.joined(a, b, first, second)
+    if (merged === null) return false
+    const order = this.schedule.between(first, second)
+    if (order === null) return false
+    this.schedule.merge(first, second, merged, order)
+    return true
+  }
+
+  private joined(a: StoringNode, b: StoringNode, first: Step, second: Step): StoringNode | null {
+    if (overwrite(a, b)) return null
+    const needed = (target: Buffer): boolean =>
+      this.schedule.outputs.has(target) ||
+      [...this.schedule.readersOf(target)].some((s) => s !== first && s !== second)
+    if (b.kind === 'reduce') return a.kind === 'reduce' ? joinReductions(a, b, needed) : null
+    if (b.kind === 'contract') return null
+    if (a.kind !== 'contract') return joinMap(a, b, needed, mapLimits)
+    const plain = joinMap(a, b, needed, contractLimits)
+    if (plain !== null) return plain
+    // A map that reads the product transposed follows it if the product itself is wanted by no one else.
+    const turned = joinMap(exchanged(a), b, needed, contractLimits)
+    return turned !== null && !sharesTarget(turned, a) ? turned : null
+  }
+}
+
+const asMap = (node: LoopNode): MapNode => {
+  if (node.kind !== 'map') throw new Error(`a ${node.kind} where a map was expected`)
+  return node
+}
+
+const sameBuffers = (a: ReadonlySet<Buffer>, b: ReadonlySet<Buffer>): boolean =>
+  a.size === b.size && [...a].every((x) => b.has(x))
+
+const sharesTarget = (a: StoringNode, b: StoringNode): boolean =>
+  a.stores.some((s) => b.stores.some((t) => t.target === s.target))
+
+/** Whether `b` writes something that `a` reads or writes; reading what `a` writes is looked at closely. */
+function overwrite(a: LoopNode, b: LoopNode): boolean {
+  const earlier = accessesOf(a)
+  return [...accessesOf(b).writes].some((x) => earlier.reads.has(x) || earlier.writes.has(x))
+}
+
+/** `a` followed by the map `b` in the same loop, or null. */
+function joinMap(
+  a: StoringNode,
+  b: MapNode,
+  needed: (target: Buffer) => boolean,
+  limits: Limits,
+): StoringNode | null {
+  const space = commonRefinement(storeSpace(a), b.shape)
+  if (space === null) return null
+  const groups = groupsOver(a, space)
+  if (groups === null) return null
+  const producer = refined(a, groups)
+  const consumer = refined(b, [space])
+  const stores = forwarded(producer.stores, consumer.stores, space)
+  if (stores === null) return null
+  const kept = producer.stores.filter((s) => needed(s.target))
+  const joined = { ...producer, stores: [...kept, ...stores] }
+  return within(limits, joined.stores) ? shared(joined) : null
+}
+
+function joinReductions(a: ReduceNode, b: ReduceNode, needed: (target: Buffer) => boolean): ReduceNode | null {
+  const outer = commonRefinement(a.shape, b.shape)
+  const reduced = commonRefinement(a.reduced, b.reduced)
+  if (outer === null || reduced === null) return null
+  const first = refined(a, [outer, reduced])
+  const second = refined(b, [outer, reduced])
+  const made = new Set(a.stores.map((s) => s.target))
+  if (loadsOf(second.reductions.map((r) => r.value)).some((l) => made.has(l.source))) return null
+  // Accumulators of the second come after those of the first; equal ones become one.
+  const together = shared({ ...first, reductions: [...first.reductions, ...second.reductions], stores: [] })
+  const reductions: Reduction[] = []
+  const slots = together.reductions.map((r) => {
+    const known = reductions.findIndex((q) => q.monoid === r.monoid && q.value === r.value)
+    if (known >= 0) return known
+    reductions.push(r)
+    return reductions.length - 1
+  })
+  const cache: Cache = new Map()
+  const renumbered = (e: Scalar): Scalar =>
+    rewrite(
+      e,
+      (leaf) => (leaf.kind === 'accumulator' ? { ...leaf, slot: slots[first.reductions.length + leaf.slot] } : leaf),
+      cache,
+    )
+  const own = second.stores.map((s) => ({
+    ...s,
+    offsets: rewriteOffsets(s.offsets, renumbered),
+    value: renumbered(s.value),
+  }))
+  const stores = forwarded(first.stores, own, outer)
+  if (stores === null) return null
+  const kept = first.stores.filter((s) => needed(s.target))
+  const joined = { ...first, reductions, stores: [...kept, ...stores] }
+  const expressions = [...reductions.map((r) => r.value), ...joined.stores.map((s) => s.value)]
+  return within(mapLimits, joined.stores, expressions) ? joined : null
+}
+
+/**
+ * The later stores with every load of what the earlier ones write replaced by the value itself, or
+ * null if such a load stands at another index.
+ */
+function forwarded(earlier: readonly Store[], later: readonly Store[], space: Shape): readonly Store[] | null {
+  const sources = new Map<Buffer, Store>()
+  for (const s of earlier) sources.set(s.target, s)
+  const roots = later.flatMap((s) => [s.value, ...s.offsets.map((o) => o.value)])
+  for (const l of loadsOf(roots)) {
+    const source = sources.get(l.source)
+    if (source === undefined) continue
+    if (l.offsets.length > 0 || source.offsets.length > 0 || !affineEqualOn(space, l.at, source.at)) return null
+  }
+  const cache: Cache = new Map()
+  const visit = (e: Scalar): Scalar =>
+    rewrite(e, (leaf) => (leaf.kind === 'load' ? (sources.get(leaf.source)?.value ?? leaf) : leaf), cache)
+  return later.map((s) => ({ ...s, offsets: rewriteOffsets(s.offsets, visit), value: visit(s.value) }))
+}
+
+function within(
+  limits: Limits,
+  stores: readonly Store[],
+  expressions: readonly Scalar[] = stores.map((s) => s.value),
+): boolean {
+  if (stores.length > limits.stores) return false
+  const { operations, cost, loads } = measureAll(expressions)
+  return operations <= limits.operations && cost <= limits.cost && loads <= limits.loads
+}
+

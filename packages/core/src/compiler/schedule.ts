@@ -1,0 +1,126 @@
+/**
+ * The order of nodes as a graph whose nodes can be merged.
+ *
+ * Positions are a topological order, kept valid under merging by reordering only what lies between
+ * the two merged nodes (Pearce and Kelly, A dynamic topological sort algorithm, JEA 11, 2006).
+ */
+import type { Buffer } from './expr'
+import { accessesOf } from './dependence'
+import type { LoopNode, Program } from './nodes'
+
+export interface Step {
+  node: LoopNode
+  position: number
+  readonly before: Set<Step>
+  readonly after: Set<Step>
+}
+
+/** Searching further than this for a dependency is not worth the merge. */
+const searchLimit = 1000
+
+export class Schedule {
+  readonly steps: Step[]
+  readonly outputs: ReadonlySet<Buffer>
+  /** The last step that writes a buffer. */
+  readonly writer = new Map<Buffer, Step>()
+  readonly readers = new Map<Buffer, Set<Step>>()
+
+  constructor(program: Program) {
+    this.outputs = new Set(program.outputs)
+    this.steps = program.nodes.map((node, position) => ({ node, position, before: new Set(), after: new Set() }))
+    const readSince = new Map<Buffer, Step[]>()
+    for (const step of this.steps) {
+      const { reads, writes } = accessesOf(step.node)
+      for (const buffer of reads) {
+        this.depend(this.writer.get(buffer), step)
+        this.readersOf(buffer).add(step)
+        const since = readSince.get(buffer)
+        if (since === undefined) readSince.set(buffer, [step])
+        else since.push(step)
+      }
+      for (const buffer of writes) {
+        this.depend(this.writer.get(buffer), step)
+        for (const reader of readSince.get(buffer) ?? []) this.depend(reader, step)
+        readSince.delete(buffer)
+        this.writer.set(buffer, step)
+      }
+    }
+  }
+
+  readersOf(buffer: Buffer): Set<Step> {
+    let readers = this.readers.get(buffer)
+    if (readers === undefined) this.readers.set(buffer, (readers = new Set()))
+    return readers
+  }
+
+  private depend(first: Step | undefined, second: Step): void {
+    if (first === undefined || first === second) return
+    first.after.add(second)
+    second.before.add(first)
+  }
+
+  /** Whether two steps can be one: no other step must run between them. */
+  between(a: Step, b: Step): { readonly first: Step; readonly early: readonly Step[]; readonly late: readonly Step[] } | null {
+    const [first, second] = a.position < b.position ? [a, b] : [b, a]
+    const late = reach(first, second, 'after', (s) => s.position < second.position)
+    if (late === null || late.some((s) => s.after.has(second))) return null
+    const early = reach(second, first, 'before', (s) => s.position > first.position)
+    return early === null ? null : { first, early, late }
+  }
+
+  /** Makes `kept` and `gone` one step that runs `node`. The caller has asked `between`. */
+  merge(kept: Step, gone: Step, node: LoopNode, order: NonNullable<ReturnType<Schedule['between']>>): void {
+    const byPosition = (x: Step, y: Step): number => x.position - y.position
+    const moved = [...[...order.early].sort(byPosition), kept, ...[...order.late].sort(byPosition)]
+    const positions = [...moved.map((s) => s.position), gone.position].sort((x, y) => x - y)
+    moved.forEach((s, i) => (s.position = positions[i]))
+    const old = [accessesOf(kept.node), accessesOf(gone.node)]
+    for (const { reads } of old) for (const b of reads) [kept, gone].forEach((s) => this.readersOf(b).delete(s))
+    kept.node = node
+    const { reads, writes } = accessesOf(node)
+    for (const buffer of reads) this.readersOf(buffer).add(kept)
+    for (const buffer of writes) if (this.writer.get(buffer) === gone) this.writer.set(buffer, kept)
+    for (const s of gone.before) {
+      s.after.delete(gone)
+      this.depend(s, kept)
+    }
+    for (const s of gone.after) {
+      s.before.delete(gone)
+      this.depend(kept, s)
+    }
+    gone.before.clear()
+    gone.after.clear()
+    gone.position = -1
+  }
+
+  isGone(step: Step): boolean {
+    return step.position < 0
+  }
+
+  nodes(): readonly LoopNode[] {
+    return this.steps
+      .filter((s) => !this.isGone(s))
+      .sort((a, b) => a.position - b.position)
+      .map((s) => s.node)
+  }
+}
+
+/** Everything reachable from `from` within bounds, `excluded` left out; null beyond the limit. */
+function reach(
+  from: Step,
+  excluded: Step,
+  direction: 'before' | 'after',
+  within: (s: Step) => boolean,
+): readonly Step[] | null {
+  const found = new Set<Step>()
+  const pending = [from]
+  for (let s = pending.pop(); s !== undefined; s = pending.pop()) {
+    for (const next of s[direction]) {
+      if (next === excluded || found.has(next) || !within(next)) continue
+      if (found.size >= searchLimit) return null
+      found.add(next)
+      pending.push(next)
+    }
+  }
+  return [...found]
+}

@@ -1,0 +1,345 @@
+/**
+ * Iteration spaces of nodes: merging their axes, splitting them, and sharing equal expressions.
+ *
+ * A node has groups of axes (outer and reduced ones; batch, m, n and k), and each of its expressions
+ * runs over some of the groups. Axes merge only within a group, and only if all leaves agree.
+ */
+import type { Shape } from '../types/aval'
+import type { Affine, Scalar } from './expr'
+import type { ContractNode, LoopNode, MapNode, ReduceNode, ScatterNode, Store } from './nodes'
+import { affineReshape, affinesOf, affineLeaf, type Cache, rewrite, rewriteOffsets } from './views'
+
+/** Nodes that run expressions over a space. */
+export type SpacedNode = MapNode | ReduceNode | ContractNode | ScatterNode
+/** Those whose results are written by stores. */
+export type StoringNode = MapNode | ReduceNode | ContractNode
+
+export const isSpaced = (node: LoopNode): node is SpacedNode =>
+  node.kind === 'map' || node.kind === 'reduce' || node.kind === 'contract' || node.kind === 'scatter'
+export const isStoring = (node: LoopNode): node is StoringNode => isSpaced(node) && node.kind !== 'scatter'
+
+/** The space that a node's stores run over. */
+export const storeSpace = (node: StoringNode): Shape =>
+  node.kind === 'contract' ? [...node.batch, ...node.m, ...node.n] : node.shape
+
+export const groupsOf = (node: SpacedNode): readonly Shape[] => {
+  switch (node.kind) {
+    case 'map':
+    case 'scatter':
+      return [node.shape]
+    case 'reduce':
+      return [node.shape, node.reduced]
+    case 'contract':
+      return [node.batch, node.m, node.n, node.k]
+  }
+}
+
+/** Affine functions over some groups, named by their positions. */
+interface View {
+  readonly over: readonly number[]
+  readonly affines: readonly Affine[]
+}
+
+const storeAffines = (stores: readonly Store[]): readonly Affine[] => [
+  ...stores.map((s) => s.at),
+  ...affinesOf(stores.flatMap((s) => [s.value, ...s.offsets.map((o) => o.value)])),
+]
+
+function viewsOf(node: SpacedNode): readonly View[] {
+  switch (node.kind) {
+    case 'map':
+      return [{ over: [0], affines: storeAffines(node.stores) }]
+    case 'scatter': {
+      const roots = node.inBounds === null ? [] : [node.inBounds]
+      return [{ over: [0], affines: affinesOf([...roots, node.position, node.update]) }]
+    }
+    case 'reduce':
+      return [
+        { over: [0, 1], affines: affinesOf(node.reductions.map((r) => r.value)) },
+        { over: [0], affines: storeAffines(node.stores) },
+      ]
+    case 'contract':
+      return [
+        { over: [0, 1, 3], affines: affinesOf([node.lhs.value]) },
+        { over: [0, 2, 3], affines: affinesOf([node.rhs.value]) },
+        { over: [0, 1, 2], affines: storeAffines(node.stores) },
+      ]
+  }
+}
+
+type Change = (at: Affine, over: readonly number[]) => Affine
+
+/** The node over other groups, every affine function changed accordingly. */
+function withGroups<N extends SpacedNode>(node: N, groups: readonly Shape[], change: Change): N
+function withGroups(node: SpacedNode, groups: readonly Shape[], change: Change): SpacedNode {
+  const along = (over: readonly number[]): ((e: Scalar) => Scalar) => {
+    const cache: Cache = new Map()
+    return (e) => rewrite(e, affineLeaf((at) => change(at, over)), cache)
+  }
+  const stores = (list: readonly Store[], over: readonly number[]): readonly Store[] => {
+    const visit = along(over)
+    return list.map((s) => ({
+      target: s.target,
+      at: change(s.at, over),
+      offsets: rewriteOffsets(s.offsets, visit),
+      value: visit(s.value),
+    }))
+  }
+  switch (node.kind) {
+    case 'map':
+      return { ...node, shape: groups[0], stores: stores(node.stores, [0]) }
+    case 'scatter': {
+      const visit = along([0])
+      return {
+        ...node,
+        shape: groups[0],
+        position: visit(node.position),
+        inBounds: node.inBounds === null ? null : visit(node.inBounds),
+        update: visit(node.update),
+      }
+    }
+    case 'reduce': {
+      const visit = along([0, 1])
+      return {
+        ...node,
+        shape: groups[0],
+        reduced: groups[1],
+        reductions: node.reductions.map((r) => ({ monoid: r.monoid, value: visit(r.value) })),
+        stores: stores(node.stores, [0]),
+      }
+    }
+    case 'contract':
+      return {
+        ...node,
+        batch: groups[0],
+        m: groups[1],
+        n: groups[2],
+        k: groups[3],
+        lhs: { value: along([0, 1, 3])(node.lhs.value) },
+        rhs: { value: along([0, 2, 3])(node.rhs.value) },
+        stores: stores(node.stores, [0, 1, 2]),
+      }
+  }
+}
+
+/** Where the axes of each group begin in an affine function over `over`. */
+function startsIn(groups: readonly Shape[], over: readonly number[]): ReadonlyMap<number, number> {
+  const starts = new Map<number, number>()
+  let start = 0
+  for (const g of over) {
+    starts.set(g, start)
+    start += groups[g].length
+  }
+  return starts
+}
+
+/** The node with as few axes as its leaves allow: no axes of size 1, mergeable neighbours merged. */
+export function canonical<N extends SpacedNode>(node: N): N {
+  const groups = groupsOf(node)
+  const views = viewsOf(node)
+  const starts = views.map((v) => startsIn(groups, v.over))
+  // For each group, the last axis of every run that becomes one axis: its stride is the run's.
+  const runs = groups.map((shape, g) => {
+    const kept: { size: number; inner: number }[] = []
+    shape.forEach((n, axis) => {
+      if (n === 1) return
+      const last = kept.at(-1)
+      const merges =
+        last !== undefined &&
+        views.every((view, v) => {
+          const start = starts[v].get(g)
+          if (start === undefined) return true
+          return view.affines.every((at) => at.strides[start + last.inner] === at.strides[start + axis] * n)
+        })
+      if (last !== undefined && merges) {
+        last.size *= n
+        last.inner = axis
+      } else kept.push({ size: n, inner: axis })
+    })
+    return kept
+  })
+  if (runs.every((kept, g) => kept.length === groups[g].length)) return node
+  const changed = runs.map((kept) => kept.map((run) => run.size))
+  const cached = new Map<string, readonly number[]>()
+  const picks = (over: readonly number[]): readonly number[] => {
+    const key = over.join()
+    const known = cached.get(key)
+    if (known !== undefined) return known
+    const from = startsIn(groups, over)
+    const list = over.flatMap((g) => runs[g].map((run) => (from.get(g) ?? 0) + run.inner))
+    cached.set(key, list)
+    return list
+  }
+  return withGroups(node, changed, (at, over) => ({
+    offset: at.offset,
+    strides: picks(over).map((axis) => at.strides[axis]),
+  }))
+}
+
+/** The node over finer groups; each axis only splits, so this is always possible. */
+export function refined<N extends SpacedNode>(node: N, groups: readonly Shape[]): N {
+  const old = groupsOf(node)
+  if (old.every((shape, g) => shape.join() === groups[g].join())) return node
+  const splits = old.map((shape, g) => affineReshape(shape, groups[g]))
+  return withGroups(node, groups, (at, over) => {
+    let start = 0
+    const strides: number[] = []
+    for (const g of over) {
+      const part = splits[g]({ offset: 0, strides: at.strides.slice(start, start + old[g].length) })
+      if (part === null) throw new Error('splitting an axis is always affine')
+      strides.push(...part.strides)
+      start += old[g].length
+    }
+    return { offset: at.offset, strides }
+  })
+}
+
+/** The groups of `node` when its store space is split into `space`, or null if a group would be crossed. */
+export function groupsOver(node: StoringNode, space: Shape): readonly Shape[] | null {
+  if (node.kind === 'map') return [space]
+  if (node.kind === 'reduce') return [space, node.reduced]
+  const parts: Shape[] = []
+  let next = 0
+  for (const group of [node.batch, node.m, node.n]) {
+    let left = group.reduce((a, b) => a * b, 1)
+    const part: number[] = []
+    while (left > 1) {
+      const n = space[next++]
+      if (n === undefined || left % n !== 0) return null
+      part.push(n)
+      left /= n
+    }
+    parts.push(part)
+  }
+  return next === space.length ? [...parts, node.k] : null
+}
+
+/** The same product with the roles of the operands exchanged: its results run over `[batch, n, m]`. */
+export function exchanged(node: ContractNode): ContractNode {
+  const { batch, m, n } = node
+  const change = ({ offset, strides }: Affine): Affine => ({
+    offset,
+    strides: [
+      ...strides.slice(0, batch.length),
+      ...strides.slice(batch.length + m.length),
+      ...strides.slice(batch.length, batch.length + m.length),
+    ],
+  })
+  const cache: Cache = new Map()
+  const visit = (e: Scalar): Scalar => rewrite(e, affineLeaf(change), cache)
+  return {
+    ...node,
+    m: n,
+    n: m,
+    lhs: node.rhs,
+    rhs: node.lhs,
+    stores: node.stores.map((s) => ({
+      target: s.target,
+      at: change(s.at),
+      offsets: rewriteOffsets(s.offsets, visit),
+      value: visit(s.value),
+    })),
+  }
+}
+
+// --- sharing ---------------------------------------------------------------------------------------
+
+/** Makes structurally equal expressions of a node one object, so that a backend computes them once. */
+export function shared<N extends SpacedNode>(node: N): N
+export function shared(node: SpacedNode): SpacedNode {
+  // Expressions over different groups mean different things even when they look the same.
+  const stores = (list: readonly Store[], share: (e: Scalar) => Scalar): readonly Store[] =>
+    list.map((s) => ({ ...s, offsets: rewriteOffsets(s.offsets, share), value: share(s.value) }))
+  switch (node.kind) {
+    case 'map':
+      return { ...node, stores: stores(node.stores, sharing()) }
+    case 'scatter': {
+      const share = sharing()
+      return {
+        ...node,
+        position: share(node.position),
+        inBounds: node.inBounds === null ? null : share(node.inBounds),
+        update: share(node.update),
+      }
+    }
+    case 'reduce': {
+      const share = sharing()
+      const reductions = node.reductions.map((r) => ({ monoid: r.monoid, value: share(r.value) }))
+      return { ...node, reductions, stores: stores(node.stores, sharing()) }
+    }
+    case 'contract':
+      return {
+        ...node,
+        lhs: { value: sharing()(node.lhs.value) },
+        rhs: { value: sharing()(node.rhs.value) },
+        stores: stores(node.stores, sharing()),
+      }
+  }
+}
+
+function sharing(): (root: Scalar) => Scalar {
+  const representatives = new Map<string, Scalar>()
+  const numbers = new Map<Scalar, number>()
+  const done: Cache = new Map()
+  const number = (e: Scalar): number => {
+    const known = numbers.get(e)
+    if (known !== undefined) return known
+    numbers.set(e, numbers.size)
+    return numbers.size - 1
+  }
+  const keyOf = (e: Scalar): string => {
+    switch (e.kind) {
+      case 'const':
+        return `const ${e.dtype} ${Object.is(e.value, -0) ? '-0' : String(e.value)}`
+      case 'index':
+        return `index ${e.at.offset} ${e.at.strides.join()}`
+      case 'accumulator':
+        return `accumulator ${e.dtype} ${e.slot}`
+      case 'load': {
+        const dynamic = e.offsets.map((o) => `${number(o.value)}*${o.stride}`).join()
+        return `load ${e.source.id} ${e.at.offset} ${e.at.strides.join()} ${dynamic}`
+      }
+      case 'unary':
+        return `${e.op} ${e.dtype} ${number(e.x)}`
+      case 'binary':
+        return `${e.op} ${e.dtype} ${number(e.x)} ${number(e.y)}`
+      case 'select':
+        return `select ${number(e.condition)} ${number(e.onTrue)} ${number(e.onFalse)}`
+      case 'convert':
+      case 'bitcast':
+        return `${e.kind} ${e.dtype} ${number(e.x)}`
+    }
+  }
+  const visit = (e: Scalar): Scalar => {
+    const known = done.get(e)
+    if (known !== undefined) return known
+    const rebuilt = rebuiltWith(e, visit)
+    const key = keyOf(rebuilt)
+    const same = representatives.get(key)
+    if (same === undefined) representatives.set(key, rebuilt)
+    const result = same ?? rebuilt
+    done.set(e, result)
+    return result
+  }
+  return visit
+}
+
+/** One level of rewriting, with operands visited by the caller's function. */
+function rebuiltWith(e: Scalar, visit: (e: Scalar) => Scalar): Scalar {
+  switch (e.kind) {
+    case 'const':
+    case 'index':
+    case 'accumulator':
+      return e
+    case 'load':
+      return e.offsets.length === 0 ? e : { ...e, offsets: rewriteOffsets(e.offsets, visit) }
+    case 'unary':
+    case 'convert':
+    case 'bitcast':
+      return { ...e, x: visit(e.x) }
+    case 'binary':
+      return { ...e, x: visit(e.x), y: visit(e.y) }
+    case 'select':
+      return { ...e, condition: visit(e.condition), onTrue: visit(e.onTrue), onFalse: visit(e.onFalse) }
+  }
+}
