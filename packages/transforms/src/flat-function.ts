@@ -147,3 +147,38 @@ export function flattenFunction<A extends readonly unknown[]>(
 
 /** Whether a value of this type can carry a tangent. */
 export const isDifferentiable = (x: { readonly aval: Aval }): boolean => isFloating(x.aval.dtype)
+
+/** `f` with some of its arguments held fixed: what remains is a function of the others. */
+export interface Selection {
+  readonly chosen: readonly unknown[]
+  readonly fill: (chosen: readonly unknown[]) => unknown[]
+}
+
+/** Takes the arguments at `argnums` out of the list. */
+export function selectArguments(
+  op: string,
+  args: readonly unknown[],
+  argnums: readonly number[],
+): Selection {
+  const at = argnums.map((argnum) => {
+    const i = argnum < 0 ? args.length + argnum : argnum
+    if (!Number.isInteger(argnum) || i < 0 || i >= args.length) {
+      throw new ArgumentError({
+        op,
+        problem: `argnums names argument ${argnum}, but the call has ${args.length}`,
+        rule: 'argnums are positions of arguments of the call',
+      })
+    }
+    return i
+  })
+  return {
+    chosen: at.map((i) => args[i]),
+    fill: (chosen) => {
+      const filled = [...args]
+      at.forEach((i, k) => {
+        filled[i] = chosen[k]
+      })
+      return filled
+    },
+  }
+}

@@ -1,24 +1,32 @@
 /** Types that let wrong functions fail to compile with a sentence in the message. */
 import type { NDArray } from '@adjoint/core/internal'
 
-/** Intersected with a parameter's type: no value has it when the result is a Promise. */
+type AsyncMessage =
+  'a transformed function cannot be async: await outside and pass the results as arguments'
+
+/** Intersected with a parameter's type: no function has it when the result is a Promise. */
 export type RefuseAsync<R> = [R] extends [never]
   ? unknown
   : [R] extends [PromiseLike<unknown>]
-    ? 'a transformed function cannot be async: await outside and pass the results as arguments'
+    ? AsyncMessage
     : unknown
 
-/** What a differentiated function may return. */
-export type Scalar = NDArray | number
+type IsScalar<R> = [R] extends [NDArray | number] ? true : false
 
-/** Intersected with a parameter's type: no value has it when the result is not one scalar. */
-export type RefuseNonScalar<R> = [R] extends [never]
+/** Intersected with a parameter's type: no function has it when the result is not one scalar. */
+export type RefuseNonScalar<R, O> = [R] extends [never]
   ? unknown
   : [R] extends [PromiseLike<unknown>]
-    ? 'a transformed function cannot be async: await outside and pass the results as arguments'
-    : [R] extends [Scalar]
-      ? unknown
-      : 'grad needs a function that returns one scalar: use jacrev or vjp for several results, or { hasAux: true }'
+    ? AsyncMessage
+    : O extends { readonly hasAux: true }
+      ? R extends readonly [infer Value, unknown]
+        ? IsScalar<Value> extends true
+          ? unknown
+          : 'with { hasAux: true } the function returns [scalar, aux]'
+        : 'with { hasAux: true } the function returns [scalar, aux]'
+      : IsScalar<R> extends true
+        ? unknown
+        : 'grad needs a function that returns one scalar: return [scalar, aux] with { hasAux: true }, or use jacrev or vjp'
 
 /** True if some leaf of the tree can never carry a derivative. */
 type HasDiscreteLeaf<T> = T extends NDArray
@@ -37,6 +45,30 @@ type HasDiscreteLeaf<T> = T extends NDArray
               : false
             : false
 
+/** An argument that also takes arrays (`ArrayLike`) is judged when it is called. */
+type IsDiscrete<T> = [T] extends [never]
+  ? false
+  : NDArray extends T
+    ? false
+    : true extends HasDiscreteLeaf<T>
+      ? true
+      : false
+
+type Differentiated<A extends readonly unknown[], O> = O extends { readonly argnums: infer N }
+  ? N extends number
+    ? A[N]
+    : N extends readonly number[]
+      ? A[N[number]]
+      : never
+  : A[0]
+
+/** Intersected with a parameter's type: no function has it when a differentiated leaf is discrete. */
+export type RefuseDiscrete<A extends readonly unknown[], O> = O extends { readonly allowInt: true }
+  ? unknown
+  : IsDiscrete<Differentiated<A, O>> extends true
+    ? 'grad cannot differentiate with respect to booleans, strings or integers: choose other argnums'
+    : unknown
+
 /** True if every leaf is an array, so that derivatives have the very same type. */
 type OnlyArrays<T> = T extends NDArray | null | undefined
   ? true
@@ -50,15 +82,11 @@ type OnlyArrays<T> = T extends NDArray | null | undefined
           : true
         : false
 
-/** The tree of derivatives with respect to a `T`: the same type, with arrays for numbers. */
+/** The tree of derivatives with respect to a `T`: the same type, with arrays in place of numbers. */
 export type GradientOf<T> = [OnlyArrays<T>] extends [true]
   ? T
   : [T] extends [NDArray | number | boolean]
     ? NDArray
-    : T extends NDArray | number
-      ? NDArray
-      : T extends object
-        ? { [K in keyof T]: GradientOf<T[K]> }
-        : T
-
-export type { HasDiscreteLeaf }
+    : T extends object
+      ? { [K in keyof T]: GradientOf<T[K]> }
+      : T

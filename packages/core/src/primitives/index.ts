@@ -22,6 +22,7 @@ export {
   square,
   sub,
 } from './arithmetic'
+export { optimizationBarrier, stopGradient } from './barriers'
 export { and, clz, not, or, populationCount, shiftLeft, shiftRightArithmetic, shiftRightLogical, xor } from './bitwise'
 export { eq, ge, gt, le, lt, ne } from './comparison'
 export {
