@@ -1,0 +1,167 @@
+/** Loops over parts of an iteration space, by rows of groups of four elements. */
+import type { FunctionBuilder, I32Operand, Local } from '../emit/index'
+import { ELEMENTS_PER_CALL } from './environment'
+import type { LaneCount } from './memory-forms'
+
+/** The part of an iteration space that one call does; columns are along the last axis. */
+export interface Part {
+  readonly firstRow: I32Operand
+  readonly endRow: I32Operand
+  readonly firstColumn: I32Operand
+  readonly endColumn: I32Operand
+}
+
+/** Calls for about `ELEMENTS_PER_CALL` elements each: whole rows, or pieces of long ones. */
+export function splitIntoCalls(
+  f: FunctionBuilder,
+  rows: number,
+  columns: number,
+  call: (part: Part) => void,
+): void {
+  const minimum = (local: Local<'i32'>, limit: number): void => {
+    f.get(local).i32Const(limit).get(local).i32Const(limit).op('i32.lt_s').select().set(local)
+  }
+  const row = f.local('i32')
+  const endRow = f.local('i32')
+  const longRows = columns > 2 * ELEMENTS_PER_CALL
+  const rowsPerCall = longRows ? 1 : Math.max(1, Math.floor(ELEMENTS_PER_CALL / columns))
+  f.forRange({ index: row, from: 0, to: rows, step: rowsPerCall, nonEmpty: true }, () => {
+    f.get(row).i32Const(rowsPerCall).op('i32.add').set(endRow)
+    minimum(endRow, rows)
+    const part = { firstRow: row, endRow, firstColumn: 0, endColumn: columns }
+    if (!longRows) return call(part)
+    const column = f.local('i32')
+    const endColumn = f.local('i32')
+    const step = ELEMENTS_PER_CALL
+    f.forRange({ index: column, from: 0, to: columns, step, nonEmpty: true }, () => {
+      f.get(column).i32Const(step).op('i32.add').set(endColumn)
+      minimum(endColumn, columns)
+      call({ ...part, firstColumn: column, endColumn })
+    })
+  })
+}
+
+/** Short expressions need several groups in flight to keep the loop's own cost small. */
+export const unrollFor = (cost: number): 1 | 2 | 4 => (cost <= 14 ? 4 : cost <= 60 ? 2 : 1)
+
+/** Runs the body for every index of the outer axes in a range of row numbers. */
+export function forEachRow(
+  f: FunctionBuilder,
+  outer: readonly number[],
+  { firstRow, endRow }: Pick<Part, 'firstRow' | 'endRow'>,
+  body: (position: readonly I32Operand[]) => void,
+): void {
+  if (outer.length === 0) return body([])
+  const row = f.local('i32')
+  if (outer.length === 1) {
+    f.forRange({ index: row, from: firstRow, to: endRow, nonEmpty: true }, () => body([row]))
+    return
+  }
+  const position = outer.map(() => f.local('i32'))
+  // The index of the first row, digit by digit from the right.
+  f.push(firstRow).set(row)
+  if (firstRow !== 0) {
+    const rest = f.local('i32')
+    f.get(row).set(rest)
+    position.forEach((_, fromRight) => {
+      const axis = outer.length - 1 - fromRight
+      const digit = position[axis]
+      const size = outer[axis] ?? 1
+      if (!digit) return
+      if (axis === 0) f.get(rest).set(digit)
+      else {
+        f.get(rest).i32Const(size).op('i32.rem_u').set(digit)
+        f.get(rest).i32Const(size).op('i32.div_u').set(rest)
+      }
+    })
+  } else for (const digit of position) f.i32Const(0).set(digit)
+  f.loop((again) => {
+    body(position)
+    increment(f, position, outer, outer.length - 1)
+    f.get(row).i32Const(1).op('i32.add').tee(row).push(endRow).op('i32.lt_s').brIf(again)
+  })
+}
+
+/** Adds one to the digit of an axis, carrying to the left. */
+function increment(
+  f: FunctionBuilder,
+  position: readonly Local<'i32'>[],
+  outer: readonly number[],
+  axis: number,
+): void {
+  const digit = position[axis]
+  const size = outer[axis]
+  if (!digit || size === undefined) return
+  f.get(digit).i32Const(1).op('i32.add').set(digit)
+  if (axis === 0) return
+  f.get(digit).i32Const(size).op('i32.ge_s')
+  f.if(() => {
+    f.i32Const(0).set(digit)
+    increment(f, position, outer, axis - 1)
+  })
+}
+
+/** What is done along a row: groups at distances from the current column, and a step. */
+export interface RowBody {
+  readonly groups: (lanes: LaneCount, columns: readonly number[]) => void
+  readonly advance: (columns: number) => void
+}
+
+/**
+ * Groups of four from the first column to the last: unrolled, then singly, then what is left of the
+ * row. A part ends at a multiple of four or at the end of the row, so the rest is known now.
+ */
+export function alongRow(
+  f: FunctionBuilder,
+  columns: number,
+  { firstColumn, endColumn }: Pick<Part, 'firstColumn' | 'endColumn'>,
+  unroll: number,
+  body: RowBody,
+): void {
+  const rest = columns % 4
+  const whole = columns - rest
+  const known = firstColumn === 0 && endColumn === columns
+  const finish = (): void => {
+    if (rest === 1 || rest === 2 || rest === 3) body.groups(rest, [0])
+  }
+  const consecutive = (count: number): number[] => Array.from({ length: count }, (_, i) => 4 * i)
+  if (known && whole <= 4 * Math.max(unroll, 2)) {
+    if (whole > 0) body.groups(4, consecutive(whole / 4))
+    if (rest > 0 && whole > 0) body.advance(whole)
+    finish()
+    return
+  }
+  const column = f.local('i32')
+  const step = 4 * unroll
+  f.push(firstColumn).set(column)
+  const loopUpTo = (limit: I32Operand, groups: number): void => {
+    f.get(column).push(limit).op('i32.lt_s')
+    f.if(() => {
+      f.loop((again) => {
+        body.groups(4, consecutive(groups))
+        body.advance(4 * groups)
+        f.get(column).i32Const(4 * groups).op('i32.add').tee(column)
+        f.push(limit).op('i32.lt_s').brIf(again)
+      })
+    })
+  }
+  if (known) {
+    const unrolled = whole - (whole % step)
+    loopUpTo(unrolled, unroll)
+    if (unrolled < whole) loopUpTo(whole, 1)
+    finish()
+    return
+  }
+  const limit = f.local('i32')
+  if (unroll > 1) {
+    // The last column from which a whole step fits, plus one.
+    f.push(endColumn).i32Const(step - 1).op('i32.sub').set(limit)
+    loopUpTo(limit, unroll)
+  }
+  f.push(endColumn).i32Const(3).op('i32.sub').set(limit)
+  loopUpTo(limit, 1)
+  if (rest > 0) {
+    f.get(column).push(endColumn).op('i32.lt_s')
+    f.if(finish)
+  }
+}

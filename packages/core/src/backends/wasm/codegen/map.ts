@@ -1,0 +1,99 @@
+/** Map nodes: an expression for every element, along rows of vectors. */
+import { measureAll } from '../../../compiler/measure'
+import type { MapNode } from '../../../compiler/nodes'
+import { sizeOf } from '../../../types/aval'
+import type { FunctionBuilder, Local, ModuleBuilder } from '../emit/index'
+import { ELEMENTS_PER_CALL, addressParameters, addressTypes, buffersOf } from './environment'
+import type { BufferAddresses, CodegenEnvironment } from './environment'
+import { chooseVectorAxis, insertUnitAxis, mergeAxes, permuteAxes, rootsOf } from './iteration'
+import type { Space } from './iteration'
+import { alongRow, forEachRow, splitIntoCalls, unrollFor } from './loops'
+import type { Part } from './loops'
+import { RowCode } from './rows'
+
+/** A map node as a function of its buffers' addresses, in the order of `buffersOf(node)`. */
+export function emitMap(
+  module: ModuleBuilder,
+  node: MapNode,
+  env: CodegenEnvironment,
+): FunctionBuilder {
+  const buffers = buffersOf(node)
+  const types = addressTypes(buffers)
+  const name = env.functionName('map')
+  if (sizeOf(node.shape) === 0) return module.function({ name, params: types, results: [] })
+  const space = arrange({ shape: node.shape, values: [], stores: node.stores })
+  const columns = space.shape.at(-1) ?? 1
+  const rows = sizeOf(space.shape) / columns
+  if (rows * columns <= ELEMENTS_PER_CALL) {
+    return module.function({ name, params: types, results: [] }, (f) => {
+      emitRows(f, space, addressParameters(f, buffers), env, {
+        firstRow: 0,
+        endRow: rows,
+        firstColumn: 0,
+        endColumn: columns,
+      })
+    })
+  }
+  const kernel = module.function(
+    { name: `${name}.part`, params: [...types, 'i32', 'i32', 'i32', 'i32'], results: [] },
+    (f) => {
+      const at = (position: number): Local<'i32'> => f.param(types.length + position, 'i32')
+      emitRows(f, space, addressParameters(f, buffers), env, {
+        firstRow: at(0),
+        endRow: at(1),
+        firstColumn: at(2),
+        endColumn: at(3),
+      })
+    },
+  )
+  return module.function({ name, params: types, results: [] }, (f) => {
+    splitIntoCalls(f, rows, columns, (part) => {
+      buffers.forEach((_, position) => f.get(f.param(position, 'i32')))
+      for (const bound of [part.firstRow, part.endRow, part.firstColumn, part.endColumn]) {
+        f.push(bound)
+      }
+      f.call(kernel)
+    })
+  })
+}
+
+/** Fewer axes, with the vector axis last. */
+function arrange(space: Space): Space {
+  const merged = mergeAxes(space).space
+  if (merged.shape.length === 0) return insertUnitAxis(merged, 0)
+  const axes = merged.shape.map((_, axis) => axis)
+  const vectorAxis = chooseVectorAxis(merged, axes)
+  if (vectorAxis === axes.length - 1) return merged
+  const order = [...axes.filter((axis) => axis !== vectorAxis), vectorAxis]
+  return mergeAxes(permuteAxes(merged, order)).space
+}
+
+/** The stores of a space, whose vector axis is the last, over some of its rows and columns. */
+export function emitRows(
+  f: FunctionBuilder,
+  space: Space,
+  addresses: BufferAddresses,
+  env: CodegenEnvironment,
+  part: Part,
+): void {
+  const code = new RowCode(f, {
+    stores: space.stores,
+    values: [],
+    vectorAxis: space.shape.length - 1,
+    blockAxis: null,
+    addresses,
+    features: env.features,
+  })
+  const columns = space.shape.at(-1) ?? 1
+  const unroll = unrollFor(measureAll(rootsOf(space)).cost)
+  code.enterFunction()
+  forEachRow(f, space.shape.slice(0, -1), part, (outer) => {
+    code.enterRow([...outer, part.firstColumn])
+    alongRow(f, columns, part, unroll, {
+      groups: (lanes, columns) => {
+        for (const column of columns) code.store({ lanes, column, row: 0 })
+      },
+      advance: (count) => code.advance(count),
+    })
+  })
+}
