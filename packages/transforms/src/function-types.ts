@@ -90,3 +90,14 @@ export type GradientOf<T> = [OnlyArrays<T>] extends [true]
     : T extends object
       ? { [K in keyof T]: GradientOf<T[K]> }
       : T
+
+/** One tree of cotangents per argument. */
+export type Cotangents<A extends readonly unknown[]> = { [K in keyof A]: GradientOf<A[K]> }
+
+/** One tree of tangents per argument. */
+export type Tangents<A extends readonly unknown[]> = {
+  readonly [K in keyof A]: GradientOf<A[K]> | A[K]
+}
+
+/** A function from a cotangent of the result to one tree of cotangents per argument. */
+export type Pullback<A extends readonly unknown[], R> = (cotangent: R) => Cotangents<A>

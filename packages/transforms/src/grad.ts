@@ -30,12 +30,19 @@ import {
   requireFunction,
   selectArguments,
 } from './flat-function'
-import type { GradientOf, RefuseAsync, RefuseDiscrete, RefuseNonScalar } from './function-types'
+import type {
+  Cotangents,
+  GradientOf,
+  Pullback,
+  RefuseAsync,
+  RefuseDiscrete,
+  RefuseNonScalar,
+} from './function-types'
 import { type Linearization, linearizeFlat } from './linearize'
 import { backwardPass } from './transpose'
 
 /** A function linearized at a point, with the structures of what went in and came out. */
-interface Linearized {
+export interface Linearized {
   readonly inputs: FlatArguments
   readonly output: FlatArguments
   readonly aux: unknown
@@ -43,7 +50,7 @@ interface Linearized {
 }
 
 /** `f` at `chosen`, ready to be pulled back. With `hasAux` its result is `[value, aux]`. */
-function linearizeAt(
+export function linearizeAt(
   op: string,
   f: (chosen: readonly unknown[]) => unknown,
   chosen: readonly unknown[],
@@ -97,7 +104,7 @@ function requirePair(op: string, result: unknown): readonly [unknown, unknown] {
 }
 
 /** Cotangents of the inputs, from cotangents of the output. Zeros become arrays. */
-function pullBack({ inputs, linearization }: Linearized, yBars: readonly NDArray[]): NDArray[] {
+export function pullBack({ inputs, linearization }: Linearized, yBars: readonly NDArray[]): NDArray[] {
   const { linear, tangentOut } = linearization
   const operands = [
     ...linear.residuals,
@@ -158,7 +165,7 @@ interface ValueAndGradients {
 }
 
 /** The computation behind grad and valueAndGrad. */
-function differentiate(
+export function differentiate(
   op: string,
   f: (...args: never[]) => unknown,
   options: GradOptions,
@@ -288,11 +295,6 @@ function named<F extends (...args: never[]) => unknown>(name: string, f: F): F {
 
 // --- vjp -------------------------------------------------------------------------------------------
 
-/** Maps a cotangent of the result to one cotangent per primal. */
-export type Pullback<A extends readonly unknown[], R> = (cotangent: R) => {
-  [K in keyof A]: GradientOf<A[K]>
-}
-
 /**
  * The value of a function and its pullback.
  *
@@ -318,25 +320,33 @@ export function vjp<A extends readonly unknown[], R>(
   })
   const { inputs, output } = linearized
   const pullback: Pullback<A, R> = (cotangent) => {
-    const yBars = matchCotangent(`the pullback of ${f.name || 'f'}`, cotangent, output)
-    return tree.unflatten(inputs.structure, pullBack(linearized, yBars)) as ReturnType<
-      Pullback<A, R>
-    >
+    const yBars = matchCotangent(
+      `the pullback of ${f.name || 'f'}`,
+      cotangent,
+      output.structure,
+      output.arrays.map((x) => x.aval),
+    )
+    return tree.unflatten(inputs.structure, pullBack(linearized, yBars)) as Cotangents<A>
   }
   return [tree.unflatten(output.structure, output.arrays) as R, pullback]
 }
 
 /** Checks a cotangent against the result it belongs to; numbers take the result's type. */
-export function matchCotangent(op: string, cotangent: unknown, output: FlatArguments): NDArray[] {
+export function matchCotangent(
+  op: string,
+  cotangent: unknown,
+  resultStructure: tree.TreeStructure,
+  resultAvals: readonly Aval[],
+): NDArray[] {
   const { leaves, structure } = tree.flatten(cotangent)
-  tree.requireSameStructure(op, output.structure, structure, {
+  tree.requireSameStructure(op, resultStructure, structure, {
     expected: 'the result',
     actual: 'the cotangent',
     root: 'cotangent',
   })
   const paths = tree.structurePaths(structure, 'cotangent')
   return leaves.map((leaf, i) => {
-    const { aval } = output.arrays[i]
+    const aval = resultAvals[i]
     if (typeof leaf === 'number' && aval.ndim === 0 && isFloating(aval.dtype)) {
       return full([], leaf, aval.dtype, aval.weakType)
     }

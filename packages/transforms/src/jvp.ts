@@ -6,12 +6,15 @@
  * two are kept apart because each interpreter recognises its own tracers only.
  */
 import {
+  avalsMatch,
   bind,
   currentInterpreter,
   evaluateJaxpr,
   instantiate,
   type Interpreter,
+  isFloating,
   isZero,
+  makeScalar,
   makeTracer,
   type NDArray,
   type Params,
@@ -19,11 +22,23 @@ import {
   runInterpreter,
   type Tangent,
   tangentAval,
+  TransformationError,
+  tree,
   underParent,
   zeroLike,
 } from '@adjoint/core/internal'
 import { type ClosedProgram, derivedOnce, flagsKey, stageWith } from './derived'
-import type { FlatFunction } from './flat-function'
+import {
+  callName,
+  differentiable,
+  type FlatArguments,
+  flattenArrays,
+  flattenFunction,
+  type FlatFunction,
+  leafToArray,
+  requireFunction,
+} from './flat-function'
+import type { RefuseAsync, Tangents } from './function-types'
 import { nonzeros, present, withZeros } from './zeros'
 
 interface Dual {
@@ -126,3 +141,66 @@ export const jvpJaxpr = derivedOnce(
     return { jaxpr: staged.jaxpr, constants: staged.constants, tangentOut: staged.facts }
   },
 )
+
+/**
+ * The value of a function and its derivative along a direction.
+ *
+ * @param f a function of trees of arrays
+ * @param primals the point: a list of arguments
+ * @param tangents the direction: a list of trees like the primals
+ * @returns `[f(...primals), ∂f(primals)·tangents]`
+ * @throws TreeError, TransformationError when tangents do not fit the primals
+ * @example
+ * jvp((x: NDArray) => np.sin(x), [np.array(0)], [np.array(1)]) // [0, 1]
+ */
+export function jvp<A extends readonly unknown[], R>(
+  f: ((...args: A) => R) & RefuseAsync<R>,
+  primals: A,
+  tangents: Tangents<A>,
+): [R, R] {
+  requireFunction('jvp', f)
+  const op = callName('jvp', f)
+  const point = flattenArrays(op, primals, 'primals', differentiable)
+  const dots = matchTangents(op, point, tangents)
+  const flat = flattenFunction<A>(op, f, point.structure)
+  const result = jvpFlat(flat.call, point.arrays, dots, 'jvp', f.name)
+  return [
+    tree.unflatten(flat.structure(), result.primals) as R,
+    tree.unflatten(flat.structure(), result.tangents.map(instantiate)) as R,
+  ]
+}
+
+/** Tangents checked against their primals; numbers take the primal's type. */
+export function matchTangents(op: string, point: FlatArguments, tangents: unknown): Tangent[] {
+  const { leaves, structure } = tree.flatten(tangents)
+  tree.requireSameStructure(op, point.structure, structure, {
+    expected: 'primals',
+    actual: 'tangents',
+    root: 'tangents',
+  })
+  const paths = tree.structurePaths(structure, 'tangents')
+  return leaves.map((leaf, i): Tangent => {
+    const { aval } = point.arrays[i]
+    const expected = tangentAval(aval)
+    if (typeof leaf === 'number' && aval.ndim === 0 && isFloating(aval.dtype)) {
+      return makeScalar(leaf, expected)
+    }
+    const array = leafToArray(op, leaf, paths[i])
+    if (!avalsMatch(array.aval, expected)) {
+      throw new TransformationError({
+        op,
+        problem: 'a tangent does not fit its primal',
+        operands: [
+          { name: paths[i].replace('tangents', 'primals'), aval },
+          { name: paths[i], aval: array.aval },
+        ],
+        path: paths[i],
+        rule: 'a tangent has the shape and dtype of its primal, and float0 for integers',
+        hint: isFloating(aval.dtype)
+          ? `make it ${expected}`
+          : 'close over integers instead of differentiating with respect to them',
+      })
+    }
+    return isFloating(aval.dtype) ? array : zeroLike({ aval })
+  })
+}

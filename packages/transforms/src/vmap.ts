@@ -19,11 +19,21 @@ import {
   type Params,
   type Primitive,
   runInterpreter,
+  TransformationError,
+  tree,
   underParent,
   withMappedAxis,
 } from '@adjoint/core/internal'
 import { type ClosedProgram, derivedOnce, flagsKey, stageWith } from './derived'
-import type { FlatFunction } from './flat-function'
+import { type AxisSpec, axesOfLeaves } from './axes-prefix'
+import {
+  callName,
+  flattenArrays,
+  flattenFunction,
+  type FlatFunction,
+  requireFunction,
+} from './flat-function'
+import type { RefuseAsync } from './function-types'
 
 export interface Batched {
   readonly value: NDArray
@@ -173,3 +183,112 @@ export const axisEnvironment = (): string =>
     : namedAxes()
         .map(({ name, size }) => `${name}=${size}`)
         .join(',')
+
+export interface VmapOptions {
+  /** The axis to map in every argument, or one entry per argument; null where nothing is mapped. */
+  readonly inAxes?: AxisSpec
+  /** Where the mapped axis stands in the results. */
+  readonly outAxes?: AxisSpec
+  /** A name that collectives such as `psum` refer to. */
+  readonly axisName?: string
+  /** Needed only when no argument is mapped. */
+  readonly axisSize?: number
+}
+
+/**
+ * Maps a function over an axis of its arguments, by batching every operation in it.
+ *
+ * @param f a function of trees of arrays, of one example
+ * @param options.inAxes which axis of each argument enumerates the examples (0)
+ * @param options.outAxes where that axis goes in the results (0)
+ * @returns a function of the same arguments with the extra axis
+ * @throws TransformationError when mapped sizes differ, with each argument's size
+ * @example
+ * vmap((x: NDArray, y: NDArray) => np.dot(x, y))(a, b) // a, b: f32[8,3] → f32[8]
+ */
+export function vmap<A extends readonly unknown[], R>(
+  f: ((...args: A) => R) & RefuseAsync<R>,
+  options: VmapOptions = {},
+): (...args: A) => R {
+  requireFunction('vmap', f)
+  const { inAxes = 0, outAxes = 0, axisName = null } = options
+  const op = callName('vmap', f)
+  const mapped = (...args: A): R => {
+    const { arrays, structure } = flattenArrays(op, args, 'args')
+    const paths = tree.structurePaths(structure, 'args')
+    const dims = axesOfLeaves(op, inAxes, structure, 'args', 'inAxes').map((axis, i) =>
+      axis === null ? null : mappedAxisOf(op, axis, arrays[i], paths[i]),
+    )
+    const size = mappedSize(op, arrays, dims, paths, options.axisSize)
+    const flat = flattenFunction<A>(op, f, structure)
+    const results = batchFlat(flat.call, { size, name: axisName }, arrays, dims, 'vmap', f.name)
+    const out = axesOfLeaves(op, outAxes, flat.structure(), 'the result', 'outAxes')
+    const outputs = results.map((result, i) => {
+      const to = out[i]
+      if (to !== null) return placeMappedAxis(op, result, size, to)
+      if (result.dim === null) return result.value
+      throw new TransformationError({
+        op,
+        problem: 'outAxes is null for a result that depends on the mapped axis',
+        operands: [{ name: 'the result', aval: result.value.aval }],
+        rule: 'only results that are the same for all examples can have outAxes null',
+        hint: 'give the axis a place in the result, or reduce over the examples outside',
+      })
+    })
+    return tree.unflatten(flat.structure(), outputs) as R
+  }
+  Object.defineProperty(mapped, 'name', { value: f.name })
+  return mapped
+}
+
+function mappedAxisOf(op: string, axis: number, x: NDArray, path: string): number {
+  if (axis >= -x.ndim && axis < x.ndim) return axis < 0 ? axis + x.ndim : axis
+  throw new TransformationError({
+    op,
+    problem: `cannot map axis ${axis} of ${path}, which has ${x.ndim} dimensions`,
+    operands: [{ name: path, aval: x.aval }],
+    path,
+    axis,
+    rule: 'a mapped argument has the axis named by inAxes',
+    hint: 'use inAxes: null for arguments that are the same for all examples',
+  })
+}
+
+/** The one size of all mapped axes. */
+function mappedSize(
+  op: string,
+  arrays: readonly NDArray[],
+  dims: readonly BatchDim[],
+  paths: readonly string[],
+  axisSize: number | undefined,
+): number {
+  const sizes = arrays.flatMap(({ aval }, i) => {
+    const dim = dims[i]
+    return dim === null ? [] : [{ path: paths[i], aval, dim, size: aval.shape[dim] }]
+  })
+  const size = axisSize ?? sizes[0]?.size
+  if (size === undefined) {
+    throw new TransformationError({
+      op,
+      problem: 'no argument is mapped, so the size of the mapped axis is unknown',
+      rule: 'some entry of inAxes is not null, or axisSize is given',
+    })
+  }
+  if (sizes.some((s) => s.size !== size)) {
+    throw new TransformationError({
+      op,
+      problem:
+        axisSize === undefined
+          ? 'mapped axes have different sizes'
+          : `mapped axes do not have axisSize ${axisSize}`,
+      operands: sizes.map((s) => ({
+        name: s.path,
+        aval: s.aval,
+        note: `axis ${s.dim} is ${s.size}`,
+      })),
+      rule: 'all mapped axes have one size',
+      hint: 'use inAxes: null for arguments that are the same for all examples',
+    })
+  }
+  return size
+}

@@ -1,0 +1,286 @@
+/**
+ * Whole Jacobians: derivatives along a basis, all directions at once by batching.
+ *
+ * Forward mode builds a Jacobian column by column, reverse mode row by row. In the result, the
+ * shape of a leaf is that of the output's leaf followed by that of the input's.
+ */
+import {
+  add,
+  type Aval,
+  convertElementType,
+  DifferentiationError,
+  eq,
+  full,
+  instantiate,
+  iota,
+  type NDArray,
+  reshape,
+  sliceInAxis,
+  tree,
+} from '@adjoint/core/internal'
+import {
+  callName,
+  differentiable,
+  flattenArrays,
+  isDifferentiable,
+  refusePromise,
+  requireFunction,
+  selectArguments,
+} from './flat-function'
+import type { Cotangents, GradientOf, RefuseAsync, Tangents } from './function-types'
+import { differentiate, linearizeAt, pullBack } from './grad'
+import { jvp, jvpFlat } from './jvp'
+import { batchFlat, placeMappedAxis } from './vmap'
+
+export interface JacobianOptions {
+  /** Which argument to differentiate with respect to, or several. */
+  readonly argnums?: number | readonly number[]
+}
+
+/** A tree like the result `R`, with a tree like the argument `T` in the place of each leaf. */
+export type JacobianOf<R, T> = R extends NDArray | number
+  ? GradientOf<T>
+  : R extends object
+    ? { [K in keyof R]: JacobianOf<R[K], T> }
+    : R
+
+/** The Jacobians that `argnums` asks for. */
+export type Jacobians<A extends readonly unknown[], R, O> = O extends {
+  readonly argnums: infer N
+}
+  ? N extends number
+    ? JacobianOf<R, A[N]>
+    : N extends readonly number[]
+      ? JacobianOf<R, { [K in keyof N]: N[K] extends number ? A[N[K]] : never }>
+      : never
+  : JacobianOf<R, A[0]>
+
+/** The standard basis of a space that is a list of arrays: arrays of `[dimension, ...shape]`. */
+function standardBasis(avals: readonly Aval[]): NDArray[] {
+  const dimension = totalSize(avals)
+  let offset = 0
+  return avals.map((aval) => {
+    const shape = [dimension, aval.size]
+    const rows = iota({ dtype: 'int32', shape, dimension: 0 })
+    const columns = iota({ dtype: 'int32', shape, dimension: 1 })
+    const isOne = eq(rows, add(columns, full(shape, offset, 'int32')))
+    offset += aval.size
+    const { dtype: newDtype, weakType } = aval
+    const ones = convertElementType(isOne, { newDtype, weakType })
+    return reshape(ones, { newSizes: [dimension, ...aval.shape] })
+  })
+}
+
+const totalSize = (avals: readonly Aval[]): number =>
+  avals.reduce((sum, aval) => sum + aval.size, 0)
+
+const avalsOf = (arrays: readonly NDArray[]): readonly Aval[] => arrays.map((x) => x.aval)
+
+/** Cuts an axis that runs over a list of arrays into the arrays' own axes. */
+function splitAxis(x: NDArray, axis: number, avals: readonly Aval[]): NDArray[] {
+  let offset = 0
+  return avals.map((aval) => {
+    const part = sliceInAxis(x, axis, offset, offset + aval.size)
+    offset += aval.size
+    const newSizes = [...x.shape.slice(0, axis), ...aval.shape, ...x.shape.slice(axis + 1)]
+    return reshape(part, { newSizes })
+  })
+}
+
+function requireFloats(op: string, what: string, avals: readonly Aval[]): void {
+  const discrete = avals.find((aval) => !isDifferentiable({ aval }))
+  if (discrete === undefined) return
+  throw new DifferentiationError({
+    op,
+    problem: `${what} has a ${discrete.dtype} leaf, which has no derivative`,
+    operands: [{ name: 'leaf', aval: discrete }],
+    rule: 'jacobians are taken between floating point arrays',
+    hint: 'convert with astype, or choose other argnums',
+  })
+}
+
+/** Which arguments to differentiate, and whether the answer is a tuple of trees or one tree. */
+interface Differentiated {
+  readonly op: string
+  readonly names: readonly string[]
+  readonly chosen: readonly unknown[]
+  readonly call: (chosen: readonly unknown[]) => unknown
+  readonly several: boolean
+}
+
+function choose<A extends readonly unknown[]>(
+  op: string,
+  f: (...args: A) => unknown,
+  args: readonly unknown[],
+  { argnums = 0 }: JacobianOptions,
+): Differentiated {
+  const positions = typeof argnums === 'number' ? [argnums] : argnums
+  const { chosen, fill } = selectArguments(op, args, positions)
+  return {
+    op,
+    names: positions.map((i) => `args[${i}]`),
+    chosen,
+    call: (xs) => f(...(fill(xs) as readonly unknown[] as A)),
+    several: typeof argnums !== 'number',
+  }
+}
+
+/** The tree of trees: blocks are per output leaf, then per input leaf. */
+function assemble(
+  blocks: readonly (readonly NDArray[])[],
+  output: tree.TreeStructure,
+  input: tree.TreeStructure,
+  several: boolean,
+): unknown {
+  const rows = blocks.map((row) => {
+    const trees = tree.unflatten(input, row) as readonly unknown[]
+    return several ? trees : trees[0]
+  })
+  return tree.unflatten(output, rows)
+}
+
+/**
+ * The Jacobian of a function, by forward mode: best when there are fewer inputs than outputs.
+ *
+ * @param f a function of trees of arrays
+ * @param options.argnums which argument to differentiate with respect to (the first), or several
+ * @returns a function of the same arguments; each leaf has shape `[...output, ...input]`
+ * @throws DifferentiationError for leaves that are not floating point
+ * @example
+ * jacfwd((x: NDArray) => np.square(x))(np.array([1, 2])) // [[2, 0], [0, 4]]
+ */
+export function jacfwd<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
+  f: ((...args: A) => R) & RefuseAsync<R>,
+  options?: O,
+): (...args: A) => Jacobians<A, R, O> {
+  requireFunction('jacfwd', f)
+  const op = callName('jacfwd', f)
+  return (...args) => {
+    const { names, chosen, call, several } = choose(op, f, args, options ?? {})
+    const inputs = chosen.map((arg, i) => flattenArrays(op, arg, names[i], differentiable))
+    const arrays = inputs.flatMap((x) => x.arrays)
+    const inStructure = tree.structure(chosen)
+    const avals = avalsOf(arrays)
+    requireFloats(op, 'the argument', avals)
+    const found: { structure?: tree.TreeStructure } = {}
+    const size = totalSize(avals)
+    const columns = batchFlat(
+      (directions) => {
+        const { tangents } = jvpFlat(
+          (xs) => {
+            const result = call(tree.unflatten(inStructure, xs) as readonly unknown[])
+            refusePromise(op, result)
+            const flat = flattenArrays(op, result, 'the result')
+            requireFloats(op, 'the result', avalsOf(flat.arrays))
+            found.structure = flat.structure
+            return flat.arrays
+          },
+          arrays,
+          directions,
+          'jacfwd',
+          f.name,
+        )
+        return tangents.map(instantiate)
+      },
+      { size, name: null },
+      standardBasis(avals),
+      avals.map(() => 0),
+      'vmap',
+      f.name,
+    )
+    if (found.structure === undefined) throw new Error(`${op}: the function was not called`)
+    const blocks = columns.map((column) => {
+      const placed = placeMappedAxis(op, column, size, -1)
+      return splitAxis(placed, placed.ndim - 1, avals)
+    })
+    return assemble(blocks, found.structure, inStructure, several) as Jacobians<A, R, O>
+  }
+}
+
+/**
+ * The Jacobian of a function, by reverse mode: best when there are fewer outputs than inputs.
+ *
+ * @param f a function of trees of arrays
+ * @param options.argnums which argument to differentiate with respect to (the first), or several
+ * @returns a function of the same arguments; each leaf has shape `[...output, ...input]`
+ * @throws DifferentiationError for leaves that are not floating point
+ * @example
+ * jacrev((x: NDArray) => np.sum(np.square(x)))(np.array([1, 2])) // [2, 4]
+ */
+export function jacrev<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
+  f: ((...args: A) => R) & RefuseAsync<R>,
+  options?: O,
+): (...args: A) => Jacobians<A, R, O> {
+  requireFunction('jacrev', f)
+  const op = callName('jacrev', f)
+  return (...args) => {
+    const { names, chosen, call, several } = choose(op, f, args, options ?? {})
+    const linearized = linearizeAt(op, call, chosen, { hasAux: false, names, subject: f.name })
+    const { inputs, output } = linearized
+    const inAvals = avalsOf(inputs.arrays)
+    const outAvals = avalsOf(output.arrays)
+    requireFloats(op, 'the argument', inAvals)
+    requireFloats(op, 'the result', outAvals)
+    const size = totalSize(outAvals)
+    const rows = batchFlat(
+      (yBars) => pullBack(linearized, yBars),
+      { size, name: null },
+      standardBasis(outAvals),
+      outAvals.map(() => 0),
+      'vmap',
+      f.name,
+    ).map((row) => splitAxis(placeMappedAxis(op, row, size, 0), 0, outAvals))
+    const blocks = outAvals.map((_, o) => inAvals.map((_unused, i) => rows[i][o]))
+    return assemble(blocks, output.structure, inputs.structure, several) as Jacobians<A, R, O>
+  }
+}
+
+/**
+ * The Hessian of a scalar function: forward over reverse.
+ *
+ * @param f a function of trees of arrays that returns one scalar
+ * @param options.argnums which argument to differentiate with respect to (the first), or several
+ * @returns a function of the same arguments; a tree of trees like the argument
+ * @example
+ * hessian((x: NDArray) => np.sum(np.power(x, 3)))(np.array([1, 2])) // [[6, 0], [0, 12]]
+ */
+export function hessian<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
+  f: ((...args: A) => R) & RefuseAsync<R>,
+  options?: O,
+): (...args: A) => Jacobians<A, GradientOf<A[0]>, O> {
+  requireFunction('hessian', f)
+  const first: (...args: A) => unknown = jacrev<A, NDArray, JacobianOptions>(
+    (...args) => f(...args) as NDArray,
+    options,
+  )
+  const second: (...args: A) => unknown = jacfwd<A, NDArray, JacobianOptions>(
+    (...args) => first(...args) as NDArray,
+    options,
+  )
+  return (...args) => second(...args) as Jacobians<A, GradientOf<A[0]>, O>
+}
+
+/**
+ * The product of the Hessian of a scalar function with a vector, without the Hessian.
+ *
+ * @param f a function of trees of arrays that returns one scalar
+ * @param primals the point: a list of arguments
+ * @param vectors the direction: a list of trees like the primals
+ * @returns one tree per primal
+ * @example
+ * hvp((x: NDArray) => np.sum(np.power(x, 3)), [np.array([1, 2])], [np.array([1, 1])]) // [[6, 12]]
+ */
+export function hvp<A extends readonly unknown[], R>(
+  f: ((...args: A) => R) & RefuseAsync<R>,
+  primals: readonly [...A],
+  vectors: Tangents<A>,
+): Cotangents<A> {
+  requireFunction('hvp', f)
+  const gradient = differentiate('hvp', f, { argnums: primals.map((_, i) => i) })
+  const [, product] = jvp<readonly unknown[], unknown>(
+    (...args) => gradient(args).gradients,
+    primals,
+    vectors,
+  )
+  return product as Cotangents<A>
+}
