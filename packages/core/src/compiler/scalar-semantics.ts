@@ -168,7 +168,8 @@ export function applyBinary(op: BinaryOp, operand: DType, result: DType, x: numb
     case 'shiftRightLogical':
       return y >>> 0 >= bits ? 0 : held(result, ((bits === 32 ? x : x & (2 ** bits - 1)) >>> 0) >>> y)
     case 'shiftRightArithmetic':
-      return held(result, x >> Math.min(y >>> 0, bits - 1))
+      // Unsigned integers are shifted by their own top bit.
+      return held(result, ((x << (32 - bits)) >> (32 - bits)) >> Math.min(y >>> 0, bits - 1))
     case 'nextafter':
       throw new ArgumentError({
         op,
