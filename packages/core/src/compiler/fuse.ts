@@ -10,12 +10,12 @@
 import { type Shape, sizeOf } from '../types/aval'
 import { accessesOf, rootsOf, withoutDeadStores } from './dependence'
 import type { Buffer, Scalar } from './expr'
+import { asRead } from './layout'
 import { measureAll } from './measure'
 import type { LoopNode, MapNode, Program, ReduceNode, Reduction, Store } from './nodes'
 import { Schedule, type Step } from './schedule'
 import {
   canonical,
-  exchanged,
   groupsOver,
   isSpaced,
   isStoring,
@@ -42,10 +42,12 @@ const smallSize = 64
 const siblingsTried = 6
 
 export function fuse(program: Program): Program {
-  const tidy = withoutDeadStores({
-    ...program,
-    nodes: program.nodes.map((node) => (isSpaced(node) ? shared(canonical(node)) : node)),
-  })
+  const tidy = asRead(
+    withoutDeadStores({
+      ...program,
+      nodes: program.nodes.map((node) => (isSpaced(node) ? shared(canonical(node)) : node)),
+    }),
+  )
   const schedule = new Schedule(tidy)
   const fusion = new Fusion(schedule)
   const inOrder = [...schedule.steps]
@@ -161,12 +163,7 @@ class Fusion {
       [...this.schedule.readersOf(target)].some((s) => s !== first && s !== second)
     if (b.kind === 'reduce') return a.kind === 'reduce' ? joinReductions(a, b, needed) : null
     if (b.kind === 'contract') return null
-    if (a.kind !== 'contract') return joinMap(a, b, needed, mapLimits)
-    const plain = joinMap(a, b, needed, contractLimits)
-    if (plain !== null) return plain
-    // A map that reads the product transposed follows it if the product itself is wanted by no one else.
-    const turned = joinMap(exchanged(a), b, needed, contractLimits)
-    return turned !== null && !sharesTarget(turned, a) ? turned : null
+    return joinMap(a, b, needed, a.kind === 'contract' ? contractLimits : mapLimits)
   }
 }
 
@@ -177,9 +174,6 @@ const asMap = (node: LoopNode): MapNode => {
 
 const sameBuffers = (a: ReadonlySet<Buffer>, b: ReadonlySet<Buffer>): boolean =>
   a.size === b.size && [...a].every((x) => b.has(x))
-
-const sharesTarget = (a: StoringNode, b: StoringNode): boolean =>
-  a.stores.some((s) => b.stores.some((t) => t.target === s.target))
 
 /** Whether `b` writes something that `a` reads or writes; reading what `a` writes is looked at closely. */
 function overwrite(a: LoopNode, b: LoopNode): boolean {

@@ -86,6 +86,8 @@ class Lowering implements LoweringContext {
   private readonly written = new Map<Scalar, Tensor>()
   /** Buffers that a contraction or reduction makes: elementwise work on them can be its epilogue. */
   private readonly accumulated = new Set<Buffer>()
+  /** Those, and what is written element for element from them. */
+  private readonly epilogues = new Set<Buffer>()
 
   constructor(private readonly unit: CompilationUnit) {}
 
@@ -146,7 +148,9 @@ class Lowering implements LoweringContext {
   /** Where it is decided whether a variable lives in memory. */
   private bound(x: Tensor, uses: number, isResult: boolean): Tensor {
     const { cost } = measure(x.value)
-    return (isResult && cost > 0) || (uses > 1 && cost > recomputeBudget) ? this.materialize(x) : x
+    if (cost === 0) return x
+    const written = isResult || (uses > 1 && (cost > recomputeBudget || continues(x, this.accumulated)))
+    return written ? this.materialize(x) : x
   }
 
   // --- buffers -------------------------------------------------------------------------------------
@@ -169,6 +173,7 @@ class Lowering implements LoweringContext {
     if (bufferOf(tensor) !== null) return tensor
     const target = this.newBuffer(tensor.aval)
     this.fill(target, tensor)
+    if (continues(tensor, this.epilogues)) this.epilogues.add(target)
     const result = stored(target, tensor.aval)
     this.written.set(tensor.value, result)
     return result
@@ -357,6 +362,7 @@ class Lowering implements LoweringContext {
     }
     const target = this.newBuffer(aval)
     this.accumulated.add(target)
+    this.epilogues.add(target)
     this.nodes.push({
       kind: 'reduce',
       shape: aval.shape,
@@ -390,6 +396,7 @@ class Lowering implements LoweringContext {
     const operands = [lhs, rhs].map((x) => ({ value: convert(dtype, this.packable(x).value) }))
     const target = this.newBuffer(aval)
     this.accumulated.add(target)
+    this.epilogues.add(target)
     this.nodes.push({
       kind: 'contract',
       dtype,
@@ -412,10 +419,7 @@ class Lowering implements LoweringContext {
     const tensor = this.current(x)
     const { cost } = measure(tensor.value)
     if (cost === 0) return tensor
-    const continues = loadsOf([tensor.value]).some(
-      (l) => this.accumulated.has(l.source) && l.source.size === tensor.aval.size,
-    )
-    return cost > packingBudget || continues ? this.materialize(tensor) : tensor
+    return cost > packingBudget || continues(tensor, this.epilogues) ? this.materialize(tensor) : tensor
   }
 
   // --- routines ------------------------------------------------------------------------------------
@@ -604,6 +608,10 @@ function bufferOf({ aval, value }: Tensor): Buffer | null {
   if (value.kind !== 'load' || value.offsets.length > 0 || value.source.size !== aval.size) return null
   return aval.size === 0 || affineEqualOn(aval.shape, value.at, rowMajor(aval.shape)) ? value.source : null
 }
+
+/** Element for element over one of these buffers: the node that makes it can write this as well. */
+const continues = (x: Tensor, buffers: ReadonlySet<Buffer>): boolean =>
+  loadsOf([x.value]).some((l) => buffers.has(l.source) && l.source.size === x.aval.size)
 
 const size = (x: Tensor): number => {
   const { operations, loads } = measure(x.value)

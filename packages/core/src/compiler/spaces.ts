@@ -242,6 +242,37 @@ export function exchanged(node: ContractNode): ContractNode {
   }
 }
 
+/** The node with every expression rewritten by `visit`. */
+export function withExpressions<N extends SpacedNode>(node: N, visit: (e: Scalar) => Scalar): N
+export function withExpressions(node: SpacedNode, visit: (e: Scalar) => Scalar): SpacedNode {
+  const stores = (list: readonly Store[]): readonly Store[] =>
+    list.map((s) => ({ ...s, offsets: rewriteOffsets(s.offsets, visit), value: visit(s.value) }))
+  switch (node.kind) {
+    case 'map':
+      return { ...node, stores: stores(node.stores) }
+    case 'scatter':
+      return {
+        ...node,
+        position: visit(node.position),
+        inBounds: node.inBounds === null ? null : visit(node.inBounds),
+        update: visit(node.update),
+      }
+    case 'reduce':
+      return {
+        ...node,
+        reductions: node.reductions.map((r) => ({ monoid: r.monoid, value: visit(r.value) })),
+        stores: stores(node.stores),
+      }
+    case 'contract':
+      return {
+        ...node,
+        lhs: { value: visit(node.lhs.value) },
+        rhs: { value: visit(node.rhs.value) },
+        stores: stores(node.stores),
+      }
+  }
+}
+
 // --- sharing ---------------------------------------------------------------------------------------
 
 /** Makes structurally equal expressions of a node one object, so that a backend computes them once. */
