@@ -1,8 +1,10 @@
 /** Runs one node in a module of its own, for tests and measurements. */
 import type { Buffer } from '../../../compiler/expr'
+import type { Cells } from '../../../compiler/interpret'
+import { allocateCells, cellsAt, interpret, separateMemory } from '../../../compiler/interpret'
 import type { LoopNode } from '../../../compiler/nodes'
 import type { DType } from '../../../types/dtype'
-import { bytesOf } from '../../../types/dtype'
+import { bytesOf, kindOf } from '../../../types/dtype'
 import type { CodegenEnvironment, NodeEmitter } from '../codegen/environment'
 import { buffersOf, READ_SLACK } from '../codegen/environment'
 import type { WasmFeatures } from '../emit/index'
@@ -47,6 +49,7 @@ const view = (memory: ArrayBuffer, { dtype, size }: Buffer, at: number): NumberA
 export interface CompiledNode {
   /** The buffer's elements, in the module's memory. */
   data(buffer: Buffer): NumberArray
+  cells(buffer: Buffer): Cells
   run(): void
   readonly codeBytes: number
 }
@@ -101,6 +104,8 @@ export function compileNode<Node extends LoopNode>(
   return {
     codeBytes: bytes.length,
     data: (buffer) => view(memory.buffer, buffer, places.get(buffer.id) ?? 0),
+    cells: (buffer) =>
+      cellsAt(buffer.dtype, memory.buffer, places.get(buffer.id) ?? 0, buffer.size),
     run: () => {
       run()
       for (const buffer of buffers) {
@@ -113,5 +118,64 @@ export function compileNode<Node extends LoopNode>(
         if (content[i] !== 0xff) throw new Error('working memory was written past its end')
       }
     },
+  }
+}
+
+export interface Comparison {
+  readonly relaxed?: boolean
+  /** Largest allowed difference, relative to the size of the value or to 1. */
+  readonly tolerance: number
+  /**
+   * Fills a buffer; by default with sixteenths between -1 and 1, whose products sum up exactly,
+   * with small integers, or with truth values.
+   */
+  readonly fill?: (buffer: Buffer, cells: Cells) => void
+}
+
+/** Runs a node as code and through the interpreter on the same data, and compares every buffer. */
+export function expectAsInterpreted<Node extends LoopNode>(
+  emit: NodeEmitter<Node>,
+  node: Node,
+  { relaxed, tolerance, fill = fillRandomly }: Comparison,
+): void {
+  const compiled = compileNode(emit, node, relaxed === undefined ? wasmFeatures() : { relaxed })
+  const places = new Map<Buffer, Cells>()
+  const mine = new Map<Buffer, Cells>()
+  for (const buffer of buffersOf(node)) {
+    const cells = allocateCells(buffer.dtype, buffer.size)
+    fill(buffer, cells)
+    places.set(buffer, cells)
+    const own = compiled.cells(buffer)
+    for (let i = 0; i < buffer.size; i++) own.set(i, cells.get(i))
+    mine.set(buffer, own)
+  }
+  compiled.run()
+  interpret({ inputs: [], outputs: [], nodes: [node], temporaries: [] }, separateMemory(places))
+  for (const [buffer, expected] of places) {
+    const actual = mine.get(buffer)
+    for (let i = 0; i < buffer.size; i++) {
+      const x = actual?.get(i) ?? NaN
+      const y = expected.get(i)
+      const bound = tolerance * Math.max(1, Math.abs(y))
+      if (Object.is(x, y) || x === y || Math.abs(x - y) <= bound) continue
+      throw new Error(
+        `element ${i} of buffer ${buffer.id} is ${x}, not ${y}: ${JSON.stringify(node)}`,
+      )
+    }
+  }
+}
+
+let state = 12345
+export const nextRandom = (): number => {
+  state = (Math.imul(state, 1103515245) + 12345) | 0
+  return ((state >>> 8) & 0xffff) / 0x10000
+}
+
+export function fillRandomly({ dtype }: Buffer, cells: Cells): void {
+  for (let i = 0; i < cells.size; i++) {
+    const x = nextRandom()
+    if (dtype === 'bool') cells.set(i, x < 0.5 ? 0 : 1)
+    else if (kindOf(dtype) === 'float') cells.set(i, Math.floor(32 * x) / 16 - 1)
+    else cells.set(i, Math.floor((kindOf(dtype) === 'int' ? 2 * x - 1 : x) * 100))
   }
 }

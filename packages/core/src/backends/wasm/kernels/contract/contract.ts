@@ -1,13 +1,15 @@
 import type { ContractNode } from '../../../../compiler/nodes'
-import { ArgumentError } from '../../../../types/errors'
+import { bytesOf } from '../../../../types/dtype'
 import type { CodegenEnvironment } from '../../codegen/environment'
 import { addressParameters, addressTypes, buffersOf } from '../../codegen/environment'
-import type { FunctionBuilder, FunctionRef, ModuleBuilder } from '../../emit'
+import { emitMap } from '../../codegen/map'
+import type { FunctionBuilder, FunctionRef, Local, ModuleBuilder } from '../../emit'
 import { sizeOf } from './axes'
 import { finishingKernel } from './finish'
 import type { Problem } from './problem'
 import { isLinear, plainStore, problemOf } from './problem'
 import { emitProduct } from './product'
+import { stage } from './staging'
 import { choose, chooseProblem } from './strategy'
 
 /** The way to compute a contraction: which operand gives the rows, which axes form the batch. */
@@ -19,35 +21,79 @@ export function problemFor(node: ContractNode): Problem | null {
   return chooseProblem(folded.some(isLinear) ? folded : views(false)) ?? null
 }
 
-/** Whether the stores of a contraction can run on its tiles; else they must be a map of their own. */
-export function canFinish(node: ContractNode): boolean {
-  const problem = problemFor(node)
-  return problem !== null && isLinear(problem)
-}
-
 /** One function that computes a contraction. */
 export function emitContract(
   module: ModuleBuilder,
   node: ContractNode,
   env: CodegenEnvironment,
 ): FunctionBuilder {
-  const problem = problemFor(node)
-  if (problem === null) {
-    throw new ArgumentError({
-      op: 'contract',
-      problem: 'an operand is not a plain load',
-      rule: 'operands are loads of the product’s dtype at affine addresses',
-      hint: 'materialize operands for which canPack is false',
-    })
+  const plain = stage(node, true)
+  const problem = problemFor(plain.product)
+  if (problem && isLinear(problem) && plain.staged.length === 0) {
+    return emitPlainContract(module, node, problem, env)
   }
-  if (!isLinear(problem)) {
-    throw new ArgumentError({
-      op: 'contract',
-      problem: 'a store is not linear in the rows and columns of the product',
-      rule: 'the axes of m, and those of n, merge into one in every store and in what it reads',
-      hint: 'write the product out and map it where canFinish is false',
-    })
+  return emitStaged(module, node, env, stage(node, problem !== null && isLinear(problem)))
+}
+
+/** Maps before and after the product, with their results in working memory behind the product's. */
+function emitStaged(
+  module: ModuleBuilder,
+  node: ContractNode,
+  env: CodegenEnvironment,
+  { before, product, after, staged }: ReturnType<typeof stage>,
+): FunctionBuilder {
+  let used = 0
+  const counting: CodegenEnvironment = {
+    ...env,
+    module,
+    functionName: (kind) => env.functionName(kind),
+    scratch: (bytes) => {
+      used = Math.max(used, bytes)
+      return env.scratch(bytes)
+    },
   }
+  const problem = problemFor(product)
+  if (problem === null) throw new Error('a staged contraction reads its operands plainly')
+  const steps = [
+    ...before.map((map) => ({ map, f: emitMap(module, map, counting) })),
+    { map: product, f: emitPlainContract(module, product, problem, counting) },
+    ...(after ? [{ map: after, f: emitMap(module, after, counting) }] : []),
+  ]
+  const places = new Map<number, number>()
+  for (const { id, dtype, size } of staged) {
+    used = Math.ceil(used / 64) * 64
+    places.set(id, used)
+    used += size * bytesOf(dtype) + 64
+  }
+  const buffers = buffersOf(node)
+  return module.function(
+    { name: env.functionName('contract'), params: addressTypes(buffers), results: [] },
+    (f) => {
+      const addresses = new Map<number, Local<'i32'>>(addressParameters(f, buffers))
+      const scratch = env.scratch(used)
+      for (const [id, place] of places) {
+        const address = f.local('i32')
+        f.globalGet(scratch).i32Const(place).op('i32.add').set(address)
+        addresses.set(id, address)
+      }
+      for (const step of steps) {
+        for (const { id } of buffersOf(step.map)) {
+          const address = addresses.get(id)
+          if (!address) throw new Error(`${f.name}: buffer ${id} has no address`)
+          f.get(address)
+        }
+        f.call(step.f)
+      }
+    },
+  )
+}
+
+function emitPlainContract(
+  module: ModuleBuilder,
+  node: ContractNode,
+  problem: Problem,
+  env: CodegenEnvironment,
+): FunctionBuilder {
   const buffers = buffersOf(node)
   const { a, b, batch, rows, columns } = problem
   return module.function(
@@ -55,7 +101,11 @@ export function emitContract(
     (f) => {
       if (sizeOf(batch) * rows * columns === 0) return
       const addresses = addressParameters(f, buffers)
-      const addressOf = (id: number) => addresses.get(id) ?? f.param(0, 'i32')
+      const addressOf = (id: number): Local<'i32'> => {
+        const address = addresses.get(id)
+        if (!address) throw new Error(`${f.name}: buffer ${id} has no address`)
+        return address
+      }
       const plain = plainStore(problem)
       const finishing = new Map<string, FunctionRef>()
       emitProduct(

@@ -42,9 +42,6 @@ export interface Problem {
 export const isPlainLoad = (value: Scalar): value is Load =>
   value.kind === 'load' && value.offsets.length === 0
 
-/** Whether a contraction can read this operand itself; otherwise it must be written out before. */
-export const canPack = (value: Scalar): boolean => isPlainLoad(value)
-
 interface Groups {
   readonly batch: Shape
   readonly m: Shape
