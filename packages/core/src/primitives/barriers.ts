@@ -1,9 +1,15 @@
 /** Identities that stop something: derivatives, or the passes that look through equations. */
 import type { NDArray } from '../array/ndarray'
 import { bind } from '../trace/interpreter'
-import { definePrimitive, isLinear, type Params, type Primitive } from '../trace/primitive'
+import {
+  definePrimitive,
+  isLinear,
+  isZero,
+  type Params,
+  type Primitive,
+  zeroLike,
+} from '../trace/primitive'
 import { unary, zeroDerivative } from './elementwise'
-import { instantiate } from './constants'
 import { operation, type Operation, type UnaryOperation } from './operation'
 import { anyDType, uniform } from './pointwise'
 
@@ -21,14 +27,19 @@ const bindBarrier = (...operands: readonly NDArray[]): readonly NDArray[] =>
 const barrierPrimitive: Primitive = definePrimitive({
   name: 'optimization_barrier',
   abstractEval: (operands) => operands,
-  // The tangents stay together behind a barrier of their own.
-  jvp: (primals, tangents) => ({
-    primals: bindBarrier(...primals),
-    tangents: bindBarrier(...tangents.map(instantiate)),
-  }),
+  // The tangents that are not zero stay together behind a barrier of their own.
+  jvp: (primals, tangents) => {
+    const outputs = bindBarrier(...primals)
+    const passed = [...bindBarrier(...tangents.filter((t): t is NDArray => !isZero(t)))]
+    return {
+      primals: outputs,
+      tangents: tangents.map((t, i) => (isZero(t) ? zeroLike(outputs[i]) : passed.shift() ?? t)),
+    }
+  },
   transpose: (cotangents, operands) => {
-    const yBars = bindBarrier(...cotangents.map(instantiate))
-    return operands.map((x, i) => (isLinear(x) ? yBars[i] : null))
+    const passed = [...bindBarrier(...cotangents.filter((t): t is NDArray => !isZero(t)))]
+    const bars = cotangents.map((t) => (isZero(t) ? t : passed.shift() ?? t))
+    return operands.map((x, i) => (isLinear(x) ? bars[i] : null))
   },
   batch: (_axis, operands, dims) => ({ outputs: bindBarrier(...operands), dims }),
   evaluate: (operands) => operands,

@@ -34,4 +34,6 @@ installArray({
     x.data[0] = Number(value)
     return fromHost(x)
   },
+  elements: (values, aval) => fromHost(hostArray(aval, Float64Array.from(values, Number))),
+  read: (array) => [...toHost(array).data],
 })
