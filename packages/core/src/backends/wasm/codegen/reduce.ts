@@ -42,7 +42,8 @@ export function emitReduce(
     values: reductionInputs.flat(),
     stores: node.stores,
   }
-  const { space, boundary, alongReduced } = arrange(whole, node.shape.length)
+  const inOrder = reductionInputs.some((inputs) => inputs.length > 1)
+  const { space, boundary, alongReduced } = arrange(whole, node.shape.length, inOrder)
   let next = 0
   const reductions = node.reductions.map((reduction, slot) => {
     const width = reductionInputs[slot]?.length ?? 0
@@ -68,10 +69,14 @@ export function emitReduce(
 const positionAmong = (node: ReduceNode): Scalar =>
   index({ offset: 0, strides: [...node.shape.map(() => 0), ...rowMajor(node.reduced).strides] })
 
-/** Merged axes, at least one on each side, and the vector axis last on its side. */
+/**
+ * Merged axes, at least one on each side, and the vector axis last on its side. `inOrder` says that
+ * the reduced axes must keep their order, as positions of extrema need.
+ */
 function arrange(
   whole: Space,
   rank: number,
+  inOrder: boolean,
 ): { space: Space; boundary: number; alongReduced: boolean } {
   const merged = mergeAxes(whole, rank)
   let { space, boundary } = merged
@@ -81,7 +86,10 @@ function arrange(
     boundary = 1
   }
   const axes = space.shape.map((_, axis) => axis)
-  const vectorAxis = chooseVectorAxis({ ...space, stores: [] }, axes)
+  const eligible = inOrder
+    ? axes.filter((axis) => axis < boundary || axis === axes.length - 1)
+    : axes
+  const vectorAxis = chooseVectorAxis({ ...space, stores: [] }, eligible)
   const alongReduced = vectorAxis >= boundary
   const kept = axes.slice(0, boundary)
   const reduced = axes.slice(boundary)
