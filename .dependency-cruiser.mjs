@@ -7,6 +7,9 @@
  */
 
 const tests = '\\.(test|test-d|bench)\\.ts$'
+/** What tests are made of: samples, fixtures, generators. Only tests import it. */
+const testSupport = '(/testing/|/samples\\.ts$|/random-[a-z]+\\.ts$|\\.(fixture|samples)\\.ts$)'
+const unpublished = [tests, `^packages/core/src/.*${testSupport}`]
 const runtime = { dependencyTypesNot: ['type-only'] }
 
 /** One rule per layer: a module of a layer imports nothing from the layers after it. */
@@ -14,8 +17,12 @@ function upwardImportsForbidden(name, layers) {
   return layers.slice(0, -1).map((layer, index) => ({
     name: `${name}: ${layer.name} stands below ${layers[index + 1].name}`,
     severity: 'error',
-    from: { path: layer.path, pathNot: tests },
-    to: { path: layers.slice(index + 1).map(({ path }) => path), ...runtime },
+    from: { path: layer.path, pathNot: [...unpublished, ...(layer.pathNot ?? [])] },
+    to: {
+      path: layers.slice(index + 1).map(({ path }) => path),
+      pathNot: layer.mayImport ?? [],
+      ...runtime,
+    },
   }))
 }
 
@@ -42,6 +49,17 @@ const entryPoints = (name) => ({
   path: `^packages/${name}/src/(index|internal)\\.ts$`,
 })
 
+/**
+ * Two vocabularies stand in the folder whose subject they are, and yet below the primitives: the
+ * scalar expressions in which a primitive says what one element of its result is, and the plain
+ * arrays of its reference evaluation. They know nothing of the compiler or of a backend: they import
+ * `types/` and nothing else. See docs/design/imports.md.
+ */
+const vocabularies = [
+  '^packages/core/src/compiler/expr\\.ts$',
+  '^packages/core/src/backends/reference/host-array\\.ts$',
+]
+
 const coreFolders = [
   'types',
   'trace',
@@ -53,7 +71,12 @@ const coreFolders = [
   'array',
 ]
 const coreLayers = [
-  ...coreFolders.map((name) => ({ name, path: `^packages/core/src/${name}/` })),
+  ...coreFolders.map((name) => ({
+    name,
+    path: `^packages/core/src/${name}/`,
+    pathNot: vocabularies,
+    mayImport: name === 'types' ? [] : vocabularies,
+  })),
   entryPoints('core'),
 ]
 
@@ -82,6 +105,18 @@ export default {
     ...upwardImportsForbidden('core', coreLayers),
     ...upwardImportsForbidden('transforms', transformsLayers),
     {
+      name: 'core: the vocabularies import only types',
+      severity: 'error',
+      from: { path: vocabularies },
+      to: { path: '^packages/', pathNot: '^packages/core/src/types/', ...runtime },
+    },
+    {
+      name: 'published code imports nothing that tests are made of',
+      severity: 'error',
+      from: { path: '^packages/[^/]+/src/', pathNot: unpublished },
+      to: { path: unpublished },
+    },
+    {
       name: 'a sibling package is imported by its entry points',
       severity: 'error',
       from: { path: '^packages/([^/]+)/src/' },
@@ -93,7 +128,7 @@ export default {
     {
       name: 'published code imports what its package.json declares',
       severity: 'error',
-      from: { path: '^packages/[^/]+/src/', pathNot: tests },
+      from: { path: '^packages/[^/]+/src/', pathNot: unpublished },
       to: {
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
         pathNot: '^packages/',
