@@ -1,1 +1,30 @@
-export {}
+/** The array language: arrays, NumPy's functions, primitives, randomness, trees and devices. */
+import { install } from './install'
+
+install()
+
+export { type DeviceDescription, type DeviceName, devices, setDevice } from './array/device'
+export { NDArray } from './array/ndarray'
+export { devicePut } from './array/transfer'
+export * as np from './ops/np'
+export type { ArrayLike } from './ops/promotion'
+export { slice } from './ops/slice'
+export type { Aval, Shape } from './types/aval'
+export { type DType, dtypes } from './types/dtype'
+export {
+  AdjointError,
+  ArgumentError,
+  ConcretizationError,
+  DeletedArrayError,
+  DeviceError,
+  DifferentiationError,
+  DTypeError,
+  IndexingError,
+  JaxprTypeError,
+  LeakedTracerError,
+  OutOfMemoryError,
+  ShapeError,
+  TransformationError,
+  TreeError,
+} from './types/errors'
+export * as tree from './types/tree-surface'

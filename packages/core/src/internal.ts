@@ -2,9 +2,14 @@
  * What the other packages build on: avals, tracing, jaxprs, primitives and the evaluating
  * interpreter. No promise of stability is made for any of it; users import the package index.
  */
+import { install } from './install'
+
+install()
+
 export * from './array/content'
 export * from './array/device'
 export * from './array/eager'
+export * from './array/host'
 export { NDArray } from './array/ndarray'
 export type * from './backends/backend'
 export * from './backends/reference/evaluate'

@@ -1,1 +1,7 @@
-export {}
+/** Checks that anyone can run over their own functions. */
+export { arbitraryArray, type ArrayOptions, arbitraryShape, type ShapeOptions, arbitraryTree } from './arbitraries'
+export { type ArbitraryProgram, arbitraryProgram, jaxprOf, type ProgramOptions } from './arbitrary-program'
+export { checkGrads, type CheckGradsOptions } from './check-grads'
+export { checkJit, checkVmap } from './check-vmap'
+export { type CompareOptions, compareTrees, type Difference, requireClose } from './compare'
+export { deviceTolerance, differenceTolerance, type Tolerance, toleranceOf } from './tolerance'

@@ -28,7 +28,7 @@ import { NDArray } from './ndarray'
 // --- arrays and storage ------------------------------------------------------------------------------
 
 /** A concrete array around a device's storage. */
-function wrap(storage: Storage, aval: Aval, committed: boolean): NDArray {
+export function wrap(storage: Storage, aval: Aval, committed: boolean): NDArray {
   const content = new Stored(storage, committed)
   storage.backend.track(content, storage)
   return new NDArray(aval, null, content)

@@ -100,7 +100,7 @@ class ReferenceExecutable implements Executable {
   dispose(): void {}
 }
 
-class ReferenceBackend implements Backend {
+export class ReferenceBackend implements Backend {
   readonly name = 'reference'
 
   supports(): boolean {
@@ -147,5 +147,4 @@ class ReferenceBackend implements Backend {
   }
 }
 
-export type { ReferenceBackend }
 export const createReferenceBackend = (): ReferenceBackend => new ReferenceBackend()

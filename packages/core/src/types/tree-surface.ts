@@ -1,0 +1,21 @@
+/** The `tree` namespace of the public surface. */
+export {
+  flatten,
+  foldable,
+  functor,
+  leaves,
+  map,
+  mapWithPath,
+  paths,
+  reduce,
+  register,
+  structure,
+  structureEq,
+  structureShow,
+  transpose,
+  traversable,
+  type TreeNodeType,
+  type TreeStructure,
+  unflatten,
+  validate,
+} from './tree'

@@ -1,0 +1,33 @@
+/** How far results may be apart, in one table with its reasons. */
+import type { DType } from '@adjoint/core'
+
+export interface Tolerance {
+  /** Relative to the larger magnitude. */
+  readonly relative: number
+  /** Absolute, for results near zero. */
+  readonly absolute: number
+}
+
+/**
+ * Per dtype: a device against the reference, which computes in double precision.
+ *
+ * Each figure is a few dozen units in the last place, because programs of some ten operations on
+ * elements of size 1 are compared, and each operation may add one or two (4 for `pow` and its kin).
+ */
+export const deviceTolerance: { readonly [D in DType]?: Tolerance } = {
+  float64: { relative: 1e-13, absolute: 1e-13 },
+  float32: { relative: 5e-6, absolute: 5e-6 },
+  float16: { relative: 1e-2, absolute: 1e-2 },
+  bfloat16: { relative: 6e-2, absolute: 6e-2 },
+}
+
+/** Integers and booleans must agree exactly. */
+export const exact: Tolerance = { relative: 0, absolute: 0 }
+
+export const toleranceOf = (dtype: DType): Tolerance => deviceTolerance[dtype] ?? exact
+
+/**
+ * Central differences in double precision with step h have an error of h²·|f'''| / 6 + ε·|f| / h,
+ * about 1e-10 for h = 1e-5 and functions of size 1; four digits are spared for curvature.
+ */
+export const differenceTolerance: Tolerance = { relative: 1e-5, absolute: 1e-6 }
