@@ -158,6 +158,9 @@ class Fusion {
 
   private joined(a: StoringNode, b: StoringNode, first: Step, second: Step): StoringNode | null {
     if (overwrite(a, b)) return null
+    // A piece written over a copy stays apart: together with what it is computed from it would read
+    // the original after the copy, and the copy could no longer take the original's place.
+    if (b.stores.some((s) => this.schedule.assembled.has(s.target))) return null
     const needed = (target: Buffer): boolean =>
       this.schedule.outputs.has(target) ||
       [...this.schedule.readersOf(target)].some((s) => s !== first && s !== second)

@@ -302,6 +302,7 @@ class Lowering implements LoweringContext {
     if (present.length === 1 && shapesEqual(only.value.aval.shape, aval.shape) && isStatic(only)) {
       return { aval, value: this.current(only.value).value }
     }
+    const values = new Map(present.map((piece) => [piece, this.apartFrom(base, piece.value)]))
     const target = this.newBuffer(aval)
     const memory = rowMajor(aval.shape)
     if (base !== null) this.fill(target, this.current(base))
@@ -318,10 +319,21 @@ class Lowering implements LoweringContext {
       })
       const moving = offsets.filter((o) => o.value.kind !== 'const' && o.stride !== 0)
       for (const o of offsets) if (o.value.kind === 'const') at.offset += Number(o.value.value) * o.stride
-      const { value } = this.current(piece.value)
+      const { value } = values.get(piece) ?? piece.value
       this.nodes.push({ kind: 'map', shape, stores: [{ target, at, offsets: moving, value }] })
     }
     return stored(target, aval)
+  }
+
+  /**
+   * What is written over `base`, not reading `base` itself if it is smaller: then the base is read
+   * last by its copy, which costs nothing where the result may take its place.
+   */
+  private apartFrom(base: Tensor | null, x: Tensor): Tensor {
+    const tensor = this.current(x)
+    const buffer = base === null ? null : bufferOf(this.current(base))
+    const reads = buffer !== null && loadsOf([tensor.value]).some((l) => l.source === buffer)
+    return reads && 2 * tensor.aval.size <= buffer.size ? this.materialize(tensor) : tensor
   }
 
   // --- reductions and contractions -----------------------------------------------------------------
@@ -471,6 +483,7 @@ class Lowering implements LoweringContext {
   scatter({ operand, updates, position, inBounds, combine }: Scatter): Tensor {
     const { aval } = operand
     if (aval.size === 0 || updates.aval.size === 0) return operand
+    const update = this.apartFrom(operand, updates)
     const target = this.newBuffer(aval)
     this.fill(target, this.current(operand))
     const memory = rowMajor(aval.shape)
@@ -485,7 +498,7 @@ class Lowering implements LoweringContext {
       target,
       position: flat,
       inBounds: inBounds !== null && inBounds.kind === 'const' && Number(inBounds.value) === 1 ? null : inBounds,
-      update: convert(aval.dtype, this.current(updates).value),
+      update: convert(aval.dtype, update.value),
       combine,
     })
     return stored(target, aval)

@@ -6,7 +6,11 @@ import type { Shape } from '../types/aval'
 import type { CumulativeMonoid, Monoid, ScatterCombine, WindowGeometry } from './context'
 import type { Affine, Buffer, DynamicOffset, Scalar } from './expr'
 
-/** Where a node writes the element at an iteration index. */
+/**
+ * Where a node writes the element at an iteration index. All values of an iteration are computed
+ * before any of them is written: the planner may let a store take the place of a buffer that the
+ * node reads at the same index. Different iterations write different elements.
+ */
 export interface Store {
   readonly target: Buffer
   readonly at: Affine
@@ -131,7 +135,9 @@ export interface TriangularSolveNode {
 
 /**
  * A counted loop. `body.inputs` are constants, carries, x slices; `body.outputs` carries, y slices.
- * Slices are addressed in place inside `xs` and `ys`.
+ * Slices are addressed in place inside `xs` and `ys`. Carries live in `final`, filled from `initial`
+ * first (the planner may have given both one place); what the plan does not let the body update in
+ * place is written to scratch and brought over after each iteration. `WhileNode` is the same.
  */
 export interface ScanNode {
   readonly kind: 'scan'
@@ -164,7 +170,10 @@ export interface BranchNode {
   readonly targets: readonly Buffer[]
 }
 
-/** Copies a whole buffer (a program's output that is also an input, or an initial scatter target). */
+/**
+ * Copies a whole buffer (a program's output that is also an input, or an initial scatter target).
+ * Nothing has to be done where the plan gives both one place.
+ */
 export interface CopyNode {
   readonly kind: 'copy'
   readonly source: Buffer

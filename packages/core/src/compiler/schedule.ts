@@ -24,6 +24,8 @@ export class Schedule {
   /** The last step that writes a buffer. */
   readonly writer = new Map<Buffer, Step>()
   readonly readers = new Map<Buffer, Set<Step>>()
+  /** Buffers that several steps write, one over another. */
+  readonly assembled = new Set<Buffer>()
 
   constructor(program: Program) {
     this.outputs = new Set(program.outputs)
@@ -39,6 +41,7 @@ export class Schedule {
         else since.push(step)
       }
       for (const buffer of writes) {
+        if (this.writer.has(buffer)) this.assembled.add(buffer)
         this.depend(this.writer.get(buffer), step)
         for (const reader of readSince.get(buffer) ?? []) this.depend(reader, step)
         readSince.delete(buffer)
