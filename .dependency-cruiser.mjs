@@ -46,7 +46,7 @@ const packageDirection = Object.entries(packageDependencies).map(([name, allowed
 
 const entryPoints = (name) => ({
   name: 'index',
-  path: `^packages/${name}/src/(index|internal)\\.ts$`,
+  path: `^packages/${name}/src/(index|internal|install)\\.ts$`,
 })
 
 /**
