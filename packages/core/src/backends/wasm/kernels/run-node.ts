@@ -123,7 +123,7 @@ export function compileNode<Node extends LoopNode>(
 
 export interface Comparison {
   readonly relaxed?: boolean
-  /** Largest allowed difference, relative to the size of the value or to 1. */
+  /** Bound of the difference, relative to the size of the value or to 1; 0 for identity. */
   readonly tolerance: number
   /**
    * Fills a buffer; by default with sixteenths between -1 and 1, whose products sum up exactly,
@@ -157,7 +157,7 @@ export function expectAsInterpreted<Node extends LoopNode>(
       const x = actual?.get(i) ?? NaN
       const y = expected.get(i)
       const bound = tolerance * Math.max(1, Math.abs(y))
-      if (Object.is(x, y) || x === y || Math.abs(x - y) <= bound) continue
+      if (Object.is(x, y) || (tolerance > 0 && x === y) || Math.abs(x - y) < bound) continue
       throw new Error(
         `element ${i} of buffer ${buffer.id} is ${x}, not ${y}: ${JSON.stringify(node)}`,
       )
