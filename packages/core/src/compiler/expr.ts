@@ -132,12 +132,22 @@ export function unary(op: UnaryOp, dtype: DType, x: Scalar): Scalar {
   if (x.kind === 'const' && x.dtype === dtype) {
     const value = Number(x.value)
     if (op === 'not' && dtype === 'bool') return constant('bool', value === 0)
-    if (op === 'neg' || op === 'abs') {
-      const folded = rounded(dtype, op === 'neg' ? -value : Math.abs(value))
-      if (folded !== null) return constant(dtype, folded)
-    }
+    const f = exactFunctions[op]
+    const folded = f === undefined || dtype === 'bool' ? null : rounded(dtype, f(value))
+    if (folded !== null) return constant(dtype, folded)
   }
   return { kind: 'unary', op, dtype, x }
+}
+
+/** Functions whose rounded value is the same wherever it is computed. */
+const exactFunctions: { readonly [Op in UnaryOp]?: (x: number) => number } = {
+  neg: (x) => -x,
+  abs: Math.abs,
+  sign: Math.sign,
+  floor: Math.floor,
+  ceil: Math.ceil,
+  trunc: Math.trunc,
+  sqrt: Math.sqrt,
 }
 
 export function binary(op: BinaryOp, dtype: DType, x: Scalar, y: Scalar): Scalar {

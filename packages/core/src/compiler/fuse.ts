@@ -19,6 +19,7 @@ import {
   groupsOver,
   isSpaced,
   isStoring,
+  permuted,
   refined,
   shared,
   storeSpace,
@@ -97,16 +98,17 @@ class Fusion {
       const producer = this.schedule.writer.get(buffer)
       if (fits(producer)) found.add(producer)
     }
+    // Loops that could each be the epilogue of another node stay apart.
     const awaited = this.accumulatedBy(node)
+    const isSibling = (s: Step | undefined): s is Step =>
+      fits(s) && sameBuffers(awaited, this.accumulatedBy(asMap(s.node)))
     for (const buffer of sources) {
       if (buffer.size < Math.min(size, smallSize)) continue
       const readers = [...this.schedule.readersOf(buffer)].slice(-siblingsTried)
-      for (const reader of readers) {
-        if (fits(reader) && sameBuffers(awaited, this.accumulatedBy(asMap(reader.node)))) found.add(reader)
-      }
+      readers.filter(isSibling).forEach((s) => found.add(s))
     }
     const small = this.small.get(size)
-    if (fits(small)) found.add(small)
+    if (fits(small) && (size === 1 || isSibling(small))) found.add(small)
     return [...found]
   }
 
@@ -191,17 +193,40 @@ function joinMap(
   needed: (target: Buffer) => boolean,
   limits: Limits,
 ): StoringNode | null {
-  const space = commonRefinement(storeSpace(a), b.shape)
-  if (space === null) return null
-  const groups = groupsOver(a, space)
-  if (groups === null) return null
-  const producer = refined(a, groups)
-  const consumer = refined(b, [space])
-  const stores = forwarded(producer.stores, consumer.stores, space)
-  if (stores === null) return null
+  const aligned = align(a, b) ?? align(a, inOrderOf(b, a))
+  if (aligned === null) return null
+  const { producer, stores } = aligned
   const kept = producer.stores.filter((s) => needed(s.target))
   const joined = { ...producer, stores: [...kept, ...stores] }
   return within(limits, joined.stores) ? shared(joined) : null
+}
+
+/** The first node and the stores of the second over one space, values handed over. */
+function align(
+  a: StoringNode,
+  b: MapNode | null,
+): { readonly producer: StoringNode; readonly stores: readonly Store[] } | null {
+  const space = b === null ? null : commonRefinement(storeSpace(a), b.shape)
+  if (b === null || space === null) return null
+  const groups = groupsOver(a, space)
+  if (groups === null) return null
+  const producer = refined(a, groups)
+  const stores = forwarded(producer.stores, refined(b, [space]).stores, space)
+  return stores === null ? null : { producer, stores }
+}
+
+/**
+ * The map `b` with its axes in the order in which `a` writes what `b` reads, or null if they are
+ * already, or if rows would have to be torn apart: the last axis must stay.
+ */
+function inOrderOf(b: MapNode, a: StoringNode): MapNode | null {
+  const made = new Set(a.stores.map((s) => s.target))
+  const read = loadsOf(rootsOf(b)).find((l) => made.has(l.source))
+  if (read === undefined || read.at.strides.some((s) => s <= 0)) return null
+  const { strides } = read.at
+  const order = [...strides.keys()].sort((x, y) => strides[y] - strides[x])
+  if (order.at(-1) !== strides.length - 1 || order.every((axis, i) => axis === i)) return null
+  return permuted(b, order)
 }
 
 function joinReductions(a: ReduceNode, b: ReduceNode, needed: (target: Buffer) => boolean): ReduceNode | null {

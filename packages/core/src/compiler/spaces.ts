@@ -214,6 +214,12 @@ export function groupsOver(node: StoringNode, space: Shape): readonly Shape[] | 
   return next === space.length ? [...parts, node.k] : null
 }
 
+/** The same loop with its axes in another order. */
+export function permuted(node: MapNode, order: readonly number[]): MapNode {
+  const shape = order.map((axis) => node.shape[axis])
+  return withGroups(node, [shape], ({ offset, strides }) => ({ offset, strides: order.map((axis) => strides[axis]) }))
+}
+
 /** The same product with the roles of the operands exchanged: its results run over `[batch, n, m]`. */
 export function exchanged(node: ContractNode): ContractNode {
   const { batch, m, n } = node
