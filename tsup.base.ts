@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { defineConfig, type Options } from 'tsup'
+import { writeDeclarations } from './scripts/build/declarations'
 
 type Plugin = NonNullable<Options['esbuildPlugins']>[number]
 
@@ -32,11 +33,11 @@ export const packageBuild = defineConfig({
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
-  dts: true,
   splitting: true,
   treeshake: true,
   sourcemap: true,
   clean: true,
   noExternal: [/^fp-ts\//],
   esbuildPlugins: [fpTsFromModules],
+  onSuccess: async () => writeDeclarations(process.cwd()),
 })

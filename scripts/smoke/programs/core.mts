@@ -1,4 +1,4 @@
-import { lax, np, random, setDevice, tree } from '@adjoint/core'
+import { lax, np, random, setDevice, tree, type NDArray } from '@adjoint/core'
 import { expectEqual } from './expect-equal.mjs'
 
 const x = np.array([
@@ -23,7 +23,11 @@ expectEqual('updates', x.at(0).set(0).toArray(), [
   [3, 4],
 ])
 expectEqual('lax', lax.cumsum(np.array([1, 2, 3])).toArray(), [1, 3, 6])
-expectEqual('trees', tree.leaves(tree.map((leaf) => leaf.sum().item(), { a: x, b: [x] })), [10, 10])
+expectEqual(
+  'trees',
+  tree.leaves(tree.map((leaf: NDArray) => leaf.sum().item(), { a: x, b: [x] })),
+  [10, 10],
+)
 expectEqual('random keys', Array.from(random.keyData(random.key(7)).dataSync()), [0, 7])
 expectEqual('reading back', Array.from(x.dataSync()), [1, 2, 3, 4])
 

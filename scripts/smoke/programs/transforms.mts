@@ -14,7 +14,7 @@ import { expectEqual } from './expect-equal.mjs'
 
 const x = np.array([1, 2, 3])
 
-const sumOfSquares = (v: NDArray) => np.sum(np.mul(v, v))
+const sumOfSquares = (v: NDArray) => np.sum(np.multiply(v, v))
 
 expectEqual('grad', grad(sumOfSquares)(x).toArray(), [2, 4, 6])
 expectEqual('jit of grad', jit(grad(sumOfSquares))(x).toArray(), [2, 4, 6])
@@ -39,14 +39,14 @@ expectEqual('vmap of grad', vmap(grad(sumOfSquares))(rows).toArray(), [
 ])
 
 const runningProduct = (v: NDArray) =>
-  scan((carry, each) => [np.mul(carry, each), carry], np.array(1), v)[0]
+  scan((carry, each) => [np.multiply(carry, each), carry], np.array(1), v)[0]
 expectEqual('grad of scan', jit(grad(runningProduct))(x).toArray(), [6, 3, 2])
 
 const absolute = (v: NDArray) =>
   cond(
     np.greater(v, 0),
     (y) => y,
-    (y) => np.neg(y),
+    (y) => np.negative(y),
     v,
   )
 expectEqual('grad of cond', jit(grad(absolute))(np.array(-2)).item(), -1)
