@@ -1,1 +1,22 @@
-export {}
+/** Programs from programs: derivatives, batching, compilation, control flow. */
+export { ClosedJaxpr } from './closed-jaxpr'
+export { cond, switchCase } from './control/cond'
+export { type Carry, map, scan, type ScanOptions, type Stacked } from './control/scan'
+export { foriLoop, whileLoop } from './control/while'
+export type { AxisSpec } from './axes-prefix'
+export type { Cotangents, GradientOf, Pullback, Tangents } from './function-types'
+export { grad, type GradOptions, valueAndGrad, vjp } from './grad'
+export { evalShape, makeJaxpr, type ShapeAndDType, type ShapesOf } from './inspect'
+export { hessian, hvp, jacfwd, type JacobianOptions, jacrev } from './jacobian'
+export {
+  explainRetrace,
+  jit,
+  type Jitted,
+  type JitOptions,
+  type Lowered,
+  traceCount,
+} from './jit/jit'
+export { jvp } from './jvp'
+export { linearize, linearTranspose } from './linear-functions'
+export { stopGradient } from './stop-gradient'
+export { vmap, type VmapOptions } from './vmap'

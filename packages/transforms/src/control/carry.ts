@@ -1,0 +1,69 @@
+/** Loop carries keep their type: how that is reached where it can be, and reported where not. */
+import {
+  Aval,
+  avalsMatch,
+  convert,
+  type NDArray,
+  promoteTypes,
+  shapesEqual,
+  shortName,
+  TransformationError,
+  tree,
+} from '@adjoint/core/internal'
+import type { FlatArguments } from '../flat-function'
+
+/**
+ * The types that carries start with. A carry that comes from a JavaScript number takes the type that
+ * the loop gives it; a weak type stays weak only if the loop keeps it so.
+ */
+export function promotedCarry(init: readonly Aval[], out: readonly Aval[]): readonly Aval[] {
+  return init.map((aval, i) => {
+    const result = out[i]
+    if (!aval.weakType || result === undefined || !shapesEqual(aval.shape, result.shape)) return aval
+    if (avalsMatch(aval, result)) {
+      return result.weakType ? aval : new Aval(aval.shape, aval.dtype, false)
+    }
+    const joined = promoteTypes([aval, result])
+    return joined ? new Aval(aval.shape, joined.dtype, joined.weakType) : aval
+  })
+}
+
+/** Converts the initial carries to these types. */
+export const withAvals = (arrays: readonly NDArray[], avals: readonly Aval[]): readonly NDArray[] =>
+  arrays.map((x, i) => convert(x, avals[i].dtype, avals[i].weakType))
+
+/** The new carries with the weakness of the old ones. */
+export const likeCarry = (arrays: readonly NDArray[], avals: readonly Aval[]): readonly NDArray[] =>
+  arrays.map((x, i) =>
+    avalsMatch(x.aval, avals[i]) ? convert(x, x.dtype, avals[i].weakType) : x,
+  )
+
+/** Throws unless the new carry has the structure and the types of the old one. */
+export function requireSameCarry(
+  op: string,
+  before: { readonly structure: tree.TreeStructure; readonly avals: readonly Aval[] },
+  after: FlatArguments,
+): void {
+  tree.requireSameStructure(op, before.structure, after.structure, {
+    expected: 'the carry',
+    actual: 'the new carry',
+    root: 'carry',
+  })
+  const paths = tree.structurePaths(before.structure, 'carry')
+  const i = before.avals.findIndex((aval, k) => !avalsMatch(aval, after.arrays[k].aval))
+  if (i < 0) return
+  const [old, now] = [before.avals[i], after.arrays[i].aval]
+  throw new TransformationError({
+    op,
+    problem: `${paths[i]} changes its ${shapesEqual(old.shape, now.shape) ? 'dtype' : 'shape'}`,
+    operands: [
+      { name: 'carry', aval: old },
+      { name: 'new carry', aval: now },
+    ],
+    path: paths[i],
+    rule: 'a carry has one type in all steps',
+    hint: shapesEqual(old.shape, now.shape)
+      ? `start with ${shortName(now.dtype)}, or convert the new carry with astype('${old.dtype}')`
+      : 'carries cannot grow: collect results as ys instead',
+  })
+}
