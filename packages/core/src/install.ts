@@ -7,9 +7,11 @@ import { installEvaluation } from './array/eager'
 import { registerDevice } from './array/device'
 import { installMethods } from './array/methods'
 import { createReferenceBackend } from './backends/reference'
+import { createWasmBackend } from './backends/wasm'
 
 export function install(): void {
   installEvaluation()
   installMethods()
   registerDevice('reference', createReferenceBackend)
+  registerDevice('wasm', () => createWasmBackend())
 }

@@ -77,6 +77,11 @@ export class ModuleBuilder {
     return f
   }
 
+  /** The functions so far, in the order of their indices. */
+  get defined(): readonly FunctionBuilder[] {
+    return this.functions
+  }
+
   finish(): Uint8Array<ArrayBuffer> {
     const out = new ByteBuffer(8192)
     out.raw([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0])

@@ -1,0 +1,42 @@
+/** Which emitter turns a node into a function, by its kind. */
+import type { LoopNode } from '../../../compiler/nodes'
+import type { FunctionBuilder, ModuleBuilder } from '../emit/index'
+import { emitContract } from '../kernels/contract/contract'
+import { emitCumulative } from '../kernels/cumulative'
+import { emitCholesky, emitTriangularSolve } from '../kernels/linear-algebra'
+import { emitScatter } from '../kernels/scatter'
+import { emitSelectAndScatter } from '../kernels/select-and-scatter'
+import { emitSort } from '../kernels/sort'
+import type { CodegenEnvironment } from './environment'
+import { emitMap } from './map'
+import { emitReduce } from './reduce'
+
+/** Nodes that hold programs, and copies, are written into the function that runs them. */
+export type ComputingNode = Exclude<LoopNode, { kind: 'scan' | 'while' | 'branch' | 'copy' }>
+
+export function emitNode(
+  module: ModuleBuilder,
+  node: ComputingNode,
+  env: CodegenEnvironment,
+): FunctionBuilder {
+  switch (node.kind) {
+    case 'map':
+      return emitMap(module, node, env)
+    case 'reduce':
+      return emitReduce(module, node, env)
+    case 'contract':
+      return emitContract(module, node, env)
+    case 'cumulative':
+      return emitCumulative(module, node, env)
+    case 'sort':
+      return emitSort(module, node, env)
+    case 'scatter':
+      return emitScatter(module, node, env)
+    case 'selectAndScatter':
+      return emitSelectAndScatter(module, node, env)
+    case 'cholesky':
+      return emitCholesky(module, node, env)
+    case 'triangularSolve':
+      return emitTriangularSolve(module, node, env)
+  }
+}

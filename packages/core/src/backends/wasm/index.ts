@@ -1,0 +1,132 @@
+/** The WebAssembly device: programs become modules over one linear memory. */
+import { lower } from '../../compiler/compile'
+import type { Jaxpr } from '../../jaxpr/ir'
+import type { Aval } from '../../types/aval'
+import type { DType } from '../../types/dtype'
+import { DeletedArrayError } from '../../types/errors'
+import type { Backend, CompileOptions, DeviceData, Executable, Storage } from '../backend'
+import { wasmFeatures } from './emit/index'
+import { byteSizeOf, WasmExecutable } from './executable'
+import { LinearMemory } from './memory/memory'
+import type { MemoryUse, Residence } from './memory/memory'
+import { WasmStorage } from './storage'
+
+export interface WasmBackendOptions {
+  /** The most bytes of linear memory for arrays and temporaries; 2 GiB unless given. */
+  readonly memoryBudget?: number
+  /**
+   * Whether to use relaxed SIMD, whose multiply-add rounds once, where the engine has it; true
+   * unless given. Without it results are the same on every machine.
+   */
+  readonly relaxedSimd?: boolean
+}
+
+const DEFAULT_BUDGET = 2 ** 31
+
+export class WasmBackend implements Backend {
+  readonly name = 'wasm'
+  private readonly memory: LinearMemory
+  private readonly collected: FinalizationRegistry<Residence>
+
+  constructor(private readonly options: WasmBackendOptions = {}) {
+    const memory = new LinearMemory({ budget: options.memoryBudget ?? DEFAULT_BUDGET })
+    this.memory = memory
+    this.collected = new FinalizationRegistry((residence) => memory.vacate(residence))
+  }
+
+  supports(_dtype: DType): boolean {
+    return true
+  }
+
+  fromHost(aval: Aval, data: DeviceData): Storage {
+    this.memory.beginUse()
+    const cell = this.memory.create(byteSizeOf(aval), aval)
+    const target = this.memory.view(cell)
+    target.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    // In memory a bool is 0 or 1, whatever bytes the caller had.
+    if (aval.dtype === 'bool') {
+      for (let i = 0; i < target.length; i++) if (target[i] !== 0) target[i] = 1
+    }
+    return new WasmStorage(this, aval, cell)
+  }
+
+  read(storage: Storage): DeviceData {
+    const { aval, cell } = this.own(storage)
+    return typedCopy(aval.dtype, this.memory.view(cell))
+  }
+
+  readAsync(storage: Storage): Promise<DeviceData> {
+    return Promise.resolve(this.read(storage))
+  }
+
+  compile(jaxpr: Jaxpr, { donated, name }: CompileOptions): Executable {
+    const planned = lower(jaxpr, { donated })
+    const features = wasmFeatures()
+    const relaxed = features.relaxed && this.options.relaxedSimd !== false
+    return new WasmExecutable(this, this.memory, jaxpr, planned, name, donated, {
+      ...features,
+      relaxed,
+    })
+  }
+
+  release(storage: Storage): void {
+    if (!(storage instanceof WasmStorage) || storage.deleted) return
+    storage.deleted = true
+    this.memory.release(storage.cell)
+  }
+
+  track(handle: object, storage: Storage): void {
+    if (storage instanceof WasmStorage) this.collected.register(handle, storage.cell.residence)
+  }
+
+  /** How much memory is in use. */
+  memoryUse(): MemoryUse {
+    return this.memory.use
+  }
+
+  private own(storage: Storage): WasmStorage {
+    if (!(storage instanceof WasmStorage) || storage.backend !== this) {
+      throw new Error('storage of another device')
+    }
+    if (storage.deleted) {
+      throw new DeletedArrayError({
+        op: 'read',
+        problem: 'the array was disposed of or donated to a compiled program',
+        operands: [{ name: 'array', aval: storage.aval }],
+        rule: 'an array can be used until it is disposed of or donated',
+        hint: 'read it before, or keep the result that took its place',
+      })
+    }
+    return storage
+  }
+}
+
+/** A copy of the bytes as users see the dtype: narrow floats as their bits. */
+function typedCopy(dtype: DType, bytes: Uint8Array): DeviceData {
+  const { buffer } = new Uint8Array(bytes)
+  switch (dtype) {
+    case 'float64':
+      return new Float64Array(buffer)
+    case 'float32':
+      return new Float32Array(buffer)
+    case 'int32':
+      return new Int32Array(buffer)
+    case 'uint32':
+      return new Uint32Array(buffer)
+    case 'int16':
+      return new Int16Array(buffer)
+    case 'uint16':
+    case 'float16':
+    case 'bfloat16':
+      return new Uint16Array(buffer)
+    case 'int8':
+      return new Int8Array(buffer)
+    case 'bool':
+    case 'uint8':
+    case 'float0':
+      return new Uint8Array(buffer)
+  }
+}
+
+export const createWasmBackend = (options?: WasmBackendOptions): WasmBackend =>
+  new WasmBackend(options)
