@@ -87,7 +87,7 @@ function dotProduct(module: ModuleBuilder, element: FloatElement, relaxed: boole
  */
 export function emitCholesky(
   module: ModuleBuilder,
-  { batch, n, source: a, target: l }: CholeskyNode,
+  { batch, n, source: a }: CholeskyNode,
   env: CodegenEnvironment,
 ): FunctionBuilder {
   const element = floatElement('cholesky', a.dtype)
