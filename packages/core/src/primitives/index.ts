@@ -74,3 +74,8 @@ export { type GatherDimensionNumbers, type IndexMode, type ScatterDimensionNumbe
 export { scatter, scatterMax, scatterMin, scatterMul } from './scatter'
 export { sort, takeAlongAxis, topK } from './sort'
 export { threefry2x32 } from './threefry'
+export { convGeneralDilated, type ConvDimensionNumbers, type ConvOptions } from './convolution'
+export { cholesky, triangularSolve } from './linear-algebra'
+export { selectAndGatherAdd, selectAndScatterAdd } from './pooling'
+export { reduceWindowMax, reduceWindowMin, reduceWindowSum, type WindowOptions } from './windows'
+export { digamma, erf, erfc, erfInv, lgamma, polygamma } from './special'
