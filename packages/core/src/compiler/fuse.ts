@@ -5,14 +5,15 @@
  * results of a contraction or reduction become its epilogue. Fusion asks node kinds, shapes and
  * affine maps; it never sees a primitive. Merging is right because of three checks: no other node
  * must run in between (`Schedule.between`), a value handed over inside the loop is read exactly
- * where it would have been written, and neither node writes what the other reads elsewhere.
+ * where it would have been written, and buffers that several nodes write are left alone.
  */
 import { type Shape, sizeOf } from '../types/aval'
-import { accessesOf, rootsOf, withoutDeadStores } from './dependence'
+import { rootsOf, withoutDeadStores } from './dependence'
 import type { Buffer, Scalar } from './expr'
 import { asRead } from './layout'
 import { measureAll } from './measure'
 import type { LoopNode, MapNode, Program, ReduceNode, Reduction, Store } from './nodes'
+import { soonUsedUp } from './order'
 import { Schedule, type Step } from './schedule'
 import {
   canonical,
@@ -55,10 +56,11 @@ export function fuse(program: Program): Program {
   for (const step of inOrder) if (step.node.kind === 'map') fusion.mergeMap(step)
   for (const step of inOrder) if (step.node.kind === 'reduce') fusion.mergeReduce(step)
   for (const step of inOrder) if (step.node.kind === 'map' && !schedule.isGone(step)) fusion.mergeEpilogue(step)
-  return withoutDeadStores({
+  const fused = withoutDeadStores({
     ...tidy,
     nodes: schedule.nodes().map((node) => (isSpaced(node) ? canonical(shared(node)) : node)),
   })
+  return soonUsedUp(fused)
 }
 
 class Fusion {
@@ -159,7 +161,6 @@ class Fusion {
   }
 
   private joined(a: StoringNode, b: StoringNode, first: Step, second: Step): StoringNode | null {
-    if (overwrite(a, b)) return null
     // A piece written over a copy stays apart: together with what it is computed from it would read
     // the original after the copy, and the copy could no longer take the original's place.
     if (b.stores.some((s) => this.schedule.assembled.has(s.target))) return null
@@ -179,12 +180,6 @@ const asMap = (node: LoopNode): MapNode => {
 
 const sameBuffers = (a: ReadonlySet<Buffer>, b: ReadonlySet<Buffer>): boolean =>
   a.size === b.size && [...a].every((x) => b.has(x))
-
-/** Whether `b` writes something that `a` reads or writes; reading what `a` writes is looked at closely. */
-function overwrite(a: LoopNode, b: LoopNode): boolean {
-  const earlier = accessesOf(a)
-  return [...accessesOf(b).writes].some((x) => earlier.reads.has(x) || earlier.writes.has(x))
-}
 
 /** `a` followed by the map `b` in the same loop, or null. */
 function joinMap(

@@ -5,6 +5,7 @@ import { lower } from './compile'
 import { printProgram } from './print'
 import { CompilationUnit } from './lowering'
 import { adamStep } from './testing/classifier'
+import { alongAxis } from './views'
 import { Recorder, runPlanned, runSeparately, scalar } from './testing/programs'
 
 const both = (jaxpr: Jaxpr, inputs: readonly (readonly number[])[], donated: readonly boolean[] = []) => {
@@ -274,6 +275,31 @@ test('a classifier computes the same fused and planned', () => {
   const expected = runSeparately(plain, inputs)
   const actual = runPlanned(program, plan, inputs)
   actual.forEach((values, i) => values.forEach((value, k) => expect(value).toBeCloseTo(expected[i][k], 5)))
+})
+
+test('a product read transposed, also in part, is stored transposed', () => {
+  const r = new Recorder()
+  const [x, y, z] = [r.input([4, 5]), r.input([5, 6]), r.input([6, 3])]
+  const product = r.matmul(x, y)
+  const part = new Aval([4, 3], 'float32')
+  const some = r.apply('slice', [product], part, (c, t) => c.reindex(t, part, [alongAxis(2, 0), alongAxis(2, 1, 2, 1)]))
+  const sum = r.binary('add', r.transpose(product, [1, 0]), r.broadcast(r.reduce('sum', z, [1]), [6, 4], [0]))
+  const jaxpr = r.jaxpr([sum, r.unary('exp', r.transpose(some, [1, 0]))])
+  const inputs = jaxpr.inputs.map((v, i) => Array.from({ length: v.aval.size }, (_, k) => ((k * 5 + i) % 7) / 8 - 0.5))
+  const { results, program, plan } = both(jaxpr, inputs)
+  expect(runSeparately(new CompilationUnit((p) => p).program(jaxpr), inputs)).toEqual(results)
+  const contraction = program.nodes.find((n) => n.kind === 'contract')
+  expect(contraction?.kind === 'contract' && [contraction.m, contraction.n], printProgram(program, plan)).toEqual([[6], [4]])
+})
+
+test('updates run right after their gradients, whose memory they free', () => {
+  const layers = 12
+  const { plan } = lower(adamStep(Array.from({ length: layers + 1 }, () => 32), 4), {
+    donated: Array.from({ length: 6 * layers + 3 }, (_, i) => i >= 2),
+  })
+  // Two activations of 4·32 floats for each layer and some spare, but not all gradients of 32·32 at once.
+  expect(plan.peakBytes).toBeLessThan(4 * (2 * 4 * 32 * (layers + 4) + 3 * 32 * 32))
+  expect(plan.outputStorage.filter((input) => input === null)).toHaveLength(1)
 })
 
 test('loops and branches print their programs', () => {
