@@ -1,5 +1,6 @@
 /** Comparing arrays and trees, and saying where they differ. */
-import { type NDArray, tree } from '@adjoint/core'
+import type { NDArray } from '@adjoint/core'
+import { tree } from '@adjoint/core/internal'
 import { exact, type Tolerance, toleranceOf } from './tolerance'
 
 export interface Difference {
