@@ -28,7 +28,9 @@ const negativeLogErfc32 = [
 /** erf in f32 lanes, without leaving them. */
 export function erf32(L: FloatLanes, x: Vec): Vec {
   const a = L.abs(x)
-  const small = L.mul(x, L.polynomial(L.mul(x, x), erfSmall32))
+  const [first = 0, ...others] = erfSmall32
+  // x + x (P − 1) rounds once where it matters.
+  const small = L.madd(x, L.polynomial(L.mul(x, x), [first - 1, ...others]), x)
   const bounded = L.atMost(a, L.constant(4))
   const p = L.polynomial(bounded, negativeLogErfc32)
   const large = L.sub(L.constant(1), expNormal(L, L.neg(p)))

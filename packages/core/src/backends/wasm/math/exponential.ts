@@ -114,12 +114,13 @@ export function halfExp(L: FloatLanes, x: Vec): Vec {
 export function expOfDouble(L: FloatLanes, high: Vec, low: Vec): Vec {
   const { ln2High, ln2Low, tail } = tables[L.type]
   const x = clamp(L, high)
+  const rest = L.and(low, L.eq(x, high))
   const rounder = L.constant(L.format.rounder)
   const n = L.sub(L.madd(x, L.constant(Math.LOG2E), rounder), rounder)
   const coarse = L.nmadd(n, L.constant(ln2High), x)
-  const fine = L.nmadd(n, L.constant(ln2Low), low)
-  const { high: r, low: rest } = L.twoSum(coarse, fine)
-  const fraction = L.add(L.madd(L.polynomial(r, tail), L.mul(r, r), L.madd(rest, r, rest)), r)
+  const fine = L.nmadd(n, L.constant(ln2Low), rest)
+  const { high: r, low: tiny } = L.twoSum(coarse, fine)
+  const fraction = L.add(L.madd(L.polynomial(r, tail), L.mul(r, r), L.madd(tiny, r, tiny)), r)
   return L.scaleByPowerOfTwo(L.plus(fraction, 1), n)
 }
 

@@ -58,18 +58,16 @@ function lgammaPositive(D: FloatLanes, x: Vec): Vec {
   // Elsewhere Γ(x) = Γ(2 + y) times or over a product, |y| ≤ ½ (DLMF 5.5.1).
   const low = D.lt(x, D.constant(1.5))
   const lower = D.lt(x, D.constant(0.5))
-  let y = D.select(low, D.plus(x, 1), x)
-  y = D.select(lower, D.plus(x, 2), y)
+  // y by differences that are exact, since next to 1 and 2 the result is small.
+  let y = D.select(lower, x, D.select(low, D.plus(x, -1), D.plus(x, -2)))
   let product = D.select(low, D.select(lower, D.madd(x, x, x), x), one)
   for (let step = 0; step < ASYMPTOTIC - 2; step++) {
-    const above = D.ge(y, D.constant(2.5))
-    const down = D.plus(y, -1)
-    y = D.select(above, down, y)
-    product = D.select(above, D.mul(product, y), product)
+    const above = D.ge(y, D.constant(0.5))
+    product = D.select(above, D.mul(product, D.plus(y, 1)), product)
+    y = D.select(above, D.plus(y, -1), y)
   }
   const logarithm = logPositive(D, D.select(asymptotic, x, product))
-  const offset = D.plus(y, -2)
-  const near = D.mul(offset, D.polynomial(offset, lgammaNearTwo))
+  const near = D.mul(y, D.polynomial(y, lgammaNearTwo))
   const inner = D.add(near, D.select(low, D.neg(logarithm), logarithm))
   // (x − ½)(log x − 1) + (½ log 2π − ½) + Σ
   const inverse = D.div(one, x)
@@ -97,7 +95,9 @@ export function lgamma(D: FloatLanes, x: Vec): Vec {
     const reciprocal = D.mul(absolute, D.scale(sine, 1 / Math.PI))
     const value = D.sub(D.neg(logPositive(D, reciprocal)), usual)
     const pole = D.eq(D.floor(absolute), absolute)
-    return D.select(mask, D.select(pole, D.constant(Infinity), value), usual)
+    // Next to 0, where the product would underflow, Γ(x) is 1/x.
+    const reflectable = D.and(mask, D.ge(absolute, D.constant(2 ** -64)))
+    return D.select(reflectable, D.select(pole, D.constant(Infinity), value), usual)
   })
   const special = D.or(D.eq(a, zero), D.eq(a, D.constant(Infinity)))
   return D.select(special, D.constant(Infinity), reflected)

@@ -1,5 +1,4 @@
 import type { FunctionBuilder, Local, PlainOp, V128Bits } from '../emit'
-import { v128 } from '../emit'
 
 /**
  * A v128 value as an expression: nothing is written until an `Emission` needs it. Vectors that are
@@ -110,32 +109,39 @@ export class VectorGraph {
   }
 
   /**
-   * A value computed by instructions for each 64-bit lane in turn. `body` takes the lane from the
-   * input local and leaves an f64 in the output local; both are shared by the lanes.
+   * A value computed by instructions for each 64-bit lane where `mask` is set; anything elsewhere.
+   * `body` takes the lane's arguments from the input locals and leaves an f64 in the output local.
    */
   eachLane64(
     key: string,
+    mask: Vec,
     args: readonly Vec[],
     body: (f: FunctionBuilder, inputs: readonly Local<'f64'>[], output: Local<'f64'>) => void,
   ): Vec {
-    return this.special(key, args, (emission) => {
+    return this.special(key, [mask, ...args], (emission) => {
       const { f } = emission
-      const sources = args.map((arg) => emission.toLocal(arg))
-      const inputs = args.map(() => f.scratch('f64'))
+      const sources = [mask, ...args].map((arg) => emission.toLocal(arg))
+      const [wanted, ...operands] = sources.map(({ local }) => local)
+      if (!wanted) throw new Error('the mask comes first')
+      const inputs = operands.map(() => f.scratch('f64'))
       const output = f.scratch('f64')
       const lane = f.scratch('i32')
       const result = f.scratch('v128')
-      // Lane 1 first: each round moves the result to the high half and fills the low one.
       f.forRange({ index: lane, from: 0, to: 2, nonEmpty: true }, () => {
-        sources.forEach(({ local }, position) => {
-          const input = inputs[position]
-          if (!input) return
-          f.get(local).lane('f64x2.extract_lane', 0)
-          f.get(local).lane('f64x2.extract_lane', 1)
-          f.get(lane).select().set(input)
-        })
-        body(f, inputs, output)
-        f.get(output).op('f64x2.splat').get(result).shuffle32(0, 1, 4, 5).set(result)
+        f.get(wanted)
+          .lane('i32x4.extract_lane', 0)
+          .if(() => {
+            operands.forEach((operand, position) => {
+              const input = inputs[position]
+              if (input) f.get(operand).lane('f64x2.extract_lane', 0).set(input)
+            })
+            body(f, inputs, output)
+          })
+        // Each round takes the low lane, puts its result on top and turns the vectors.
+        f.get(result).get(output).op('f64x2.splat').shuffle32(2, 3, 4, 5).set(result)
+        for (const source of [wanted, ...operands]) {
+          f.get(source).get(source).shuffle32(2, 3, 0, 1).set(source)
+        }
       })
       f.get(result)
       f.release(...inputs, output)
@@ -201,5 +207,3 @@ export class Emission {
     if (uses === 0) for (const arg of vec.args) this.count(arg)
   }
 }
-
-export const zeroBits = v128.i32x4(0)

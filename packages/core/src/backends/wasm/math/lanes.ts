@@ -259,9 +259,14 @@ export class FloatLanes {
 
   /** x 2^n for an integer-valued n, in two steps, so that it may overflow or become subnormal. */
   scaleByPowerOfTwo(x: Vec, n: Vec): Vec {
-    const half = this.nearest(this.scale(n, 0.5))
-    const rest = this.sub(n, half)
-    return this.mul(this.mul(x, this.powerOfTwo(half)), this.powerOfTwo(rest))
+    const { rounder, bias, mantissaBits } = this.format
+    // The integers h + bias and n − h + bias with h = n/2 rounded, in the low bits of floats; the
+    // sums are exact, as twice the offset is an even number.
+    const offset = rounder + bias
+    const first = this.madd(n, this.constant(0.5), this.constant(offset))
+    const second = this.plus(this.sub(n, first), 2 * offset)
+    const partial = this.mul(x, this.shiftLeft(first, mantissaBits))
+    return this.mul(partial, this.shiftLeft(second, mantissaBits))
   }
 
   /**

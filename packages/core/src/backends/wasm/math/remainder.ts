@@ -23,7 +23,7 @@ export function remainder(D: FloatLanes, x: Vec, y: Vec, quotientBits: number): 
   const value = graph.guarded(far, direct, [a, b, far], (usual, dividend, divisor, mask) =>
     D.select(
       mask,
-      graph.eachLane64('remainder', [dividend, divisor], (f, [p, q], output) => {
+      graph.eachLane64('remainder', mask, [dividend, divisor], (f, [p, q], output) => {
         if (p && q) integerRemainder(f, p, q, output)
       }),
       usual,
@@ -88,14 +88,13 @@ function integerRemainder(
       const small = f.scratch('i32')
       f.get(exponent).i64Const(53n).op('i64.lt_s').set(small)
       f.get(rest).op('f64.convert_i64_u')
-      f.get(exponent).i64Const(1022n).i64Const(0n).get(small).select().op('i64.add')
-      f.i64Const(52n).op('i64.shl').op('f64.reinterpret_i64').op('f64.mul')
       f.f64Const(2 ** -1074)
         .f64Const(2 ** -52)
         .get(small)
         .select()
         .op('f64.mul')
-        .set(output)
+      f.get(exponent).i64Const(1022n).i64Const(0n).get(small).select().op('i64.add')
+      f.i64Const(52n).op('i64.shl').op('f64.reinterpret_i64').op('f64.mul').set(output)
       f.release(small)
     },
   )

@@ -45,7 +45,7 @@ function reduceArgument(D: FloatLanes, x: Vec, precise: boolean): Reduced {
     graph.guarded(huge, usual, [x, huge], (kept, argument, mask) =>
       D.select(
         mask,
-        graph.eachLane64(`payneHanek ${part}`, [argument], (f, [input], output) => {
+        graph.eachLane64(`payneHanek ${part}`, mask, [argument], (f, [input], output) => {
           if (input) payneHanek(f, input, output, part)
         }),
         kept,
