@@ -6,6 +6,7 @@ import { cond, foriLoop, grad, jacfwd, jacrev, jit, jvp, makeJaxpr, map, scan, s
 setDevice('reference')
 checkPasses(true)
 
+const f32 = (x: number | number[]): NDArray => np.array(x, { dtype: 'float32' })
 const close = (actual: NDArray, expected: unknown): void => {
   const flat = (x: unknown): number[] => (Array.isArray(x) ? x.flatMap(flat) : [Number(x)])
   const a = flat(actual.toArray())
@@ -32,9 +33,9 @@ const loss = (f: typeof program) => (w: NDArray, c0: NDArray, as: NDArray): NDAr
 }
 
 describe('scan', () => {
-  const w = np.array(0.3)
-  const c0 = np.array(0.7)
-  const as = np.array([1.5, -0.5, 2])
+  const w = f32(0.3)
+  const c0 = f32(0.7)
+  const as = f32([1.5, -0.5, 2])
 
   it('is the loop written out', () => {
     const [c, ys] = program(w, c0, as)
@@ -56,11 +57,11 @@ describe('scan', () => {
     it(`forward (${name})`, () => {
       const f = (wrap as typeof jit)((x: NDArray, c: NDArray) => loss(program)(x, c, as))
       const h = (x: NDArray, c: NDArray) => loss(unrolled)(x, c, as)
-      const t = [np.array(0.5), np.array(-1)] as [NDArray, NDArray]
+      const t = [f32(0.5), f32(-1)] as [NDArray, NDArray]
       close(jvp(f, [w, c0], t)[1], jvp(h, [w, c0], t)[1].toArray())
     })
     it(`vmaps, and vmaps gradients (${name})`, () => {
-      const ws = np.array([0.1, 0.2, 0.3, 0.4])
+      const ws = f32([0.1, 0.2, 0.3, 0.4])
       const f = (wrap as typeof jit)(loss(program))
       close(vmap(f, { inAxes: [0, null, null] })(ws, c0, as), [0.1, 0.2, 0.3, 0.4].map((x) => loss(unrolled)(np.array(x), c0, as).item()))
       const all = np.stack([as, np.multiply(as, 2), np.multiply(as, 3), np.multiply(as, 4)])
@@ -70,42 +71,42 @@ describe('scan', () => {
     })
   }
   it('grad of vmap', () => {
-    const ws = np.array([0.1, 0.2, 0.3, 0.4])
+    const ws = f32([0.1, 0.2, 0.3, 0.4])
     const g = grad((v: NDArray) => np.sum(vmap(loss(program), { inAxes: [0, null, null] })(v, c0, as)))(ws)
     const h = [0, 1, 2, 3].map((i) => grad(loss(unrolled))(ws.get(i), c0, as).item())
     close(g, h)
   })
   it('reverses, takes trees, hoists what no step changes', () => {
-    const [c, ys] = scan((carry: { a: NDArray }, x: NDArray) => [{ a: np.add(np.multiply(carry.a, 2), x) }, carry.a], { a: np.array(1.5) }, np.array([1, 2, 3]), { reverse: true })
+    const [c, ys] = scan((carry: { a: NDArray }, x: NDArray) => [{ a: np.add(np.multiply(carry.a, 2), x) }, carry.a], { a: f32(1.5) }, f32([1, 2, 3]), { reverse: true })
     // c: 1.5 → 6 → 14 → 29
     close(c.a, 29)
     close(ys, [14, 6, 1.5])
     console.log(String(makeJaxpr(grad(loss(program)))(w, c0, as)))
   })
   it('map', () => {
-    close(map((x: NDArray) => np.multiply(x, x), np.array([1, 2, 3])), [1, 4, 9])
+    close(map((x: NDArray) => np.multiply(x, x), f32([1, 2, 3])), [1, 4, 9])
   })
 })
 
 describe('while, fori', () => {
   it('runs and differentiates forward', () => {
-    const f = (x: NDArray): NDArray => whileLoop((c: NDArray) => np.less(c, 10), (c: NDArray) => np.multiply(c, x), np.array(1.5))
-    close(f(np.array(2)), 12)
-    close(f(np.array(2.5)), 1.5 * 2.5 ** 3)
-    close(jvp(f, [np.array(2)], [np.array(1)])[1], 1.5 * 3 * 4)
-    close(jacfwd(f)(np.array(2)), 1.5 * 3 * 4)
-    expect(() => grad(f)(np.array(2))).toThrow(/reverse mode/)
-    close(vmap(f)(np.array([2, 3, 1.5])), [12, 13.5, 1.5 * 1.5 ** 5])
-    close(jit(vmap(f))(np.array([2, 3, 1.5])), [12, 13.5, 1.5 * 1.5 ** 5])
-    close(vmap((y: NDArray) => jvp(f, [y], [np.array(1)])[1])(np.array([2, 3])), [18, 1.5 * 6])
+    const f = (x: NDArray): NDArray => whileLoop((c: NDArray) => np.less(c, 10), (c: NDArray) => np.multiply(c, x), f32(1.5))
+    close(f(f32(2)), 12)
+    close(f(f32(2.5)), 1.5 * 2.5 ** 3)
+    close(jvp(f, [f32(2)], [f32(1)])[1], 1.5 * 3 * 4)
+    close(jacfwd(f)(f32(2)), 1.5 * 3 * 4)
+    expect(() => grad(f)(f32(2))).toThrow(/reverse mode/)
+    close(vmap(f)(f32([2, 3, 1.5])), [12, 13.5, 1.5 * 1.5 ** 5])
+    close(jit(vmap(f))(f32([2, 3, 1.5])), [12, 13.5, 1.5 * 1.5 ** 5])
+    close(vmap((y: NDArray) => jvp(f, [y], [f32(1)])[1])(f32([2, 3])), [18, 1.5 * 6])
   })
   it('fori', () => {
-    const f = (x: NDArray): NDArray => foriLoop(0, 4, (i, c: NDArray) => np.multiply(np.add(c, i), x), np.array(1))
+    const f = (x: NDArray): NDArray => foriLoop(0, 4, (i, c: NDArray) => np.multiply(np.add(c, i), x), f32(1))
     const g = (x: number) => [0, 1, 2, 3].reduce((c, i) => (c + i) * x, 1)
-    close(f(np.array(1.5)), g(1.5))
-    close(grad(f)(np.array(1.5)), (g(1.5001) - g(1.4999)) / 0.0002)
-    const h = jit((n: NDArray, x: NDArray) => foriLoop(0, n, (_i, c: NDArray) => np.multiply(c, x), np.array(1)))
-    close(h(np.array(3, { dtype: 'int32' }), np.array(2)), 8)
+    close(f(f32(1.5)), g(1.5))
+    close(grad(f)(f32(1.5)), (g(1.5001) - g(1.4999)) / 0.0002)
+    const h = jit((n: NDArray, x: NDArray) => foriLoop(0, n, (_i, c: NDArray) => np.multiply(c, x), f32(1)))
+    close(h(np.array(3, { dtype: 'int32' }), f32(2)), 8)
     close(foriLoop(0, 5, (i, sum) => sum.add(i), 0) as NDArray, 10)
   })
 })
@@ -113,18 +114,18 @@ describe('while, fori', () => {
 describe('cond', () => {
   const f = (x: NDArray): NDArray => cond(np.greater(x, 0), (y: NDArray) => np.sqrt(y), (y: NDArray) => np.multiply(y, y), x)
   it('chooses', () => {
-    close(f(np.array(4)), 2)
-    close(f(np.array(-3)), 9)
-    close(grad(f)(np.array(4)), 0.25)
-    close(grad(f)(np.array(-3)), -6)
-    close(grad(jit(f))(np.array(-3)), -6)
-    close(jit(grad(f))(np.array(4)), 0.25)
-    close(grad(grad(f))(np.array(-3)), 2)
-    close(jacfwd(f)(np.array(-3)), -6)
-    close(jacrev(f)(np.array(-3)), -6)
+    close(f(f32(4)), 2)
+    close(f(f32(-3)), 9)
+    close(grad(f)(f32(4)), 0.25)
+    close(grad(f)(f32(-3)), -6)
+    close(grad(jit(f))(f32(-3)), -6)
+    close(jit(grad(f))(f32(4)), 0.25)
+    close(grad(grad(f))(f32(-3)), 2)
+    close(jacfwd(f)(f32(-3)), -6)
+    close(jacrev(f)(f32(-3)), -6)
   })
   it('shields the untaken branch under vmap', () => {
-    const xs = np.array([4, 0, -3])
+    const xs = f32([4, 0, -3])
     close(vmap(f)(xs), [2, 0, 9])
     close(vmap(grad(f))(xs), [0.25, 0, -6])
     close(grad((v: NDArray) => np.sum(vmap(f)(v)))(xs), [0.25, 0, -6])
@@ -132,7 +133,7 @@ describe('cond', () => {
   it('switch', () => {
     const g = (i: NDArray, x: NDArray): NDArray => switchCase(i, [(y: NDArray) => np.sin(y), (y: NDArray) => np.multiply(y, 3), (y: NDArray) => np.exp(y)], x)
     const i = np.array([0, 1, 2, 7], { dtype: 'int32' })
-    close(vmap(g, { inAxes: [0, null] })(i, np.array(0.5)), [Math.sin(0.5), 1.5, Math.exp(0.5), Math.exp(0.5)])
-    close(vjp((x: NDArray) => g(np.array(1, { dtype: 'int32' }), x), np.array(0.5))[1](np.array(1))[0], 3)
+    close(vmap(g, { inAxes: [0, null] })(i, f32(0.5)), [Math.sin(0.5), 1.5, Math.exp(0.5), Math.exp(0.5)])
+    close(vjp((x: NDArray) => g(np.array(1, { dtype: 'int32' }), x), f32(0.5))[1](f32(1))[0], 3)
   })
 })

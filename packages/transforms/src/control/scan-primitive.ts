@@ -35,6 +35,7 @@ import { nonzeros, present, withZeros } from '../zeros'
 import { count, cut, where } from './groups'
 import {
   batchedBody,
+  carriesAreLinear,
   fixedResiduals,
   jvpBody,
   type Layout,
@@ -193,8 +194,10 @@ export const scanPrimitive: Primitive<ScanParams> = register(
 
     transpose: (cotangents, operands, params) => {
       const { numConsts, numCarry, jaxpr, reverse } = params
-      const [consts, carry, xs] = cut(operands, numConsts, numCarry)
-      if (!carry.every(isLinear)) return transposeMixed(cotangents, operands, params)
+      const [consts, , xs] = cut(operands, numConsts, numCarry)
+      if (!carriesAreLinear(jaxpr, params, operands.map(isLinear))) {
+        return transposeMixed(cotangents, operands, params)
+      }
       const [sBars, yBars] = cut(cotangents, numCarry)
       const body = transposedBody(jaxpr, params, operands.map(isLinear), present(yBars))
       const linearConsts = consts.filter(isLinear)
@@ -214,13 +217,14 @@ export const scanPrimitive: Primitive<ScanParams> = register(
       )
       const [cBars, sBarsIn, xBars] = cut(results, count(body.constCotangents), numCarry)
       const avalsOf = (list: readonly LinearOperand[]): readonly Aval[] => list.map((x) => x.aval)
-      const answers = [
-        ...withZeros(cBars, body.constCotangents, avalsOf(linearConsts)),
-        ...sBarsIn,
-        ...withZeros(xBars, body.xCotangents, avalsOf(linearXs)),
-      ]
-      let next = 0
-      return operands.map((x) => (isLinear(x) ? answers[next++] : null))
+      const constAnswers = withZeros(cBars, body.constCotangents, avalsOf(linearConsts))
+      const xAnswers = withZeros(xBars, body.xCotangents, avalsOf(linearXs))
+      let [nextConst, nextX] = [0, 0]
+      return operands.map((x, i) => {
+        if (!isLinear(x)) return null
+        if (i < numConsts) return constAnswers[nextConst++]
+        return i < numConsts + numCarry ? sBarsIn[i - numConsts] : xAnswers[nextX++]
+      })
     },
 
     batch: (axis, operands, dims, params) => {

@@ -151,6 +151,14 @@ export const linearizedBody = derivedOnce(
     const [res, cDot, sDot, xDot] = cut(program.linear.inputs, r, count(consts), count(carry))
     const fixedFlags = residuals.map(isFixed)
     const stepped = fixedFlags.map((flag) => !flag)
+    const linear = reordered(program.linear, [
+      ...where(res, fixedFlags),
+      ...cDot,
+      ...sDot,
+      ...where(res, stepped),
+      ...xDot,
+    ])
+    linearInCarries.add(linear)
     return {
       jaxpr: pruneJaxpr(
         new Jaxpr(jaxpr.inputs, jaxpr.equations, outputs, jaxpr.name),
@@ -171,13 +179,7 @@ export const linearizedBody = derivedOnce(
         () => true,
       ).jaxpr,
       residuals,
-      linear: reordered(program.linear, [
-        ...where(res, fixedFlags),
-        ...cDot,
-        ...sDot,
-        ...where(res, stepped),
-        ...xDot,
-      ]),
+      linear,
     }
   },
 )
@@ -191,6 +193,30 @@ function loopInvariant(jaxpr: Jaxpr, numInputs: number): ReadonlySet<Var> {
   return fixed
 }
 
+/** Linear bodies: by construction, linear in all carries. */
+const linearInCarries = new WeakSet<Jaxpr>()
+
+/**
+ * Whether every carry is linear: it starts linear, or linear values flow into it. A carry may well
+ * start as a constant, such as a sum that starts at zero.
+ */
+export function carriesAreLinear(
+  body: Jaxpr,
+  { numConsts, numCarry }: Layout,
+  linear: readonly boolean[],
+): boolean {
+  if (linearInCarries.has(body)) return true
+  const [consts, init, xs] = cut(linear, numConsts, numCarry)
+  const reached = carriedFixpoint(init, (carry) => {
+    const dependent = new Set<Atom>(where(body.inputs, grouped(consts, carry, xs)))
+    for (const { inputs, outputs } of body.equations) {
+      if (inputs.some((atom) => dependent.has(atom))) for (const v of outputs) dependent.add(v)
+    }
+    return body.outputs.slice(0, numCarry).map((atom) => dependent.has(atom))
+  })
+  return reached.every(Boolean)
+}
+
 export interface TransposedBody extends ClosedProgram {
   readonly layout: Layout
   /** Which linear constants, and which linear slices, have a cotangent that may be nonzero. */
@@ -202,7 +228,7 @@ export interface TransposedBody extends ClosedProgram {
  * The body of the backward loop. Its carries are the sums of the constants' cotangents so far and
  * the carries' cotangents; its ys are the slices' cotangents.
  *
- * @param linear which constants and which slices are linear; all carries are
+ * @param linear which constants and which slices are linear; all carries are taken to be
  * @param yBars which ys have a cotangent
  */
 export const transposedBody = derivedOnce(
@@ -210,8 +236,14 @@ export const transposedBody = derivedOnce(
     `${layoutKey(layout)}|${flagsKey(linear)}|${flagsKey(yBars)}`,
   (body, { numConsts, numCarry }, linear, yBars): TransposedBody => {
     const [constLinear, carryLinear, xLinear] = cut(linear, numConsts, numCarry)
-    const force = [...none(count(constLinear)), ...carryLinear, ...none(count(xLinear))]
-    const program = transposeJaxpr(body, linear, [...every(numCarry), ...yBars], force)
+    const allLinear = every(carryLinear.length)
+    const force = [...none(count(constLinear)), ...allLinear, ...none(count(xLinear))]
+    const program = transposeJaxpr(
+      body,
+      grouped(constLinear, allLinear, xLinear),
+      [...every(numCarry), ...yBars],
+      force,
+    )
     const { jaxpr, constants, cotangentOut } = program
     const constCotangents = cotangentOut.slice(0, count(constLinear))
     const xCotangents = cotangentOut.slice(count(constLinear) + numCarry)
@@ -289,6 +321,7 @@ export function prunedBody(
   )
   const isKept = (i: number): boolean => i >= numConsts && keptCarry[i - numConsts] === true
   const pruned = pruneJaxpr(body, [...keptCarry, ...usedYs], isKept)
+  if (linearInCarries.has(body)) linearInCarries.add(pruned.jaxpr)
   return { ...pruned, keptCarry }
 }
 
