@@ -26,7 +26,7 @@ export class StagingInterpreter implements Interpreter {
     readonly name: string,
     readonly subject: string,
     /** `dependent`: equations that use none of our tracers are run in the parent instead. */
-    private readonly records: 'everything' | 'dependent' = 'everything',
+    readonly records: 'everything' | 'dependent' = 'everything',
   ) {
     this.parent = currentInterpreter()
   }
