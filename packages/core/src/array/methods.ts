@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /**
  * The methods of arrays. Each is the function of the same name with the array as its first operand,
  * so this file is a list.

@@ -35,8 +35,8 @@ export function printArray(x: PrintedArray): string {
   const suffix = `${x.weakType ? `dtype=${x.dtype}, weak_type=True` : `dtype=${x.dtype}`})`
   const prefix = 'Array('
   if (sizeOf(x.shape) === 0) {
-    const shape = x.shape.length === 1 ? '' : `, shape=(${x.shape.join(', ')})`
-    return `${prefix}[]${shape}, ${suffix}`
+    const shape = x.shape.length === 1 ? `${x.shape[0]},` : x.shape.join(', ')
+    return `${prefix}[], shape=(${shape}), ${suffix}`
   }
   const format = elementFormat(x)
   const body = nested(x, format, prefix.length)
@@ -76,12 +76,12 @@ function nested(x: PrintedArray, format: (value: number) => string, indent: numb
     items.forEach((item, i) => {
       const text = i < items.length - 1 ? `${item},` : item
       if (line.length + text.length > room && line.trim() !== '') {
-        lines.push(line.trimEnd())
+        lines.push(line.slice(0, -1))
         line = pad
       }
       line += `${text} `
     })
-    lines.push(line.trimEnd())
+    lines.push(line.slice(0, -1))
     return `[${lines.join('\n').slice(pad.length)}]`
   }
   return level(0, 0, 0)

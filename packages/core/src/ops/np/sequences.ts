@@ -10,7 +10,6 @@ import {
   asArray,
   broadcastTo,
   choose,
-  constantLike,
   convert,
   filledLike,
   operandReports,
@@ -85,24 +84,12 @@ function slide(op: string, x: ArrayLike, y: ArrayLike, modeOrOptions: ModeOption
     throw new ArgumentError({ op: `${op}(a, v, mode)`, problem: `unknown mode '${String(mode)}'`, rule: "mode is 'full', 'same' or 'valid'" })
   }
   const filter = op === 'convolve' ? reverse(kernel) : kernel
-  const padded = prim.pad(signal, constantLike(signal, 0), { paddingConfig: [[padding[0], padding[1], 0]] })
-  const count = padded.size - n + 1
-  // Rows of overlapping windows, read by position, times the kernel: one matrix-vector product.
-  const start = prim.iota({ dtype: 'int32', shape: [count, n], dimension: 0 })
-  const offset = prim.iota({ dtype: 'int32', shape: [count, n], dimension: 1 })
-  const windows = gatherSlices(padded, {
-    axes: [0],
-    indices: [prim.add(start, offset)],
-    position: 0,
-    mode: 'promiseInBounds',
+  const channel = (s: NDArray): NDArray => prim.reshape(s, { newSizes: [1, 1, s.size] })
+  const slid = prim.convGeneralDilated(channel(signal), channel(filter), {
+    windowStrides: [1],
+    padding: [[padding[0], padding[1]]],
   })
-  const result = prim.dotGeneral(windows, filter, {
-    dimensionNumbers: [
-      [[1], [0]],
-      [[], []],
-    ],
-    preferredElementType: null,
-  })
+  const result = prim.reshape(slid, { newSizes: [slid.size] })
   return op === 'correlate' && swapped ? reverse(result) : result
 }
 
