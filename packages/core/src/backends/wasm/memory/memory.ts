@@ -244,16 +244,16 @@ export class LinearMemory {
     return this.heap.allocate(bytes)
   }
 
+  /** More memory, as far as the budget and the engine allow; false where there is none. */
   private grow(bytes: number): boolean {
     const { byteLength } = this.memory.buffer
-    const wanted = Math.max(bytes + ALIGNMENT, byteLength / 4)
-    const room = this.budget - byteLength
-    if (room < bytes) return false
-    const pages = Math.ceil(Math.min(wanted, room) / PAGE)
-    for (const attempt of [pages, Math.ceil((bytes + ALIGNMENT) / PAGE)]) {
-      if (attempt * PAGE > room) continue
+    const room = (this.budget - byteLength) / PAGE
+    if (room < 1) return false
+    const needed = Math.ceil((bytes + ALIGNMENT) / PAGE)
+    const generous = Math.max(needed, Math.ceil(byteLength / PAGE / 4))
+    for (const pages of new Set([Math.min(generous, room), Math.min(needed, room)])) {
       try {
-        this.memory.grow(attempt)
+        this.memory.grow(pages)
       } catch {
         // The engine has no more to give; a smaller step may still succeed.
         continue
