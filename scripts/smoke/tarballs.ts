@@ -8,10 +8,14 @@ import { command } from './command.ts'
 export const packageNames = ['core', 'transforms', 'optim', 'nn', 'testing'] as const
 export type PackageName = (typeof packageNames)[number]
 
-/** Packs every built package as it would be published and says where each tarball lies. */
-export async function packAll(root: string, into: string): Promise<Record<PackageName, string>> {
+/** Packs built packages as it would be published and says where each tarball lies. */
+export async function packAll(
+  root: string,
+  into: string,
+  names: readonly PackageName[],
+): Promise<Record<PackageName, string>> {
   const entries = await Promise.all(
-    packageNames.map(async (name) => [name, await pack(join(root, 'packages', name), into)]),
+    names.map(async (name) => [name, await pack(join(root, 'packages', name), into)]),
   )
   return Object.fromEntries(entries)
 }

@@ -1,10 +1,13 @@
 import { lax, np, random, setDevice, tree, type NDArray } from '@adjoint/core'
 import { expectEqual } from './expect-equal.mjs'
 
-const x = np.array([
-  [1, 2],
-  [3, 4],
-])
+const x = np.array(
+  [
+    [1, 2],
+    [3, 4],
+  ],
+  { dtype: 'float32' },
+)
 
 expectEqual('add broadcasts', np.add(x, np.array([10, 20])).toArray(), [
   [11, 22],
