@@ -135,7 +135,11 @@ export interface LoweringContext {
   triangularSolve(
     a: Tensor,
     b: Tensor,
-    options: { readonly lower: boolean; readonly transpose: boolean; readonly unitDiagonal: boolean },
+    options: {
+      readonly lower: boolean
+      readonly transpose: boolean
+      readonly unitDiagonal: boolean
+    },
   ): Tensor
 
   // --- programs within programs ------------------------------------------------------------------

@@ -66,7 +66,11 @@ export function nodeCost(node: LoopNode): NodeCost {
       return moved(node.sources, node.targets, comparisons * node.numKeys)
     }
     case 'selectAndScatter':
-      return moved([node.operand, node.source], [node.target], node.source.size * sizeOf(node.geometry.window))
+      return moved(
+        [node.operand, node.source],
+        [node.target],
+        node.source.size * sizeOf(node.geometry.window),
+      )
     case 'cholesky':
       return moved([node.source], [node.target], Math.round((node.batch * node.n ** 3) / 3))
     case 'triangularSolve':
@@ -79,7 +83,10 @@ export function nodeCost(node: LoopNode): NodeCost {
       return sum([...node.condition.nodes, ...node.body.nodes].map(nodeCost))
     case 'branch': {
       const cases = node.branches.map((b) => sum(b.nodes.map(nodeCost)))
-      return cases.reduce((a, b) => (b.flops + b.bytesRead > a.flops + a.bytesRead ? b : a), nothing)
+      return cases.reduce(
+        (a, b) => (b.flops + b.bytesRead > a.flops + a.bytesRead ? b : a),
+        nothing,
+      )
     }
   }
 }
@@ -93,7 +100,10 @@ export function programCost(program: Program, plan: Plan): ProgramCost {
 }
 
 const countLoops = (program: Program): number =>
-  program.nodes.reduce((n, node) => n + 1 + programsOf(node).reduce((inner, p) => inner + countLoops(p), 0), 0)
+  program.nodes.reduce(
+    (n, node) => n + 1 + programsOf(node).reduce((inner, p) => inner + countLoops(p), 0),
+    0,
+  )
 
 const nothing: NodeCost = { flops: 0, bytesRead: 0, bytesWritten: 0 }
 
@@ -113,7 +123,11 @@ const scaled = (cost: NodeCost, times: number): NodeCost => ({
   bytesWritten: cost.bytesWritten * times,
 })
 
-const moved = (sources: readonly Buffer[], targets: readonly Buffer[], flops: number): NodeCost => ({
+const moved = (
+  sources: readonly Buffer[],
+  targets: readonly Buffer[],
+  flops: number,
+): NodeCost => ({
   flops,
   bytesRead: sources.reduce((n, b) => n + byteSize(b), 0),
   bytesWritten: targets.reduce((n, b) => n + byteSize(b), 0),
@@ -121,7 +135,10 @@ const moved = (sources: readonly Buffer[], targets: readonly Buffer[], flops: nu
 
 /** Elements of `space` that differ under these functions: axes along which none moves do not count. */
 const distinct = (space: Shape, affines: readonly Affine[]): number =>
-  space.reduce((n, size, axis) => (affines.some((at) => at.strides[axis] !== 0) ? n * size : n), sizeOf(space) === 0 ? 0 : 1)
+  space.reduce(
+    (n, size, axis) => (affines.some((at) => at.strides[axis] !== 0) ? n * size : n),
+    sizeOf(space) === 0 ? 0 : 1,
+  )
 
 function over(space: Shape, roots: readonly Scalar[]): NodeCost {
   let operations = 0
@@ -131,7 +148,8 @@ function over(space: Shape, roots: readonly Scalar[]): NodeCost {
     if (e.kind === 'load') read.set(e.source, (read.get(e.source) ?? 0) + elementsRead(e, space))
   })
   let bytesRead = 0
-  for (const [buffer, elements] of read) bytesRead += Math.min(elements, buffer.size) * bytesOf(buffer.dtype)
+  for (const [buffer, elements] of read)
+    bytesRead += Math.min(elements, buffer.size) * bytesOf(buffer.dtype)
   return { flops: operations * sizeOf(space), bytesRead, bytesWritten: 0 }
 }
 

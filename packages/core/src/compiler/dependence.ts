@@ -102,7 +102,11 @@ export function withoutDeadStores(program: Program): Program {
     accessesOf(node).reads.forEach((b) => live.add(b))
     kept.push(node)
   }
-  return { ...program, nodes: kept.reverse(), temporaries: program.temporaries.filter((b) => live.has(b)) }
+  return {
+    ...program,
+    nodes: kept.reverse(),
+    temporaries: program.temporaries.filter((b) => live.has(b)),
+  }
 }
 
 function pruned(node: LoopNode, live: ReadonlySet<Buffer>): LoopNode | null {

@@ -32,25 +32,33 @@ function run(e: Scalar, input: number): number {
   }
 }
 
-const valueIn = (dtype: DType, n: number): number => (isFloating(dtype) ? held(dtype, n) : converted('float64', dtype, n))
+const valueIn = (dtype: DType, n: number): number =>
+  isFloating(dtype) ? held(dtype, n) : converted('float64', dtype, n)
 
 describe('constructors simplify without changing values', () => {
   test('binary operations with a constant', () => {
     const ops: readonly BinaryOp[] = ['add', 'sub', 'mul', 'div', 'max', 'min', 'lt', 'eq']
     const constants = fc.oneof(fc.constantFrom(0, -0, 1, 2), numbers)
     fc.assert(
-      fc.property(fc.constantFrom(...ops), fc.constantFrom(...dtypes), numbers, constants, fc.boolean(), (op, dtype, n, c, swap) => {
-        if (dtype === 'bool' && !['eq', 'lt', 'max', 'min'].includes(op)) return
-        const result = op === 'lt' || op === 'eq' ? 'bool' : dtype
-        const value = valueIn(dtype, n)
-        const literal = constant(dtype, valueIn(dtype, c))
-        const [l, r] = swap ? [literal, x(dtype)] : [x(dtype), literal]
-        const plain = applyBinary(op, dtype, result, run(l, value), run(r, value))
-        expect(run(binary(op, result, l, r), value)).toEqual(plain)
-        // Both operands constant: folded.
-        const both = binary(op, result, constant(dtype, value), literal)
-        expect(run(both, 0)).toEqual(applyBinary(op, dtype, result, value, run(literal, 0)))
-      }),
+      fc.property(
+        fc.constantFrom(...ops),
+        fc.constantFrom(...dtypes),
+        numbers,
+        constants,
+        fc.boolean(),
+        (op, dtype, n, c, swap) => {
+          if (dtype === 'bool' && !['eq', 'lt', 'max', 'min'].includes(op)) return
+          const result = op === 'lt' || op === 'eq' ? 'bool' : dtype
+          const value = valueIn(dtype, n)
+          const literal = constant(dtype, valueIn(dtype, c))
+          const [l, r] = swap ? [literal, x(dtype)] : [x(dtype), literal]
+          const plain = applyBinary(op, dtype, result, run(l, value), run(r, value))
+          expect(run(binary(op, result, l, r), value)).toEqual(plain)
+          // Both operands constant: folded.
+          const both = binary(op, result, constant(dtype, value), literal)
+          expect(run(both, 0)).toEqual(applyBinary(op, dtype, result, value, run(literal, 0)))
+        },
+      ),
       { numRuns: 2000 },
     )
   })
@@ -84,5 +92,8 @@ test('selections that are decided', () => {
   const zero = constant('float32', 0)
   expect(select(constant('bool', true), e, zero)).toBe(e)
   expect(select(x('bool'), zero, constant('float32', 0))).toEqual(zero)
-  expect(select(unary('not', 'bool', x('bool')), e, zero)).toMatchObject({ onTrue: zero, onFalse: e })
+  expect(select(unary('not', 'bool', x('bool')), e, zero)).toMatchObject({
+    onTrue: zero,
+    onFalse: e,
+  })
 })

@@ -22,20 +22,71 @@ export interface Buffer {
 }
 
 export type UnaryOp =
-  | 'neg' | 'sign' | 'floor' | 'ceil' | 'round' | 'roundEven' | 'trunc' | 'abs'
-  | 'exp' | 'exp2' | 'log' | 'expm1' | 'log1p'
-  | 'sin' | 'cos' | 'tan' | 'asin' | 'acos' | 'atan'
-  | 'sinh' | 'cosh' | 'tanh' | 'asinh' | 'acosh' | 'atanh'
-  | 'logistic' | 'sqrt' | 'rsqrt' | 'cbrt'
-  | 'erf' | 'erfc' | 'erfInv' | 'lgamma' | 'digamma'
-  | 'isFinite' | 'not' | 'popcount' | 'clz'
+  | 'neg'
+  | 'sign'
+  | 'floor'
+  | 'ceil'
+  | 'round'
+  | 'roundEven'
+  | 'trunc'
+  | 'abs'
+  | 'exp'
+  | 'exp2'
+  | 'log'
+  | 'expm1'
+  | 'log1p'
+  | 'sin'
+  | 'cos'
+  | 'tan'
+  | 'asin'
+  | 'acos'
+  | 'atan'
+  | 'sinh'
+  | 'cosh'
+  | 'tanh'
+  | 'asinh'
+  | 'acosh'
+  | 'atanh'
+  | 'logistic'
+  | 'sqrt'
+  | 'rsqrt'
+  | 'cbrt'
+  | 'erf'
+  | 'erfc'
+  | 'erfInv'
+  | 'lgamma'
+  | 'digamma'
+  | 'isFinite'
+  | 'not'
+  | 'popcount'
+  | 'clz'
 
 export type BinaryOp =
-  | 'add' | 'sub' | 'mul' | 'div' | 'rem' | 'max' | 'min' | 'pow' | 'atan2' | 'nextafter'
-  | 'eq' | 'ne' | 'lt' | 'le' | 'gt' | 'ge'
-  | 'and' | 'or' | 'xor' | 'shiftLeft' | 'shiftRightLogical' | 'shiftRightArithmetic'
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'rem'
+  | 'max'
+  | 'min'
+  | 'pow'
+  | 'atan2'
+  | 'nextafter'
+  | 'eq'
+  | 'ne'
+  | 'lt'
+  | 'le'
+  | 'gt'
+  | 'ge'
+  | 'and'
+  | 'or'
+  | 'xor'
+  | 'shiftLeft'
+  | 'shiftRightLogical'
+  | 'shiftRightArithmetic'
 
-export type Scalar = Const | Load | Index | Unary | Binary | Select | Convert | Bitcast | Accumulator
+export type Scalar =
+  Const | Load | Index | Unary | Binary | Select | Convert | Bitcast | Accumulator
 
 export interface Const {
   readonly kind: 'const'
@@ -116,9 +167,17 @@ export interface Accumulator {
 // The constructors simplify what they are given as far as IEEE 754 and wrapping integers allow, so
 // that rules may be written plainly. `x + 0` is not among the identities of floats: −0 + 0 is 0.
 
-export const constant = (dtype: DType, value: number | boolean): Const => ({ kind: 'const', dtype, value })
+export const constant = (dtype: DType, value: number | boolean): Const => ({
+  kind: 'const',
+  dtype,
+  value,
+})
 export const index = (at: Affine): Index => ({ kind: 'index', dtype: 'int32', at })
-export const accumulator = (dtype: DType, slot: number): Accumulator => ({ kind: 'accumulator', dtype, slot })
+export const accumulator = (dtype: DType, slot: number): Accumulator => ({
+  kind: 'accumulator',
+  dtype,
+  slot,
+})
 export const load = (source: Buffer, at: Affine, offsets: readonly DynamicOffset[] = []): Load => ({
   kind: 'load',
   dtype: source.dtype,
@@ -128,7 +187,8 @@ export const load = (source: Buffer, at: Affine, offsets: readonly DynamicOffset
 })
 
 export function unary(op: UnaryOp, dtype: DType, x: Scalar): Scalar {
-  if (x.kind === 'unary' && x.op === op && (op === 'neg' || op === 'not') && x.x.dtype === dtype) return x.x
+  if (x.kind === 'unary' && x.op === op && (op === 'neg' || op === 'not') && x.x.dtype === dtype)
+    return x.x
   if (x.kind === 'const' && x.dtype === dtype) {
     const value = Number(x.value)
     if (op === 'not' && dtype === 'bool') return constant('bool', value === 0)
@@ -169,7 +229,8 @@ export function binary(op: BinaryOp, dtype: DType, x: Scalar, y: Scalar): Scalar
 export function select(condition: Scalar, onTrue: Scalar, onFalse: Scalar): Scalar {
   if (condition.kind === 'const') return Number(condition.value) === 0 ? onFalse : onTrue
   if (onTrue === onFalse || equalConstants(onTrue, onFalse)) return onTrue
-  if (condition.kind === 'unary' && condition.op === 'not') return select(condition.x, onFalse, onTrue)
+  if (condition.kind === 'unary' && condition.op === 'not')
+    return select(condition.x, onFalse, onTrue)
   return { kind: 'select', dtype: onTrue.dtype, condition, onTrue, onFalse }
 }
 
@@ -193,7 +254,10 @@ const isCommutative = (op: BinaryOp): boolean =>
   op === 'add' || op === 'mul' || op === 'and' || op === 'or' || op === 'xor'
 
 const equalConstants = (x: Scalar, y: Scalar): boolean =>
-  x.kind === 'const' && y.kind === 'const' && x.dtype === y.dtype && Object.is(Number(x.value), Number(y.value))
+  x.kind === 'const' &&
+  y.kind === 'const' &&
+  x.dtype === y.dtype &&
+  Object.is(Number(x.value), Number(y.value))
 
 /** `x op c` where that is `x` itself, or something cheaper, whatever `x` is. */
 function rightIdentity(op: BinaryOp, dtype: DType, x: Scalar, c: Const): Scalar | null {
@@ -291,12 +355,19 @@ function foldBinary(op: BinaryOp, dtype: DType, x: Const, y: Const): Const | nul
 }
 
 function convertConstant(x: Const, dtype: DType): Const | null {
-  const value = typeof x.value === 'boolean' ? Number(x.value) : x.dtype === 'bool' ? x.value : rounded(x.dtype, x.value)
+  const value =
+    typeof x.value === 'boolean'
+      ? Number(x.value)
+      : x.dtype === 'bool'
+        ? x.value
+        : rounded(x.dtype, x.value)
   if (dtype === 'float0') return null
   // Small whole numbers are exact in every dtype; they are most constants of the 16-bit floats.
   const small = Number.isInteger(Number(x.value)) && Math.abs(Number(x.value)) <= 127
-  if (dtype === 'float16' || dtype === 'bfloat16') return small ? constant(dtype, Number(x.value)) : null
-  if (value === null) return small ? convertConstant(constant('float64', Number(x.value)), dtype) : null
+  if (dtype === 'float16' || dtype === 'bfloat16')
+    return small ? constant(dtype, Number(x.value)) : null
+  if (value === null)
+    return small ? convertConstant(constant('float64', Number(x.value)), dtype) : null
   if (dtype === 'bool') return constant('bool', value !== 0)
   if (!isInteger(dtype)) {
     const result = rounded(dtype, value)
@@ -315,7 +386,12 @@ function convertConstant(x: Const, dtype: DType): Const | null {
 function skippable(from: DType, through: DType, to: DType): boolean {
   if (from === 'float0' || through === 'float0' || through === 'bool') return false
   if (from === 'bool') return true
-  const fractionBits: { readonly [D in DType]?: number } = { float16: 11, bfloat16: 8, float32: 24, float64: 53 }
+  const fractionBits: { readonly [D in DType]?: number } = {
+    float16: 11,
+    bfloat16: 8,
+    float32: 24,
+    float64: 53,
+  }
   if (isFloating(from)) {
     if (!isFloating(through)) return false
     return through === 'float64' || (through === 'float32' && from !== 'float64')

@@ -16,10 +16,14 @@ describe('fusion', () => {
 
   test('changes no result in planned memory, with donated inputs', () => {
     fc.assert(
-      fc.property(randomPrograms, fc.array(fc.boolean()), ({ jaxpr, inputs, expected, text }, donated) => {
-        const { program, plan } = lower(jaxpr, { donated })
-        expect(runPlanned(program, plan, inputs), text).toEqual(expected)
-      }),
+      fc.property(
+        randomPrograms,
+        fc.array(fc.boolean()),
+        ({ jaxpr, inputs, expected, text }, donated) => {
+          const { program, plan } = lower(jaxpr, { donated })
+          expect(runPlanned(program, plan, inputs), text).toEqual(expected)
+        },
+      ),
       { numRuns: 600 },
     )
   })

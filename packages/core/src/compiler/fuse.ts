@@ -26,7 +26,14 @@ import {
   storeSpace,
   type StoringNode,
 } from './spaces'
-import { affineEqualOn, type Cache, commonRefinement, loadsOf, rewrite, rewriteOffsets } from './views'
+import {
+  affineEqualOn,
+  type Cache,
+  commonRefinement,
+  loadsOf,
+  rewrite,
+  rewriteOffsets,
+} from './views'
 
 /** How large a fused loop may become: what fits in registers and in the attention of a prefetcher. */
 interface Limits {
@@ -55,7 +62,8 @@ export function fuse(program: Program): Program {
   const inOrder = [...schedule.steps]
   for (const step of inOrder) if (step.node.kind === 'map') fusion.mergeMap(step)
   for (const step of inOrder) if (step.node.kind === 'reduce') fusion.mergeReduce(step)
-  for (const step of inOrder) if (step.node.kind === 'map' && !schedule.isGone(step)) fusion.mergeEpilogue(step)
+  for (const step of inOrder)
+    if (step.node.kind === 'map' && !schedule.isGone(step)) fusion.mergeEpilogue(step)
   const fused = withoutDeadStores({
     ...tidy,
     nodes: schedule.nodes().map((node) => (isSpaced(node) ? canonical(shared(node)) : node)),
@@ -70,7 +78,7 @@ class Fusion {
   constructor(private readonly schedule: Schedule) {}
 
   mergeMap(step: Step): void {
-    for (let merged = true; merged; ) {
+    for (let merged = true; merged;) {
       merged = false
       for (const other of this.mapCandidates(step)) {
         if (!this.tryMerge(other, step)) continue
@@ -132,7 +140,8 @@ class Fusion {
     const sources = new Set(loadsOf(node.reductions.map((r) => r.value)).map((l) => l.source))
     for (const buffer of sources) {
       for (const reader of [...this.schedule.readersOf(buffer)].slice(-siblingsTried)) {
-        if (reader === step || reader.node.kind !== 'reduce' || reader.position > step.position) continue
+        if (reader === step || reader.node.kind !== 'reduce' || reader.position > step.position)
+          continue
         if (this.tryMerge(reader, step)) return
       }
     }
@@ -224,7 +233,11 @@ function inOrderOf(b: MapNode, a: StoringNode): MapNode | null {
   return permuted(b, order)
 }
 
-function joinReductions(a: ReduceNode, b: ReduceNode, needed: (target: Buffer) => boolean): ReduceNode | null {
+function joinReductions(
+  a: ReduceNode,
+  b: ReduceNode,
+  needed: (target: Buffer) => boolean,
+): ReduceNode | null {
   const outer = commonRefinement(a.shape, b.shape)
   const reduced = commonRefinement(a.reduced, b.reduced)
   if (outer === null || reduced === null) return null
@@ -233,7 +246,11 @@ function joinReductions(a: ReduceNode, b: ReduceNode, needed: (target: Buffer) =
   const made = new Set(a.stores.map((s) => s.target))
   if (loadsOf(second.reductions.map((r) => r.value)).some((l) => made.has(l.source))) return null
   // Accumulators of the second come after those of the first; equal ones become one.
-  const together = shared({ ...first, reductions: [...first.reductions, ...second.reductions], stores: [] })
+  const together = shared({
+    ...first,
+    reductions: [...first.reductions, ...second.reductions],
+    stores: [],
+  })
   const reductions: Reduction[] = []
   const slots = together.reductions.map((r) => {
     const known = reductions.findIndex((q) => q.monoid === r.monoid && q.value === r.value)
@@ -245,7 +262,10 @@ function joinReductions(a: ReduceNode, b: ReduceNode, needed: (target: Buffer) =
   const renumbered = (e: Scalar): Scalar =>
     rewrite(
       e,
-      (leaf) => (leaf.kind === 'accumulator' ? { ...leaf, slot: slots[first.reductions.length + leaf.slot] } : leaf),
+      (leaf) =>
+        leaf.kind === 'accumulator'
+          ? { ...leaf, slot: slots[first.reductions.length + leaf.slot] }
+          : leaf,
       cache,
     )
   const own = second.stores.map((s) => ({
@@ -265,19 +285,32 @@ function joinReductions(a: ReduceNode, b: ReduceNode, needed: (target: Buffer) =
  * The later stores with every load of what the earlier ones write replaced by the value itself, or
  * null if such a load stands at another index.
  */
-function forwarded(earlier: readonly Store[], later: readonly Store[], space: Shape): readonly Store[] | null {
+function forwarded(
+  earlier: readonly Store[],
+  later: readonly Store[],
+  space: Shape,
+): readonly Store[] | null {
   const sources = new Map<Buffer, Store>()
   for (const s of earlier) sources.set(s.target, s)
   const roots = later.flatMap((s) => [s.value, ...s.offsets.map((o) => o.value)])
   for (const l of loadsOf(roots)) {
     const source = sources.get(l.source)
     if (source === undefined) continue
-    if (l.offsets.length > 0 || source.offsets.length > 0 || !affineEqualOn(space, l.at, source.at)) return null
+    if (l.offsets.length > 0 || source.offsets.length > 0 || !affineEqualOn(space, l.at, source.at))
+      return null
   }
   const cache: Cache = new Map()
   const visit = (e: Scalar): Scalar =>
-    rewrite(e, (leaf) => (leaf.kind === 'load' ? (sources.get(leaf.source)?.value ?? leaf) : leaf), cache)
-  return later.map((s) => ({ ...s, offsets: rewriteOffsets(s.offsets, visit), value: visit(s.value) }))
+    rewrite(
+      e,
+      (leaf) => (leaf.kind === 'load' ? (sources.get(leaf.source)?.value ?? leaf) : leaf),
+      cache,
+    )
+  return later.map((s) => ({
+    ...s,
+    offsets: rewriteOffsets(s.offsets, visit),
+    value: visit(s.value),
+  }))
 }
 
 function within(
@@ -289,4 +322,3 @@ function within(
   const { operations, cost, loads } = measureAll(expressions)
   return operations <= limits.operations && cost <= limits.cost && loads <= limits.loads
 }
-

@@ -5,14 +5,33 @@
  * whatever `Memory` says, so a planned program runs in one arena with its buffers really shared.
  */
 import { bytesOf, type DType } from '../types/dtype'
-import { bfloat16ToBits, bitsToBfloat16, bitsToFloat16, float16ToBits } from '../types/float-formats'
+import {
+  bfloat16ToBits,
+  bitsToBfloat16,
+  bitsToFloat16,
+  float16ToBits,
+} from '../types/float-formats'
 import { sizeOf } from '../types/aval'
 import { programsOf } from './dependence'
 import type { Affine, Buffer, Scalar } from './expr'
 import { identityOf } from './identity'
-import type { CumulativeNode, LoopNode, Program, ScatterNode, SelectAndScatterNode, Store } from './nodes'
+import type {
+  CumulativeNode,
+  LoopNode,
+  Program,
+  ScatterNode,
+  SelectAndScatterNode,
+  Store,
+} from './nodes'
 import { byteSize, type Plan } from './plan'
-import { applyBinary, applyUnary, combine, converted, held, reinterpreted } from './scalar-semantics'
+import {
+  applyBinary,
+  applyUnary,
+  combine,
+  converted,
+  held,
+  reinterpreted,
+} from './scalar-semantics'
 import { rowMajor } from './views'
 
 /** Elements of a buffer as numbers. */
@@ -22,7 +41,15 @@ export interface Cells {
   set(i: number, value: number): void
 }
 
-type Typed = Float64Array | Float32Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array
+type Typed =
+  | Float64Array
+  | Float32Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
 
 function typedArray(dtype: DType, memory: ArrayBuffer, offset: number, size: number): Typed {
   switch (dtype) {
@@ -109,7 +136,8 @@ export function plannedMemory(
     cells(buffer) {
       const placement = plan.placements.get(buffer)
       if (placement?.kind === 'arena') {
-        if (placement.offset + byteSize(buffer) > plan.arenaBytes) throw new RangeError('outside the arena')
+        if (placement.offset + byteSize(buffer) > plan.arenaBytes)
+          throw new RangeError('outside the arena')
         return cellsAt(buffer.dtype, arena, base + placement.offset, buffer.size)
       }
       const cells = places.get(buffer)
@@ -122,7 +150,9 @@ export function plannedMemory(
     },
     nextCarry(node, carry, current, dtype) {
       const { inPlace, scratch } = innerOf(node).carries[carry]
-      return inPlace || scratch === null ? current : cellsAt(dtype, arena, base + scratch, current.size)
+      return inPlace || scratch === null
+        ? current
+        : cellsAt(dtype, arena, base + scratch, current.size)
     },
   }
 }
@@ -142,7 +172,12 @@ const at = (affine: Affine, index: Index): number => {
 }
 
 /** The value of an expression at an index; shared parts are computed once per index. */
-function evaluate(root: Scalar, index: Index, accumulators: readonly number[], memory: Memory): number {
+function evaluate(
+  root: Scalar,
+  index: Index,
+  accumulators: readonly number[],
+  memory: Memory,
+): number {
   const done = new Map<Scalar, number>()
   const visit = (e: Scalar): number => {
     const known = done.get(e)
@@ -191,11 +226,21 @@ function* indices(shape: readonly number[]): Generator<number[]> {
 }
 
 /** All values of an iteration are computed before any of them is written. */
-function write(stores: readonly Store[], index: Index, accumulators: readonly number[], memory: Memory): void {
+function write(
+  stores: readonly Store[],
+  index: Index,
+  accumulators: readonly number[],
+  memory: Memory,
+): void {
   const writes = stores.map((s) => {
     let address = at(s.at, index)
-    for (const { value, stride } of s.offsets) address += evaluate(value, index, accumulators, memory) * stride
-    return { cells: memory.cells(s.target), address, value: evaluate(s.value, index, accumulators, memory) }
+    for (const { value, stride } of s.offsets)
+      address += evaluate(value, index, accumulators, memory) * stride
+    return {
+      cells: memory.cells(s.target),
+      address,
+      value: evaluate(s.value, index, accumulators, memory),
+    }
   })
   for (const { cells, address, value } of writes) cells.set(address, value)
 }
@@ -211,7 +256,8 @@ function runNode(node: LoopNode, memory: Memory): void {
       for (const outer of indices(node.shape)) {
         const results = node.reductions.map(({ monoid, value }) => {
           const reader = (index: Index): number => evaluate(value, index, [], memory)
-          if (monoid === 'argmax' || monoid === 'argmin') return extremum(monoid, outer, node.reduced, reader)
+          if (monoid === 'argmax' || monoid === 'argmin')
+            return extremum(monoid, outer, node.reduced, reader)
           let result = Number(identityOf(monoid, value.dtype))
           for (const inner of indices(node.reduced)) {
             result = combine(monoid, value.dtype, result, reader([...outer, ...inner]))
@@ -280,8 +326,12 @@ function runNode(node: LoopNode, memory: Memory): void {
               continue
             }
             let sum = source.get(base + i * n + j)
-            for (let k = 0; k < j; k++) sum -= target.get(base + i * n + k) * target.get(base + j * n + k)
-            target.set(base + i * n + j, i === j ? Math.sqrt(sum) : sum / target.get(base + j * n + j))
+            for (let k = 0; k < j; k++)
+              sum -= target.get(base + i * n + k) * target.get(base + j * n + k)
+            target.set(
+              base + i * n + j,
+              i === j ? Math.sqrt(sum) : sum / target.get(base + j * n + j),
+            )
           }
         }
       }
@@ -335,7 +385,9 @@ function extremum(
   for (const inner of indices(reduced)) {
     const value = reader([...outer, ...inner])
     const better =
-      position < 0 || (!Number.isNaN(best) && (Number.isNaN(value) || (monoid === 'argmax' ? value > best : value < best)))
+      position < 0 ||
+      (!Number.isNaN(best) &&
+        (Number.isNaN(value) || (monoid === 'argmax' ? value > best : value < best)))
     if (better) [best, position] = [value, i]
     i++
   }
@@ -399,9 +451,15 @@ function runSelectAndScatter(node: SelectAndScatterNode, memory: Memory): void {
     let best = NaN
     let place = -1
     for (const inner of indices(node.geometry.window)) {
-      const candidate = at(operandAt, inner.map((w, axis) => w + index[axis] * node.geometry.strides[axis]))
+      const candidate = at(
+        operandAt,
+        inner.map((w, axis) => w + index[axis] * node.geometry.strides[axis]),
+      )
       const value = operand.get(candidate)
-      const better = place < 0 || (!Number.isNaN(best) && (Number.isNaN(value) || (node.which === 'max' ? value > best : value < best)))
+      const better =
+        place < 0 ||
+        (!Number.isNaN(best) &&
+          (Number.isNaN(value) || (node.which === 'max' ? value > best : value < best)))
       if (better) [best, place] = [value, candidate]
     }
     if (place >= 0) {
@@ -431,7 +489,8 @@ function runPrograms(node: LoopNode, memory: Memory): void {
     program.outputs.forEach((b, i) => places.set(b, outputs[i]))
     interpret(program, memory.inner(node, which, places))
   }
-  const cellsOf = (buffers: readonly Buffer[]): readonly Cells[] => buffers.map((b) => memory.cells(b))
+  const cellsOf = (buffers: readonly Buffer[]): readonly Cells[] =>
+    buffers.map((b) => memory.cells(b))
   if (node.kind === 'branch') {
     run(memory.cells(node.index).get(0), cellsOf(node.operands), cellsOf(node.targets))
     return
@@ -440,11 +499,14 @@ function runPrograms(node: LoopNode, memory: Memory): void {
   const carries = cellsOf(node.final)
   cellsOf(node.initial).forEach((cells, i) => copyCells(cells, carries[i]))
   const next = carries.map((cells, i) => memory.nextCarry(node, i, cells, node.final[i].dtype))
-  const advance = (): void => next.forEach((cells, i) => (cells === carries[i] ? undefined : copyCells(cells, carries[i])))
+  const advance = (): void =>
+    next.forEach((cells, i) => (cells === carries[i] ? undefined : copyCells(cells, carries[i])))
   if (node.kind === 'scan') {
     const constants = cellsOf(node.constants)
     const slices = (buffers: readonly Buffer[], i: number): readonly Cells[] =>
-      cellsOf(buffers).map((cells) => part(cells, (i * cells.size) / node.length, cells.size / node.length))
+      cellsOf(buffers).map((cells) =>
+        part(cells, (i * cells.size) / node.length, cells.size / node.length),
+      )
     for (let k = 0; k < node.length; k++) {
       const i = node.reverse ? node.length - 1 - k : k
       run(0, [...constants, ...carries, ...slices(node.xs, i)], [...next, ...slices(node.ys, i)])

@@ -50,7 +50,8 @@ export function asRead(program: Program): Program {
         cache,
       )
     const reading = withExpressions(node, visit)
-    if (reading.kind !== 'contract' || node.kind !== 'contract' || !isTurned(node, turned)) return reading
+    if (reading.kind !== 'contract' || node.kind !== 'contract' || !isTurned(node, turned))
+      return reading
     const other = exchanged(reading)
     return { ...other, stores: [{ ...other.stores[0], at: rowMajor(storeSpace(other)) }] }
   })
@@ -86,7 +87,8 @@ function prefersTransposed(product: ContractNode, readers: readonly LoopNode[]):
 }
 
 const walks = (at: Affine, space: Shape): number => {
-  for (let axis = space.length - 1; axis >= 0; axis--) if (space[axis] > 1) return at.strides[axis] === 1 ? 1 : 0
+  for (let axis = space.length - 1; axis >= 0; axis--)
+    if (space[axis] > 1) return at.strides[axis] === 1 ? 1 : 0
   return 0
 }
 

@@ -20,10 +20,16 @@ describe('lowering', () => {
 
   test('computes the same in planned memory', () => {
     fc.assert(
-      fc.property(randomPrograms, fc.array(fc.boolean()), ({ jaxpr, inputs, expected, text }, donated) => {
-        const program = new CompilationUnit(unfused).program(jaxpr)
-        expect(runPlanned(program, plan(program, donating(donated)), inputs), text).toEqual(expected)
-      }),
+      fc.property(
+        randomPrograms,
+        fc.array(fc.boolean()),
+        ({ jaxpr, inputs, expected, text }, donated) => {
+          const program = new CompilationUnit(unfused).program(jaxpr)
+          expect(runPlanned(program, plan(program, donating(donated)), inputs), text).toEqual(
+            expected,
+          )
+        },
+      ),
       { numRuns: 400 },
     )
   })

@@ -41,26 +41,63 @@ const cases: { readonly [name: string]: Case } = {
   attention: { avals: [f32(2, 5, 4), f32(4, 4), f32(4, 4), f32(4, 4)], run: attention, loops: 9 },
   'attention heads put back in place': {
     avals: [f32(2, 5, 6), f32(2, 5, 6)],
-    run: (x, y) => np.reshape(np.transpose(np.multiply(np.matmul(np.matmul(heads(x), np.swapaxes(heads(y), -1, -2)), heads(x)), 2), [0, 2, 1, 3]), [2, 5, 6]),
+    run: (x, y) =>
+      np.reshape(
+        np.transpose(
+          np.multiply(np.matmul(np.matmul(heads(x), np.swapaxes(heads(y), -1, -2)), heads(x)), 2),
+          [0, 2, 1, 3],
+        ),
+        [2, 5, 6],
+      ),
     loops: 3,
   },
-  sorting: { avals: [f32(5, 7)], run: (x) => [np.sort(x, 0), np.argsort(x, 1), np.median(x)], loops: 12 },
-  'cumulative sums and products': { avals: [f32(5, 7)], run: (x) => [np.cumsum(x, 0), np.cumprod(x, 1)], loops: 2 },
-  'rows by index': { avals: [f32(5, 7), i32(3)], run: (x, i) => [np.take(x, i, 0), np.take(x, i, 1)], loops: 3 },
-  'positions of extrema': { avals: [f32(5, 7)], run: (x) => [np.argmax(x, 1), np.argmin(x, 0), np.argmax(x)], loops: 3 },
-  concatenation: { avals: [f32(5, 7), f32(2, 7)], run: (x, y) => np.concatenate([x, np.multiply(y, 2), np.flip(x, 1)], 0), loops: 3 },
+  sorting: {
+    avals: [f32(5, 7)],
+    run: (x) => [np.sort(x, 0), np.argsort(x, 1), np.median(x)],
+    loops: 12,
+  },
+  'cumulative sums and products': {
+    avals: [f32(5, 7)],
+    run: (x) => [np.cumsum(x, 0), np.cumprod(x, 1)],
+    loops: 2,
+  },
+  'rows by index': {
+    avals: [f32(5, 7), i32(3)],
+    run: (x, i) => [np.take(x, i, 0), np.take(x, i, 1)],
+    loops: 3,
+  },
+  'positions of extrema': {
+    avals: [f32(5, 7)],
+    run: (x) => [np.argmax(x, 1), np.argmin(x, 0), np.argmax(x)],
+    loops: 3,
+  },
+  concatenation: {
+    avals: [f32(5, 7), f32(2, 7)],
+    run: (x, y) => np.concatenate([x, np.multiply(y, 2), np.flip(x, 1)], 0),
+    loops: 3,
+  },
   'mean and variance of several axes': {
     avals: [f32(3, 4, 5)],
     run: (x) => [np.mean(x, [0, 2]), np.var(x, [0, 2]), np.std(x)],
     loops: 4,
   },
-  einsum: { avals: [f32(2, 5, 7), f32(2, 3, 7)], run: (x, y) => np.einsum('bij,bkj->ikb', x, y), loops: 2 },
-  'sum and maximum in one pass': { avals: [f32(6, 7)], run: (x) => [np.sum(x, 1), np.max(np.multiply(x, 2), 1)], loops: 1 },
+  einsum: {
+    avals: [f32(2, 5, 7), f32(2, 3, 7)],
+    run: (x, y) => np.einsum('bij,bkj->ikb', x, y),
+    loops: 2,
+  },
+  'sum and maximum in one pass': {
+    avals: [f32(6, 7)],
+    run: (x) => [np.sum(x, 1), np.max(np.multiply(x, 2), 1)],
+    loops: 1,
+  },
 }
 
 /** Whole numbers and halves, so that sums are the same in any order and precision. */
-const halves = (size: number): readonly number[] => Array.from({ length: size }, (_, i) => ((i * 37) % 23) / 2 - 5)
-const indices = (size: number): readonly number[] => Array.from({ length: size }, (_, i) => (i * 3) % 5)
+const halves = (size: number): readonly number[] =>
+  Array.from({ length: size }, (_, i) => ((i * 37) % 23) / 2 - 5)
+const indices = (size: number): readonly number[] =>
+  Array.from({ length: size }, (_, i) => (i * 3) % 5)
 
 describe('np programs as loops', () => {
   for (const [name, { avals, run, loops }] of Object.entries(cases)) {

@@ -103,7 +103,9 @@ class Planner {
         const output = outputIndex.get(target)
         if (output !== undefined) {
           const free = (input: number): boolean =>
-            mayTakeOver(output, input) && !takenInputs.has(input) && byteSize(inputs[input]) === byteSize(target)
+            mayTakeOver(output, input) &&
+            !takenInputs.has(input) &&
+            byteSize(inputs[input]) === byteSize(target)
           const sameIndex = ending.find((b) => {
             const input = inputIndex.get(b)
             return input !== undefined && free(input) && replaceable(node, target, b)
@@ -146,12 +148,18 @@ class Planner {
 
   private innerPlan(node: LoopNode, arena: Arena): InnerPlan {
     const carried = carriesOf(node)
-    const firstCarry = node.kind === 'scan' ? node.constants.length : node.kind === 'while' ? node.bodyConstants.length : 0
+    const firstCarry =
+      node.kind === 'scan'
+        ? node.constants.length
+        : node.kind === 'while'
+          ? node.bodyConstants.length
+          : 0
     const programs = programsOf(node).map((program) => {
       const isBody = (node.kind === 'scan' || node.kind === 'while') && program === node.body
       return this.planInner(program, isBody ? firstCarry : -1)
     })
-    const body = node.kind === 'scan' ? programs[0] : node.kind === 'while' ? programs[1] : undefined
+    const body =
+      node.kind === 'scan' ? programs[0] : node.kind === 'while' ? programs[1] : undefined
     const blocks: Block[] = []
     const take = (bytes: number): number => {
       const block = arena.allocate(bytes)
@@ -172,7 +180,10 @@ class Planner {
     this.known.set(program, plans)
     const known = plans.get(firstCarry)
     if (known !== undefined) return known
-    const made = this.plan(program, (output, input) => firstCarry >= 0 && input === firstCarry + output)
+    const made = this.plan(
+      program,
+      (output, input) => firstCarry >= 0 && input === firstCarry + output,
+    )
     plans.set(firstCarry, made)
     return made
   }
@@ -214,8 +225,15 @@ function replaceable(node: LoopNode, target: Buffer, source: Buffer): boolean {
     case 'map':
       return readOnlyWhereWritten(node.stores, node.shape, target, source, rootsOf(node))
     case 'reduce': {
-      if (loadsOf(node.reductions.map((r) => r.value)).some((l) => l.source === source)) return false
-      return readOnlyWhereWritten(node.stores, node.shape, target, source, rootsOf({ ...node, reductions: [] }))
+      if (loadsOf(node.reductions.map((r) => r.value)).some((l) => l.source === source))
+        return false
+      return readOnlyWhereWritten(
+        node.stores,
+        node.shape,
+        target,
+        source,
+        rootsOf({ ...node, reductions: [] }),
+      )
     }
     case 'contract': {
       if (loadsOf([node.lhs.value, node.rhs.value]).some((l) => l.source === source)) return false
@@ -234,7 +252,8 @@ const startsAs = (
   final: readonly Buffer[],
   source: Buffer,
   target: Buffer,
-): boolean => initial[final.indexOf(target)] === source && initial.filter((b) => b === source).length === 1
+): boolean =>
+  initial[final.indexOf(target)] === source && initial.filter((b) => b === source).length === 1
 
 function readOnlyWhereWritten(
   stores: readonly Store[],
@@ -284,7 +303,8 @@ class Arena {
     }
     // Nothing fits: grow, from a free block at the end if there is one.
     const last = this.free.at(-1)
-    const offset = last !== undefined && last.offset + last.bytes === this.size ? last.offset : this.size
+    const offset =
+      last !== undefined && last.offset + last.bytes === this.size ? last.offset : this.size
     if (offset !== this.size) this.free.pop()
     this.size = offset + needed
     return { offset, bytes: needed }

@@ -68,13 +68,20 @@ function printNodes(program: Program, names: Names, indent: string): readonly st
 }
 
 const role = (node: LoopNode, which: number): string =>
-  node.kind === 'branch' ? `case ${which}` : node.kind === 'while' && which === 0 ? 'condition' : 'body'
+  node.kind === 'branch'
+    ? `case ${which}`
+    : node.kind === 'while' && which === 0
+      ? 'condition'
+      : 'body'
 
 function describe(node: LoopNode, names: Names): readonly string[] {
   switch (node.kind) {
     case 'map': {
       const axes = axisNames(node.shape.length, 0)
-      return [`map over ${space(node.shape, axes)}`, ...new Lines(names, axes, []).stores(node.stores)]
+      return [
+        `map over ${space(node.shape, axes)}`,
+        ...new Lines(names, axes, []).stores(node.stores),
+      ]
     }
     case 'reduce':
       return describeReduce(node, names)
@@ -144,7 +151,9 @@ function describeReduce(node: ReduceNode, names: Names): readonly string[] {
   const reduced = axisNames(node.reduced.length, outer.length)
   const inside = new Lines(names, [...outer, ...reduced], [])
   inside.share(node.reductions.map((r) => r.value))
-  const results = node.reductions.map((r, slot) => (node.reductions.length === 1 ? r.monoid : `${r.monoid}${slot}`))
+  const results = node.reductions.map((r, slot) =>
+    node.reductions.length === 1 ? r.monoid : `${r.monoid}${slot}`,
+  )
   return [
     `reduce ${space(node.shape, outer)} over ${space(node.reduced, reduced)}`,
     ...inside.shared,
@@ -156,7 +165,12 @@ function describeReduce(node: ReduceNode, names: Names): readonly string[] {
 function describeContract(node: ContractNode, names: Names): readonly string[] {
   const letters = (letter: string, shape: Shape): readonly string[] =>
     shape.map((_, i) => (shape.length === 1 ? letter : `${letter}${i}`))
-  const [b, m, n, k] = [letters('b', node.batch), letters('m', node.m), letters('n', node.n), letters('k', node.k)]
+  const [b, m, n, k] = [
+    letters('b', node.batch),
+    letters('m', node.m),
+    letters('n', node.n),
+    letters('k', node.k),
+  ]
   const left = new Lines(names, [...b, ...m, ...k], [])
   const right = new Lines(names, [...b, ...n, ...k], [])
   left.share([node.lhs.value])
@@ -215,7 +229,10 @@ class Lines {
     this.share(storeRoots(stores))
     return [
       ...this.shared,
-      ...stores.map((s) => `${this.names.of(s.target)}[${this.address(s.at, s.offsets)}] = ${this.text(s.value)}`),
+      ...stores.map(
+        (s) =>
+          `${this.names.of(s.target)}[${this.address(s.at, s.offsets)}] = ${this.text(s.value)}`,
+      ),
     ]
   }
 
@@ -280,13 +297,25 @@ class Lines {
 
   private address(at: Affine, offsets: readonly DynamicOffset[]): string {
     const affine = this.affine(at)
-    const dynamic = offsets.map((o) => (o.stride === 1 ? this.operand(o.value) : `${o.stride}*${this.operand(o.value)}`))
-    return dynamic.length === 0 ? affine : [...dynamic, ...(affine === '0' ? [] : [affine])].join(' + ')
+    const dynamic = offsets.map((o) =>
+      o.stride === 1 ? this.operand(o.value) : `${o.stride}*${this.operand(o.value)}`,
+    )
+    return dynamic.length === 0
+      ? affine
+      : [...dynamic, ...(affine === '0' ? [] : [affine])].join(' + ')
   }
 
   private affine({ offset, strides }: Affine): string {
     const terms = strides.flatMap((stride, axis) =>
-      stride === 0 ? [] : [stride === 1 ? this.axes[axis] : stride === -1 ? `-${this.axes[axis]}` : `${stride}*${this.axes[axis]}`],
+      stride === 0
+        ? []
+        : [
+            stride === 1
+              ? this.axes[axis]
+              : stride === -1
+                ? `-${this.axes[axis]}`
+                : `${stride}*${this.axes[axis]}`,
+          ],
     )
     if (offset !== 0 || terms.length === 0) terms.push(String(offset))
     return terms.join(' + ').replaceAll('+ -', '- ')
@@ -297,11 +326,19 @@ class Lines {
 
 const plural = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`
 
-const figures = (cost: { readonly flops: number; readonly bytesRead: number; readonly bytesWritten: number }): string =>
+const figures = (cost: {
+  readonly flops: number
+  readonly bytesRead: number
+  readonly bytesWritten: number
+}): string =>
   `${count(cost.flops)}, reads ${bytes(cost.bytesRead)}, writes ${bytes(cost.bytesWritten)}`
 
 const count = (n: number): string =>
-  n < 10_000 ? plural(n, 'operation') : n < 1e6 ? `${(n / 1e3).toFixed(1)} thousand operations` : `${(n / 1e6).toFixed(1)} million operations`
+  n < 10_000
+    ? plural(n, 'operation')
+    : n < 1e6
+      ? `${(n / 1e3).toFixed(1)} thousand operations`
+      : `${(n / 1e6).toFixed(1)} million operations`
 
 function bytes(n: number): string {
   if (n < 1024) return plural(n, 'byte')

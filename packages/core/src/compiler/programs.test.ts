@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Jaxpr } from '../jaxpr/ir'
+import type { Jaxpr } from '../jaxpr/ir'
 import { Aval } from '../types/aval'
 import { lower } from './compile'
 import { printProgram } from './print'
@@ -8,7 +8,11 @@ import { adamStep } from './testing/classifier'
 import { alongAxis } from './views'
 import { Recorder, runPlanned, runSeparately, scalar } from './testing/programs'
 
-const both = (jaxpr: Jaxpr, inputs: readonly (readonly number[])[], donated: readonly boolean[] = []) => {
+const both = (
+  jaxpr: Jaxpr,
+  inputs: readonly (readonly number[])[],
+  donated: readonly boolean[] = [],
+) => {
   const { program, plan } = lower(jaxpr, { donated })
   const separately = runSeparately(program, inputs)
   expect(runPlanned(program, plan, inputs)).toEqual(separately)
@@ -64,7 +68,14 @@ describe('scan', () => {
     const b = body.input([3])
     const jaxpr = body.jaxpr([body.unary('tanh', b)])
     const out = r.applyAll('scan', [c], [c.aval], (context, carry) =>
-      context.scan({ body: jaxpr, constants: [], carries: [carry], xs: [], length: 5, reverse: false }),
+      context.scan({
+        body: jaxpr,
+        constants: [],
+        carries: [carry],
+        xs: [],
+        length: 5,
+        reverse: false,
+      }),
     )
     const { plan, program } = both(r.jaxpr(out), [[1, 2, 3]], [true])
     expect(plan.inner.get(program.nodes[0])?.carries).toEqual([{ inPlace: true, scratch: null }])
@@ -76,21 +87,39 @@ describe('scan', () => {
     const body = new Recorder()
     const [buffer, i] = [body.input([100]), body.input([], 'int32')]
     const slice = new Aval([1], 'float32')
-    const taken = body.apply('dynamic_slice', [buffer, i], slice, (c, x, at) => c.dynamicSlice(x, slice, [at]))
+    const taken = body.apply('dynamic_slice', [buffer, i], slice, (c, x, at) =>
+      c.dynamicSlice(x, slice, [at]),
+    )
     const more = body.binary('add', taken, body.broadcast(scalar(1), [1], []))
-    const put = body.apply('dynamic_update_slice', [buffer, more, i], buffer.aval, (c, x, piece, at) =>
-      c.assemble(buffer.aval, x, [{ value: piece, start: [0], step: [1], dynamicStart: [at] }]),
+    const put = body.apply(
+      'dynamic_update_slice',
+      [buffer, more, i],
+      buffer.aval,
+      (c, x, piece, at) =>
+        c.assemble(buffer.aval, x, [{ value: piece, start: [0], step: [1], dynamicStart: [at] }]),
     )
     const jaxpr = body.jaxpr([put])
     const r = new Recorder()
     const [c, xs] = [r.input([100]), r.input([6], 'int32')]
     const out = r.applyAll('scan', [c, xs], [c.aval], (context, carry, x) =>
-      context.scan({ body: jaxpr, constants: [], carries: [carry], xs: [x], length: 6, reverse: false }),
+      context.scan({
+        body: jaxpr,
+        constants: [],
+        carries: [carry],
+        xs: [x],
+        length: 6,
+        reverse: false,
+      }),
     )
     const zeros = Array.from({ length: 100 }, () => 0)
     const { plan, program, results } = both(r.jaxpr(out), [zeros, [3, 99, 3, 0, 7, 3]])
     expect(plan.inner.get(program.nodes[0])?.carries).toEqual([{ inPlace: true, scratch: null }])
-    expect(results[0].map((n, at) => (n === 0 ? '' : `${at}: ${n}`)).filter(Boolean)).toEqual(['0: 1', '3: 3', '7: 1', '99: 1'])
+    expect(results[0].map((n, at) => (n === 0 ? '' : `${at}: ${n}`)).filter(Boolean)).toEqual([
+      '0: 1',
+      '3: 3',
+      '7: 1',
+      '99: 1',
+    ])
   })
 
   test('exchanges two carries without mixing them up', () => {
@@ -100,10 +129,27 @@ describe('scan', () => {
     const [x, y] = [body.input([2]), body.input([2])]
     const jaxpr = body.jaxpr([body.unary('neg', y), x])
     const out = r.applyAll('scan', [a, b], [a.aval, b.aval], (context, u, v) =>
-      context.scan({ body: jaxpr, constants: [], carries: [u, v], xs: [], length: 3, reverse: false }),
+      context.scan({
+        body: jaxpr,
+        constants: [],
+        carries: [u, v],
+        xs: [],
+        length: 3,
+        reverse: false,
+      }),
     )
-    const { results } = both(r.jaxpr(out), [[1, 2], [3, 4]], [true, true])
-    expect(results).toEqual([[3, 4], [-1, -2]])
+    const { results } = both(
+      r.jaxpr(out),
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      [true, true],
+    )
+    expect(results).toEqual([
+      [3, 4],
+      [-1, -2],
+    ])
   })
 })
 
@@ -121,7 +167,13 @@ test('while runs as long as its condition holds', () => {
   const doubled = body.input([])
   const step = body.jaxpr([body.binary('mul', doubled, scalar(2))])
   const out = r.applyAll('while', [limit, start], [start.aval], (c, n, s) =>
-    c.while({ condition: condition.jaxpr([less]), conditionConstants: [n], body: step, bodyConstants: [], carries: [s] }),
+    c.while({
+      condition: condition.jaxpr([less]),
+      conditionConstants: [n],
+      body: step,
+      bodyConstants: [],
+      carries: [s],
+    }),
   )
   expect(both(r.jaxpr(out), [[100], [3]]).results).toEqual([[192]])
   expect(both(r.jaxpr(out), [[1], [3]]).results).toEqual([[3]])
@@ -135,7 +187,9 @@ test('branch runs one case, and a case known beforehand is no branch', () => {
   const r = new Recorder()
   const which = r.input([], 'int32')
   const x = r.input([2])
-  const out = r.applyAll('cond', [which, x], [x.aval], (c, i, v) => c.branch({ index: i, branches: cases, operands: [v] }))
+  const out = r.applyAll('cond', [which, x], [x.aval], (c, i, v) =>
+    c.branch({ index: i, branches: cases, operands: [v] }),
+  )
   expect(both(r.jaxpr(out), [[0], [1, -2]]).results).toEqual([[-1, 2]])
   expect(both(r.jaxpr(out), [[1], [1, -2]]).results).toEqual([[1, 2]])
 
@@ -209,8 +263,16 @@ test('an optimizer update over one parameter is one loop', () => {
   const [p, g, m, v] = [r.input(shape), r.input(shape), r.input(shape), r.input(shape)]
   const full = (x: number) => r.broadcast(scalar(x), shape, [])
   const m2 = r.binary('add', r.binary('mul', m, full(0.9)), r.binary('mul', g, full(0.1)))
-  const v2 = r.binary('add', r.binary('mul', v, full(0.99)), r.binary('mul', r.binary('mul', g, g), full(0.01)))
-  const p2 = r.binary('sub', p, r.binary('div', m2, r.binary('add', r.unary('sqrt', v2), full(1e-8))))
+  const v2 = r.binary(
+    'add',
+    r.binary('mul', v, full(0.99)),
+    r.binary('mul', r.binary('mul', g, g), full(0.01)),
+  )
+  const p2 = r.binary(
+    'sub',
+    p,
+    r.binary('div', m2, r.binary('add', r.unary('sqrt', v2), full(1e-8))),
+  )
   const { program, plan } = lower(r.jaxpr([p2, m2, v2]), { donated: [true, false, true, true] })
   expect(plan.arenaBytes).toBe(0)
   expect(printProgram(program, plan, 'adam')).toMatchInlineSnapshot(`
@@ -234,7 +296,9 @@ test('a dense layer is one contraction, its gradient reads what it needs', () =>
   const h = r.binary('max', z, r.broadcast(scalar(0), [8, 4], []))
   const g = r.transpose(r.matmul(r.transpose(h, [1, 0]), x), [1, 0])
   const w2 = r.binary('sub', w, g)
-  const { program, plan } = lower(r.jaxpr([w2, r.reduce('sum', h, [0])], 'dense'), { donated: [false, true] })
+  const { program, plan } = lower(r.jaxpr([w2, r.reduce('sum', h, [0])], 'dense'), {
+    donated: [false, true],
+  })
   expect(printProgram(program, plan, 'dense')).toMatchInlineSnapshot(`
     "dense: 3 loops, 888 operations, reads 848 bytes, writes 240 bytes, 128 bytes of temporaries
       takes in0: f32[48], in1: f32[24], in2: f32[4]
@@ -255,26 +319,39 @@ test('a dense layer is one contraction, its gradient reads what it needs', () =>
 })
 
 test('a classifier and its Adam step become eight products, and one loop for each weight', () => {
-  const { program, plan } = lower(adamStep([784, 512, 256, 10], 128), { donated: Array.from({ length: 21 }, (_, i) => i >= 2) })
+  const { program, plan } = lower(adamStep([784, 512, 256, 10], 128), {
+    donated: Array.from({ length: 21 }, (_, i) => i >= 2),
+  })
   const count = (kind: string): number => program.nodes.filter((n) => n.kind === kind).length
-  expect({ contract: count('contract'), reduce: count('reduce'), map: count('map') }).toEqual({ contract: 8, reduce: 6, map: 5 })
+  expect({ contract: count('contract'), reduce: count('reduce'), map: count('map') }).toEqual({
+    contract: 8,
+    reduce: 6,
+    map: 5,
+  })
   expect(program.nodes).toHaveLength(19)
   // Every new parameter and moment takes the place of an old one.
   expect(plan.outputStorage.filter((input) => input === null)).toHaveLength(1)
   // Products are stored as they are read, so updates run along memory.
   for (const node of program.nodes) {
-    if (node.kind === 'map') expect(node.shape.length, printProgram(program, plan)).toBeLessThanOrEqual(node.shape[0] === 128 ? 2 : 1)
+    if (node.kind === 'map')
+      expect(node.shape.length, printProgram(program, plan)).toBeLessThanOrEqual(
+        node.shape[0] === 128 ? 2 : 1,
+      )
   }
 })
 
 test('a classifier computes the same fused and planned', () => {
   const jaxpr = adamStep([6, 5, 4, 3], 7)
-  const inputs = jaxpr.inputs.map((v, i) => Array.from({ length: v.aval.size }, (_, k) => ((k * 13 + i * 5) % 11) / 11))
+  const inputs = jaxpr.inputs.map((v, i) =>
+    Array.from({ length: v.aval.size }, (_, k) => ((k * 13 + i * 5) % 11) / 11),
+  )
   const plain = new CompilationUnit((p) => p).program(jaxpr)
   const { program, plan } = lower(jaxpr, { donated: jaxpr.inputs.map((_, i) => i >= 2) })
   const expected = runSeparately(plain, inputs)
   const actual = runPlanned(program, plan, inputs)
-  actual.forEach((values, i) => values.forEach((value, k) => expect(value).toBeCloseTo(expected[i][k], 5)))
+  actual.forEach((values, i) =>
+    values.forEach((value, k) => expect(value).toBeCloseTo(expected[i][k], 5)),
+  )
 })
 
 test('a product read transposed, also in part, is stored transposed', () => {
@@ -282,21 +359,38 @@ test('a product read transposed, also in part, is stored transposed', () => {
   const [x, y, z] = [r.input([4, 5]), r.input([5, 6]), r.input([6, 3])]
   const product = r.matmul(x, y)
   const part = new Aval([4, 3], 'float32')
-  const some = r.apply('slice', [product], part, (c, t) => c.reindex(t, part, [alongAxis(2, 0), alongAxis(2, 1, 2, 1)]))
-  const sum = r.binary('add', r.transpose(product, [1, 0]), r.broadcast(r.reduce('sum', z, [1]), [6, 4], [0]))
+  const some = r.apply('slice', [product], part, (c, t) =>
+    c.reindex(t, part, [alongAxis(2, 0), alongAxis(2, 1, 2, 1)]),
+  )
+  const sum = r.binary(
+    'add',
+    r.transpose(product, [1, 0]),
+    r.broadcast(r.reduce('sum', z, [1]), [6, 4], [0]),
+  )
   const jaxpr = r.jaxpr([sum, r.unary('exp', r.transpose(some, [1, 0]))])
-  const inputs = jaxpr.inputs.map((v, i) => Array.from({ length: v.aval.size }, (_, k) => ((k * 5 + i) % 7) / 8 - 0.5))
+  const inputs = jaxpr.inputs.map((v, i) =>
+    Array.from({ length: v.aval.size }, (_, k) => ((k * 5 + i) % 7) / 8 - 0.5),
+  )
   const { results, program, plan } = both(jaxpr, inputs)
   expect(runSeparately(new CompilationUnit((p) => p).program(jaxpr), inputs)).toEqual(results)
   const contraction = program.nodes.find((n) => n.kind === 'contract')
-  expect(contraction?.kind === 'contract' && [contraction.m, contraction.n], printProgram(program, plan)).toEqual([[6], [4]])
+  expect(
+    contraction?.kind === 'contract' && [contraction.m, contraction.n],
+    printProgram(program, plan),
+  ).toEqual([[6], [4]])
 })
 
 test('updates run right after their gradients, whose memory they free', () => {
   const layers = 12
-  const { plan } = lower(adamStep(Array.from({ length: layers + 1 }, () => 32), 4), {
-    donated: Array.from({ length: 6 * layers + 3 }, (_, i) => i >= 2),
-  })
+  const { plan } = lower(
+    adamStep(
+      Array.from({ length: layers + 1 }, () => 32),
+      4,
+    ),
+    {
+      donated: Array.from({ length: 6 * layers + 3 }, (_, i) => i >= 2),
+    },
+  )
   // Two activations of 4·32 floats for each layer and some spare, but not all gradients of 32·32 at once.
   expect(plan.peakBytes).toBeLessThan(4 * (2 * 4 * 32 * (layers + 4) + 3 * 32 * 32))
   expect(plan.outputStorage.filter((input) => input === null)).toHaveLength(1)
@@ -307,7 +401,14 @@ test('loops and branches print their programs', () => {
   const c = r.input([3])
   const xs = r.input([4, 3])
   const out = r.applyAll('scan', [c, xs], [c.aval, xs.aval], (context, carry, x) =>
-    context.scan({ body: runningSum(), constants: [], carries: [carry], xs: [x], length: 4, reverse: true }),
+    context.scan({
+      body: runningSum(),
+      constants: [],
+      carries: [carry],
+      xs: [x],
+      length: 4,
+      reverse: true,
+    }),
   )
   const { program, plan } = lower(r.jaxpr(out))
   expect(printProgram(program, plan, 'sums')).toMatchInlineSnapshot(`

@@ -1,7 +1,20 @@
 /** What scalar operations compute, in plain numbers: used to run programs of loops without a backend. */
-import { bytesOf, type DType, integerRange, isFloating, isInteger, isUnsigned } from '../types/dtype'
+import {
+  bytesOf,
+  type DType,
+  integerRange,
+  isFloating,
+  isInteger,
+  isUnsigned,
+} from '../types/dtype'
 import { ArgumentError } from '../types/errors'
-import { bfloat16ToBits, bitsToBfloat16, bitsToFloat16, float16ToBits, roundToDType } from '../types/float-formats'
+import {
+  bfloat16ToBits,
+  bitsToBfloat16,
+  bitsToFloat16,
+  float16ToBits,
+  roundToDType,
+} from '../types/float-formats'
 import type { Monoid } from './context'
 import type { BinaryOp, UnaryOp } from './expr'
 
@@ -120,7 +133,13 @@ export function applyUnary(op: UnaryOp, operand: DType, result: DType, x: number
   return held(result, f(x))
 }
 
-export function applyBinary(op: BinaryOp, operand: DType, result: DType, x: number, y: number): number {
+export function applyBinary(
+  op: BinaryOp,
+  operand: DType,
+  result: DType,
+  x: number,
+  y: number,
+): number {
   const bits = bytesOf(operand) * 8
   switch (op) {
     case 'add':
@@ -166,7 +185,9 @@ export function applyBinary(op: BinaryOp, operand: DType, result: DType, x: numb
     case 'shiftLeft':
       return y >>> 0 >= bits ? 0 : held(result, x << y)
     case 'shiftRightLogical':
-      return y >>> 0 >= bits ? 0 : held(result, ((bits === 32 ? x : x & (2 ** bits - 1)) >>> 0) >>> y)
+      return y >>> 0 >= bits
+        ? 0
+        : held(result, ((bits === 32 ? x : x & (2 ** bits - 1)) >>> 0) >>> y)
     case 'shiftRightArithmetic':
       // Unsigned integers are shifted by their own top bit.
       return held(result, ((x << (32 - bits)) >> (32 - bits)) >> Math.min(y >>> 0, bits - 1))

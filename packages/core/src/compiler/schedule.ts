@@ -29,7 +29,12 @@ export class Schedule {
 
   constructor(program: Program) {
     this.outputs = new Set(program.outputs)
-    this.steps = program.nodes.map((node, position) => ({ node, position, before: new Set(), after: new Set() }))
+    this.steps = program.nodes.map((node, position) => ({
+      node,
+      position,
+      before: new Set(),
+      after: new Set(),
+    }))
     const readSince = new Map<Buffer, Step[]>()
     for (const step of this.steps) {
       const { reads, writes } = accessesOf(step.node)
@@ -63,7 +68,14 @@ export class Schedule {
   }
 
   /** Whether two steps can be one: no other step must run between them. */
-  between(a: Step, b: Step): { readonly first: Step; readonly early: readonly Step[]; readonly late: readonly Step[] } | null {
+  between(
+    a: Step,
+    b: Step,
+  ): {
+    readonly first: Step
+    readonly early: readonly Step[]
+    readonly late: readonly Step[]
+  } | null {
     const [first, second] = a.position < b.position ? [a, b] : [b, a]
     const late = reach(first, second, 'after', (s) => s.position < second.position)
     if (late === null || late.some((s) => s.after.has(second))) return null
@@ -72,13 +84,19 @@ export class Schedule {
   }
 
   /** Makes `kept` and `gone` one step that runs `node`. The caller has asked `between`. */
-  merge(kept: Step, gone: Step, node: LoopNode, order: NonNullable<ReturnType<Schedule['between']>>): void {
+  merge(
+    kept: Step,
+    gone: Step,
+    node: LoopNode,
+    order: NonNullable<ReturnType<Schedule['between']>>,
+  ): void {
     const byPosition = (x: Step, y: Step): number => x.position - y.position
     const moved = [...[...order.early].sort(byPosition), kept, ...[...order.late].sort(byPosition)]
     const positions = [...moved.map((s) => s.position), gone.position].sort((x, y) => x - y)
     moved.forEach((s, i) => (s.position = positions[i]))
     const old = [accessesOf(kept.node), accessesOf(gone.node)]
-    for (const { reads } of old) for (const b of reads) [kept, gone].forEach((s) => this.readersOf(b).delete(s))
+    for (const { reads } of old)
+      for (const b of reads) [kept, gone].forEach((s) => this.readersOf(b).delete(s))
     kept.node = node
     const { reads, writes } = accessesOf(node)
     for (const buffer of reads) this.readersOf(buffer).add(kept)

@@ -15,8 +15,12 @@ export type SpacedNode = MapNode | ReduceNode | ContractNode | ScatterNode
 export type StoringNode = MapNode | ReduceNode | ContractNode
 
 export const isSpaced = (node: LoopNode): node is SpacedNode =>
-  node.kind === 'map' || node.kind === 'reduce' || node.kind === 'contract' || node.kind === 'scatter'
-export const isStoring = (node: LoopNode): node is StoringNode => isSpaced(node) && node.kind !== 'scatter'
+  node.kind === 'map' ||
+  node.kind === 'reduce' ||
+  node.kind === 'contract' ||
+  node.kind === 'scatter'
+export const isStoring = (node: LoopNode): node is StoringNode =>
+  isSpaced(node) && node.kind !== 'scatter'
 
 /** The space that a node's stores run over. */
 export const storeSpace = (node: StoringNode): Shape =>
@@ -74,7 +78,12 @@ function withGroups<N extends SpacedNode>(node: N, groups: readonly Shape[], cha
 function withGroups(node: SpacedNode, groups: readonly Shape[], change: Change): SpacedNode {
   const along = (over: readonly number[]): ((e: Scalar) => Scalar) => {
     const cache: Cache = new Map()
-    return (e) => rewrite(e, affineLeaf((at) => change(at, over)), cache)
+    return (e) =>
+      rewrite(
+        e,
+        affineLeaf((at) => change(at, over)),
+        cache,
+      )
   }
   const stores = (list: readonly Store[], over: readonly number[]): readonly Store[] => {
     const visit = along(over)
@@ -149,7 +158,9 @@ export function canonical<N extends SpacedNode>(node: N): N {
         views.every((view, v) => {
           const start = starts[v].get(g)
           if (start === undefined) return true
-          return view.affines.every((at) => at.strides[start + last.inner] === at.strides[start + axis] * n)
+          return view.affines.every(
+            (at) => at.strides[start + last.inner] === at.strides[start + axis] * n,
+          )
         })
       if (last !== undefined && merges) {
         last.size *= n
@@ -217,7 +228,10 @@ export function groupsOver(node: StoringNode, space: Shape): readonly Shape[] | 
 /** The same loop with its axes in another order. */
 export function permuted(node: MapNode, order: readonly number[]): MapNode {
   const shape = order.map((axis) => node.shape[axis])
-  return withGroups(node, [shape], ({ offset, strides }) => ({ offset, strides: order.map((axis) => strides[axis]) }))
+  return withGroups(node, [shape], ({ offset, strides }) => ({
+    offset,
+    strides: order.map((axis) => strides[axis]),
+  }))
 }
 
 /** The same product with the roles of the operands exchanged: its results run over `[batch, n, m]`. */
@@ -377,6 +391,11 @@ function rebuiltWith(e: Scalar, visit: (e: Scalar) => Scalar): Scalar {
     case 'binary':
       return { ...e, x: visit(e.x), y: visit(e.y) }
     case 'select':
-      return { ...e, condition: visit(e.condition), onTrue: visit(e.onTrue), onFalse: visit(e.onFalse) }
+      return {
+        ...e,
+        condition: visit(e.condition),
+        onTrue: visit(e.onTrue),
+        onFalse: visit(e.onFalse),
+      }
   }
 }

@@ -37,7 +37,11 @@ describe('affine functions', () => {
     const cases = fc
       .tuple(fc.nat(3), fc.nat(3))
       .chain(([outer, inner]) =>
-        fc.tuple(affines(outer), fc.array(affines(inner), { minLength: outer, maxLength: outer }), fc.array(stride, { minLength: inner, maxLength: inner })),
+        fc.tuple(
+          affines(outer),
+          fc.array(affines(inner), { minLength: outer, maxLength: outer }),
+          fc.array(stride, { minLength: inner, maxLength: inner }),
+        ),
       )
     fc.assert(
       fc.property(cases, ([at, source, i]) => {
@@ -49,8 +53,18 @@ describe('affine functions', () => {
 
   test('keep every element in place when reshaped', () => {
     const cases = shapes.chain((from) => {
-      const to = fc.constantFrom([sizeOf(from)], [...from].reverse(), [...from, 1], [1, ...from], mergedPairs(from))
-      return fc.tuple(fc.constant(from), to, fc.oneof(affines(from.length), fc.constant(rowMajor(from))))
+      const to = fc.constantFrom(
+        [sizeOf(from)],
+        [...from].reverse(),
+        [...from, 1],
+        [1, ...from],
+        mergedPairs(from),
+      )
+      return fc.tuple(
+        fc.constant(from),
+        to,
+        fc.oneof(affines(from.length), fc.constant(rowMajor(from))),
+      )
     })
     fc.assert(
       fc.property(cases, ([from, to, at]) => {
@@ -89,7 +103,12 @@ describe('expressions', () => {
   })
 
   test('the identity view is the expression itself', () => {
-    const e = binary('add', 'float32', load(buffer, rowMajor([4, 6])), load(buffer, rowMajor([4, 6])))
+    const e = binary(
+      'add',
+      'float32',
+      load(buffer, rowMajor([4, 6])),
+      load(buffer, rowMajor([4, 6])),
+    )
     expect(reindexScalar(e, [alongAxis(2, 0), alongAxis(2, 1)], 2)).toBe(e)
   })
 
@@ -115,7 +134,12 @@ describe('coordinates', () => {
   const position = load({ id: 1, dtype: 'int32', size: 4 }, { offset: 0, strides: [1, 0] })
 
   test('split into what is affine and what depends on data', () => {
-    const e = binary('add', 'int32', binary('mul', 'int32', i, constant('int32', 3)), binary('sub', 'int32', position, constant('int32', 2)))
+    const e = binary(
+      'add',
+      'int32',
+      binary('mul', 'int32', i, constant('int32', 3)),
+      binary('sub', 'int32', position, constant('int32', 2)),
+    )
     expect(splitCoordinate(e, 2)).toEqual({
       at: { offset: -2, strides: [3, 0] },
       dynamic: [{ value: position, stride: 1 }],

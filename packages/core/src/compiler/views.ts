@@ -6,7 +6,16 @@
  * occurs twice in an expression is rewritten once, so every function takes linear time.
  */
 import { type Shape, sizeOf } from '../types/aval'
-import { type Affine, binary, constant, convert, type DynamicOffset, index, type Load, type Scalar } from './expr'
+import {
+  type Affine,
+  binary,
+  constant,
+  convert,
+  type DynamicOffset,
+  index,
+  type Load,
+  type Scalar,
+} from './expr'
 
 /** Strides that walk `shape` in row-major order; 0 along axes of size 1, where nothing moves. */
 export function rowMajor(shape: Shape): Affine {
@@ -27,7 +36,9 @@ export const alongAxis = (rank: number, axis: number, stride = 1, offset = 0): A
 }
 
 export const affineEqual = (a: Affine, b: Affine): boolean =>
-  a.offset === b.offset && a.strides.length === b.strides.length && a.strides.every((s, i) => s === b.strides[i])
+  a.offset === b.offset &&
+  a.strides.length === b.strides.length &&
+  a.strides.every((s, i) => s === b.strides[i])
 
 /** Equal as functions on `shape`: strides along axes of size 1 do not matter. */
 export const affineEqualOn = (shape: Shape, a: Affine, b: Affine): boolean =>
@@ -49,7 +60,11 @@ export function compose(at: Affine, source: readonly Affine[], rank: number): Af
 export type Cache = Map<Scalar, Scalar>
 
 /** Rewrites leaves, rebuilding what stands above changed ones. `leaf` gets loads whose dynamic offsets are done. */
-export function rewrite(root: Scalar, leaf: (leaf: Scalar) => Scalar, cache: Cache = new Map()): Scalar {
+export function rewrite(
+  root: Scalar,
+  leaf: (leaf: Scalar) => Scalar,
+  cache: Cache = new Map(),
+): Scalar {
   const visit = (e: Scalar): Scalar => {
     const known = cache.get(e)
     if (known !== undefined) return known
@@ -97,7 +112,11 @@ export const rewriteOffsets = (
 ): readonly DynamicOffset[] => offsets.map((o) => ({ value: visit(o.value), stride: o.stride }))
 
 /** Applies `change` to every affine function in an expression. */
-export function rewriteAffines(root: Scalar, change: (at: Affine) => Affine, cache: Cache = new Map()): Scalar {
+export function rewriteAffines(
+  root: Scalar,
+  change: (at: Affine) => Affine,
+  cache: Cache = new Map(),
+): Scalar {
   return rewrite(root, affineLeaf(change), cache)
 }
 
@@ -158,7 +177,8 @@ export function loadsOf(roots: Iterable<Scalar>): readonly Load[] {
 
 /** Element `j` of the result is element `source(j)`. */
 export function reindexScalar(root: Scalar, source: readonly Affine[], rank: number): Scalar {
-  if (source.length === rank && source.every((a, axis) => affineEqual(a, alongAxis(rank, axis)))) return root
+  if (source.length === rank && source.every((a, axis) => affineEqual(a, alongAxis(rank, axis))))
+    return root
   return rewriteAffines(root, (at) => compose(at, source, rank))
 }
 
@@ -264,14 +284,19 @@ export function splitCoordinate(e: Scalar, rank: number): Coordinate {
       const y = splitCoordinate(e.y, rank)
       return addCoordinates(x, e.op === 'sub' ? scaleCoordinate(y, -1) : y)
     }
-    if (e.op === 'mul' && e.y.kind === 'const') return scaleCoordinate(splitCoordinate(e.x, rank), Number(e.y.value))
-    if (e.op === 'mul' && e.x.kind === 'const') return scaleCoordinate(splitCoordinate(e.y, rank), Number(e.x.value))
+    if (e.op === 'mul' && e.y.kind === 'const')
+      return scaleCoordinate(splitCoordinate(e.x, rank), Number(e.y.value))
+    if (e.op === 'mul' && e.x.kind === 'const')
+      return scaleCoordinate(splitCoordinate(e.y, rank), Number(e.x.value))
   }
   return { at: { offset: 0, strides: zeros }, dynamic: [{ value: e, stride: 1 }] }
 }
 
 const addCoordinates = (x: Coordinate, y: Coordinate): Coordinate => ({
-  at: { offset: x.at.offset + y.at.offset, strides: x.at.strides.map((s, i) => s + y.at.strides[i]) },
+  at: {
+    offset: x.at.offset + y.at.offset,
+    strides: x.at.strides.map((s, i) => s + y.at.strides[i]),
+  },
   dynamic: [...x.dynamic, ...y.dynamic],
 })
 
@@ -294,7 +319,12 @@ export function takeScalar(root: Scalar, coordinates: readonly Coordinate[], ran
     if (leaf.kind === 'load') return { ...leaf, at, offsets: [...leaf.offsets, ...dynamic] }
     let sum: Scalar = index(at)
     for (const d of dynamic) {
-      sum = binary('add', 'int32', sum, binary('mul', 'int32', d.value, constant('int32', d.stride)))
+      sum = binary(
+        'add',
+        'int32',
+        sum,
+        binary('mul', 'int32', d.value, constant('int32', d.stride)),
+      )
     }
     return sum
   })

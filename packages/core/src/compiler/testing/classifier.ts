@@ -1,7 +1,7 @@
 /** One training step of a dense classifier with Adam, written out as equations. */
 import type { Atom, Jaxpr, Var } from '../../jaxpr/ir'
 import { binary, constant, select } from '../expr'
-import { Recorder, scalar } from './programs'
+import { Recorder, scalar } from './recorder'
 
 /** Inputs: data, labels; for each layer W, b, and the moments m and v of both; the step count. */
 export function adamStep(sizes: readonly number[], batch: number): Jaxpr {
@@ -49,7 +49,10 @@ export function adamStep(sizes: readonly number[], batch: number): Jaxpr {
     const { w, b, wm, wv, bm, bv } = parameters[l]
     // The transpose of dot_general is a product followed by a transposition.
     const wBar = r.transpose(r.matmul(r.transpose(bar, [1, 0]), activations[l]), [1, 0])
-    updates.unshift({ p: w, g: wBar, m: wm, v: wv }, { p: b, g: r.reduce('sum', bar, [0]), m: bm, v: bv })
+    updates.unshift(
+      { p: w, g: wBar, m: wm, v: wv },
+      { p: b, g: r.reduce('sum', bar, [0]), m: bm, v: bv },
+    )
     if (l === 0) break
     const hBar = r.matmul(bar, r.transpose(w, [1, 0]))
     bar = r.apply('relu_transpose', [sums[l - 1], hBar], hBar.aval, (c, z, g) => {
@@ -63,7 +66,11 @@ export function adamStep(sizes: readonly number[], batch: number): Jaxpr {
   const correction2 = r.binary('sub', scalar(1), r.binary('pow', scalar(0.999), next))
   const decay = (rate: number, moment: Var, g: Var): Var => {
     const space = moment.aval.shape
-    return r.binary('add', r.binary('mul', moment, full(rate, space)), r.binary('mul', g, full(1 - rate, space)))
+    return r.binary(
+      'add',
+      r.binary('mul', moment, full(rate, space)),
+      r.binary('mul', g, full(1 - rate, space)),
+    )
   }
   const ms = updates.map(({ m, g }) => decay(0.9, m, g))
   const vs = updates.map(({ v, g }) => decay(0.999, v, r.binary('mul', g, g)))
