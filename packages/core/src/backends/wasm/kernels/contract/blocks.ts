@@ -34,13 +34,13 @@ export function forBlocks(
  * Walks the tiles of a block, phase by phase. `position` holds the first row or column of the tile
  * while `body` runs.
  */
-export function forTiles(
+export function forTiles<Part extends Phase>(
   f: FunctionBuilder,
-  phases: readonly Phase[],
+  phases: readonly Part[],
   from: I32Operand,
   to: I32Operand,
   position: Local<'i32'>,
-  body: (phase: Phase) => void,
+  body: (phase: Part) => void,
 ): void {
   f.push(from).set(position)
   for (const phase of phases) {

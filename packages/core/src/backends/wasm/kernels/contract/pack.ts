@@ -32,44 +32,72 @@ function walkK(
   return { push: () => f.get(offset), advance: () => f.add(offset, kStep) }
 }
 
-/** `(source, panel, k, kTable)`: the rows of the panel are neighbours in memory. */
-export function packCopy(module: ModuleBuilder, packing: Packing): FunctionRef {
+/**
+ * `(source, panel, k, kTable, panelBytes)`: the rows of the panel are neighbours in memory. Several
+ * panels are filled at once, so that every cache line of the source is read once: where rows are a
+ * power of two apart, it would be gone from the cache before the next panel comes to it.
+ */
+export function packCopy(module: ModuleBuilder, packing: Packing, panels: number): FunctionRef {
   const { element, width, kStep } = packing
-  const { bytes, lanes } = element
-  return shared(module, JSON.stringify(['copy', bytes, width, kStep]), () =>
+  const { bytes } = element
+  return shared(module, JSON.stringify(['copy', bytes, width, kStep, panels]), () =>
     module.function(
-      { name: `packCopy${width}`, params: ['i32', 'i32', 'i32', 'i32'], results: [] },
+      { name: `packCopy${width}`, params: ['i32', 'i32', 'i32', 'i32', 'i32'], results: [] },
       (f) => {
         const source = f.param(0, 'i32')
         const panel = f.param(1, 'i32')
         const count = f.param(2, 'i32')
         const k = walkK(f, kStep, f.param(3, 'i32'))
+        const panelBytes = f.param(4, 'i32')
         const from = f.local('i32')
+        const targets = Array.from({ length: panels }, (_, i) => {
+          if (i === 0) return panel
+          const target = f.local('i32')
+          f.get(panelBytes).i32Const(i).op('i32.mul').get(panel).op('i32.add').set(target)
+          return target
+        })
         f.loop((again) => {
           f.get(source)
           k.push()
           f.op('i32.add').set(from)
-          if (width >= lanes) {
-            // A width that is no multiple of the lanes ends in a vector that overlaps the last.
-            for (let i = 0; i < width; i += lanes) {
-              const at = Math.min(i, width - lanes) * bytes
-              f.get(panel).get(from).load('v128.load', at, 0).store('v128.store', at, 0)
-            }
-          } else {
-            for (let i = 0; i < width; i++) {
-              f.get(panel)
-                .get(from)
-                .load(element.load, i * bytes)
-              f.store(element.store, i * bytes)
-            }
-          }
+          targets.forEach((target, i) =>
+            copyRow(f, element, from, i * width * bytes, target, width),
+          )
           k.advance()
-          f.add(panel, width * bytes)
+          for (const target of targets) f.add(target, width * bytes)
           f.get(count).i32Const(1).op('i32.sub').tee(count).brIf(again)
         })
       },
     ),
   )
+}
+
+/** Copies the neighbours that start a number of bytes behind an address. */
+function copyRow(
+  f: FunctionBuilder,
+  { bytes, lanes, load, store }: Element,
+  from: Local<'i32'>,
+  distance: number,
+  to: Local<'i32'>,
+  elements: number,
+): void {
+  if (elements < lanes) {
+    for (let i = 0; i < elements; i++) {
+      f.get(to)
+        .get(from)
+        .load(load, distance + i * bytes)
+        .store(store, i * bytes)
+    }
+    return
+  }
+  // A width that is no multiple of the lanes ends in a vector that overlaps the last.
+  for (let i = 0; i < elements; i += lanes) {
+    const at = Math.min(i, elements - lanes) * bytes
+    f.get(to)
+      .get(from)
+      .load('v128.load', distance + at, 0)
+      .store('v128.store', at, 0)
+  }
 }
 
 /** Row addresses of the panel: `source` plus the table's offsets. */

@@ -36,6 +36,25 @@ export interface Tile {
   readonly body: KernelBody
 }
 
+/** Panels that are packed together. */
+const PANELS = 4
+
+interface PanelPhase extends Phase {
+  readonly panels: number
+}
+
+const onePanel = (phase: Phase): PanelPhase => ({ ...phase, panels: 1 })
+
+/** Full panels in fours, and the others after them. */
+function groupPanels(phase: Phase): PanelPhase[] {
+  const { from, to, width, valid } = phase
+  const together = PANELS * width
+  const middle = from + Math.floor((to - from) / together) * together
+  if (valid < width || middle === from) return [onePanel(phase)]
+  const fours = { from, to: middle, width: together, valid: together, panels: PANELS }
+  return middle < to ? [fours, onePanel({ ...phase, from: middle })] : [fours]
+}
+
 const align = (bytes: number): number => Math.ceil(bytes / 64) * 64
 
 /**
@@ -114,15 +133,24 @@ export function emitProduct(
     f.set(from)
     pushWorkspace(at.panels).set(panel)
     pushWorkspace(at.table).set(table)
-    forTiles(f, phases, block.from, block.to, position, (phase) => {
-      const packing = { element, width: phase.width, kStep }
+    const together = source.mode === 'copy' && operand.free.length === 1
+    const groups = together ? phases.flatMap(groupPanels) : phases.map(onePanel)
+    forTiles(f, groups, block.from, block.to, position, (phase) => {
+      const width = phase.width / phase.panels
+      const packing = { element, width, kStep }
+      const pushPanelBytes = (): FunctionBuilder =>
+        f
+          .push(k.count)
+          .i32Const(width * bytes)
+          .op('i32.mul')
       const gather = (): void => {
         f.get(from).get(table).get(panel).push(k.count)
         pushWorkspace(place.depthTable).call(packGather(module, packing))
       }
       const copy = (): void => {
         f.get(from).get(table).load('i32.load').op('i32.add').get(panel).push(k.count)
-        pushWorkspace(place.depthTable).call(packCopy(module, packing))
+        pushWorkspace(place.depthTable)
+        pushPanelBytes().call(packCopy(module, packing, phase.panels))
       }
       if (source.mode === 'gather' || (source.mode === 'copy' && phase.valid < phase.width)) {
         gather()

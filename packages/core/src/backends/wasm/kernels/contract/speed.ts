@@ -2,7 +2,8 @@
  * Measures contractions against the peak of fused multiply-adds on registers alone.
  * Run it in a bundle or through a loader: it prints a table.
  */
-import type { Affine } from '../../../../compiler/expr'
+import type { Affine, Scalar } from '../../../../compiler/expr'
+import { binary, constant } from '../../../../compiler/expr'
 import type { ContractNode } from '../../../../compiler/nodes'
 import type { Shape } from '../../../../types/aval'
 import { ModuleBuilder, wasmFeatures } from '../../emit/index'
@@ -70,6 +71,79 @@ interface Product {
   readonly k: Shape
   readonly lhs: readonly number[]
   readonly rhs: readonly number[]
+  /** What is stored of a sum: itself unless given. */
+  readonly epilogue?: Epilogue
+}
+
+/** The same over an NCHW input, with weights OIHW: an axis of the batch for the images. */
+export function channelsFirst(
+  images: number,
+  size: number,
+  input: number,
+  outputs: number,
+): Product {
+  const padded = size + 2
+  const plane = padded * padded
+  return {
+    name: `NCHW 3×3 ${images}×${input}×${size}×${size}→${outputs}`,
+    batch: [images],
+    m: [outputs],
+    n: [size, size],
+    k: [input, 3, 3],
+    lhs: [0, 9 * input, 9, 3, 1],
+    rhs: [input * plane, padded, 1, plane, padded, 1],
+  }
+}
+
+/** The gradient of the weights of `convolution`: the sum goes over the pixels. */
+export function weightGradient(
+  images: number,
+  size: number,
+  input: number,
+  outputs: number,
+): Product {
+  const padded = size + 2
+  const pixel = [padded * padded * input, padded * input, input]
+  return {
+    name: `weight gradient ${images}×${size}×${size}×${input}→${outputs}`,
+    m: [3, 3, input],
+    n: [outputs],
+    k: [images, size, size],
+    lhs: [padded * input, input, 1, ...pixel],
+    rhs: [1, size * size * outputs, size * outputs, outputs],
+  }
+}
+
+export const batched = (batch: number, m: number, n: number, k: number, tB = false): Product => ({
+  name: `${batch} of ${m} × ${n} × ${k}${tB ? ' Bᵀ' : ''}`,
+  batch: [batch],
+  m: [m],
+  n: [n],
+  k: [k],
+  lhs: [m * k, k, 1],
+  rhs: tB ? [n * k, k, 1] : [n * k, 1, n],
+})
+
+type Epilogue = (sum: Scalar, shape: Shape) => Scalar
+
+const load = (size: number, strides: readonly number[]): Scalar => ({
+  kind: 'load',
+  dtype: 'float32',
+  source: newBuffer('float32', size),
+  at: { offset: 0, strides },
+  offsets: [],
+})
+
+/** max(sum + bias, 0), a bias for every column. */
+const biasAndRelu: Epilogue = (sum, shape) => {
+  const bias = load(shape.at(-1) ?? 1, [...shape.slice(1).map(() => 0), 1])
+  return binary('max', 'float32', binary('add', 'float32', sum, bias), constant('float32', 0))
+}
+
+/** weight − rate · sum */
+const gradientStep: Epilogue = (sum, shape) => {
+  const step = binary('mul', 'float32', sum, constant('float32', 0.05))
+  return binary('sub', 'float32', load(sizeOf(shape), rowMajor(shape)), step)
 }
 
 const rowMajor = (shape: Shape): number[] => shape.map((_, axis) => sizeOf(shape.slice(axis + 1)))
@@ -77,7 +151,7 @@ const rowMajor = (shape: Shape): number[] => shape.map((_, axis) => sizeOf(shape
 const reach = (shape: Shape, strides: readonly number[]): number =>
   shape.reduce((sum, size, axis) => sum + (size - 1) * (strides[axis] ?? 0), 1)
 
-const matmul = (m: number, n: number, k: number, tA = false, tB = false): Product => ({
+export const matmul = (m: number, n: number, k: number, tA = false, tB = false): Product => ({
   name: `${m} × ${n} × ${k}${tA ? ' Aᵀ' : ''}${tB ? ' Bᵀ' : ''}`,
   m: [m],
   n: [n],
@@ -87,7 +161,7 @@ const matmul = (m: number, n: number, k: number, tA = false, tB = false): Produc
 })
 
 /** A 3×3 convolution over a padded NHWC input, weights HWIO. */
-function convolution(images: number, size: number, input: number, outputs: number): Product {
+export function convolution(images: number, size: number, input: number, outputs: number): Product {
   const padded = size + 2
   const pixel = [padded * padded * input, padded * input, input]
   return {
@@ -100,7 +174,10 @@ function convolution(images: number, size: number, input: number, outputs: numbe
   }
 }
 
-function measure({ name, batch = [], m, n, k, lhs, rhs }: Product, peak: number): string {
+function measure(
+  { name, batch = [], m, n, k, lhs, rhs, epilogue = (sum) => sum }: Product,
+  peak: number,
+): string {
   const operand = (free: Shape, strides: readonly number[]): ContractNode['lhs'] => {
     const at: Affine = { offset: 0, strides }
     const source = newBuffer('float32', reach([...batch, ...free, ...k], strides))
@@ -122,7 +199,7 @@ function measure({ name, batch = [], m, n, k, lhs, rhs }: Product, peak: number)
         target,
         at: { offset: 0, strides: rowMajor(shape) },
         offsets: [],
-        value: { kind: 'accumulator', dtype: 'float32', slot: 0 },
+        value: epilogue({ kind: 'accumulator', dtype: 'float32', slot: 0 }, shape),
       },
     ],
   }
@@ -138,9 +215,16 @@ function measure({ name, batch = [], m, n, k, lhs, rhs }: Product, peak: number)
   return `${name.padEnd(34)} ${time.toFixed(3).padStart(9)} ms ${rate.toFixed(1).padStart(6)} GFLOP/s ${((100 * rate) / peak).toFixed(0).padStart(4)}%`
 }
 
-export function report(): string {
+export function reportOf(products: readonly Product[]): string {
   const peak = registerPeak()
-  const products = [
+  return [
+    `register peak ${peak.toFixed(1)} GFLOP/s`,
+    ...products.map((product) => measure(product, peak)),
+  ].join('\n')
+}
+
+export const report = (): string =>
+  reportOf([
     ...[64, 128, 256, 512, 1024].map((size) => matmul(size, size, size)),
     matmul(512, 512, 512, true),
     matmul(512, 512, 512, false, true),
@@ -164,11 +248,28 @@ export function report(): string {
     matmul(784, 512, 128, true),
     matmul(512, 256, 128, true),
     matmul(128, 512, 256, false, true),
+    { ...matmul(128, 512, 784), name: 'bias and relu of 128 × 512 × 784', epilogue: biasAndRelu },
+    { ...matmul(128, 256, 512), name: 'bias and relu of 128 × 256 × 512', epilogue: biasAndRelu },
+    {
+      ...matmul(784, 512, 128, true),
+      name: 'gradient step 784 × 512 × 128',
+      epilogue: gradientStep,
+    },
+    { ...matmul(64, 64, 64), name: 'bias and relu of 64 × 64 × 64', epilogue: biasAndRelu },
+    { ...matmul(64, 64, 16), name: 'bias and relu of 64 × 64 × 16', epilogue: biasAndRelu },
+    {
+      ...convolution(64, 32, 16, 32),
+      name: 'bias and relu of a convolution',
+      epilogue: biasAndRelu,
+    },
     convolution(64, 32, 16, 32),
     convolution(32, 28, 8, 16),
-  ]
-  return [
-    `register peak ${peak.toFixed(1)} GFLOP/s`,
-    ...products.map((product) => measure(product, peak)),
-  ].join('\n')
-}
+    channelsFirst(64, 32, 16, 32),
+    channelsFirst(32, 28, 1, 8),
+    weightGradient(64, 32, 16, 32),
+    batched(1000, 8, 8, 8),
+    batched(1000, 3, 3, 3),
+    batched(64, 64, 64, 64),
+    batched(16, 128, 128, 64, true),
+    batched(16, 128, 64, 128),
+  ])

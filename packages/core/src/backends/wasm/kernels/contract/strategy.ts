@@ -54,9 +54,15 @@ const WHOLE_DEPTH = 448
 /** Up to so many columns packing A costs more than it saves. */
 const COLUMNS_UNPACKED = 256
 /** Up to so many rows packing B costs more than it saves. */
-const ROWS_UNPACKED = 12
+const ROWS_UNPACKED = 64
 /** An operand of so many bytes stays in the first cache in any order. */
 const CACHE_BYTES = 16384
+/**
+ * A B beyond this size that is read in place is read in order, some rows of k at a time, so that
+ * memory is prefetched; the sums stay in the cache in the meantime.
+ */
+const STREAM_BYTES = 131072
+const STREAM_DEPTH = 24
 /** Above this many rows a dot product per element reads B too often. */
 const DOT_ROWS = 3
 
@@ -89,8 +95,7 @@ export function choose(problem: Problem, relaxed: boolean): Strategy {
     (columns === 1 || columnStep !== bytes)
   if (dot) return dotStrategy(problem, columnStep, bStep)
 
-  const bDirect =
-    bInPlace && (rows <= ROWS_UNPACKED || (rows <= 48 && depth * columns * bytes <= CACHE_BYTES))
+  const bDirect = bInPlace && rows <= ROWS_UNPACKED
   const tallest = relaxed && element.fusedOp ? 6 : 5
   const vectors = bDirect && rows < 4 && columns >= 4 * lanes ? ([8, 4, 3][rows - 1] ?? 2) : 2
   const columnPhases = phasesOfColumns(columns, vectors * lanes, lanes)
@@ -104,6 +109,7 @@ export function choose(problem: Problem, relaxed: boolean): Strategy {
       : columns <= 2 * vectors * lanes || rows * depth * bytes <= CACHE_BYTES) &&
     // B is cut along k where A's runs end.
     (direct.runs === null || direct.runs.length <= WHOLE_DEPTH)
+  const streamed = bDirect && !(aDirect && direct.runs) && depth * columns * bytes > STREAM_BYTES
   const aSource: Source = aDirect ? direct : { kind: 'packed', mode: packMode(a, tallest, bytes) }
   const segment = aDirect ? direct.segment : rows
   const rowPhases = phasesOfRows(segment, tallest, segment < rows || rows <= BLOCK_ROWS)
@@ -121,7 +127,9 @@ export function choose(problem: Problem, relaxed: boolean): Strategy {
     blockRows:
       segment < rows ? segmentsPerBlock * segment : roundUp(Math.min(BLOCK_ROWS, rows), tall),
     blockColumns: roundUp(Math.min(BLOCK_COLUMNS, columns), vectors * lanes),
-    blockDepth: depthOfBlock(depth, aDirect ? (direct.runs?.length ?? 1) : 1),
+    blockDepth: streamed
+      ? STREAM_DEPTH
+      : depthOfBlock(depth, aDirect ? (direct.runs?.length ?? 1) : 1),
   }
 }
 
