@@ -1,0 +1,12 @@
+/** The samples of every primitive of core, by name. */
+import { contractionSamples } from './contraction.samples'
+import { elementwiseSamples } from './elementwise.samples'
+import { indexingSamples } from './indexing.samples'
+import type { PrimitiveSamples } from './samples'
+import { structuralSamples } from './structural.samples'
+
+export const primitiveSamples: ReadonlyMap<string, PrimitiveSamples> = new Map(
+  [...elementwiseSamples, ...structuralSamples, ...indexingSamples, ...contractionSamples].map(
+    (samples) => [samples.name, samples],
+  ),
+)
