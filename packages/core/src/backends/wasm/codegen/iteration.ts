@@ -162,7 +162,8 @@ export function vectorAxisCost(space: Space, axis: number): number {
   const lanesUsed = size / (4 * Math.ceil(size / 4))
   let cost = 1
   for (const store of space.stores) {
-    cost += accessCost(strideAlong(store.at, axis), bytesPerElement(store.target))
+    // Of a load and a store, it is better that the load is strided: blocks can be transposed then.
+    cost += 1.1 * accessCost(strideAlong(store.at, axis), bytesPerElement(store.target))
   }
   const seen = new Set<string>()
   visitScalars(rootsOf(space), (x) => {

@@ -11,6 +11,18 @@ export interface Part {
   readonly endColumn: I32Operand
 }
 
+/** target = min(start + length, limit) */
+export function boundedEnd(
+  f: FunctionBuilder,
+  start: Local<'i32'>,
+  length: number,
+  limit: number,
+  target: Local<'i32'>,
+): void {
+  f.get(start).i32Const(length).op('i32.add').tee(target)
+  f.i32Const(limit).get(target).i32Const(limit).op('i32.lt_s').select().set(target)
+}
+
 /** Calls for about `ELEMENTS_PER_CALL` elements each: whole rows, or pieces of long ones. */
 export function splitIntoCalls(
   f: FunctionBuilder,
@@ -18,24 +30,19 @@ export function splitIntoCalls(
   columns: number,
   call: (part: Part) => void,
 ): void {
-  const minimum = (local: Local<'i32'>, limit: number): void => {
-    f.get(local).i32Const(limit).get(local).i32Const(limit).op('i32.lt_s').select().set(local)
-  }
   const row = f.local('i32')
   const endRow = f.local('i32')
   const longRows = columns > 2 * ELEMENTS_PER_CALL
   const rowsPerCall = longRows ? 1 : Math.max(1, Math.floor(ELEMENTS_PER_CALL / columns))
   f.forRange({ index: row, from: 0, to: rows, step: rowsPerCall, nonEmpty: true }, () => {
-    f.get(row).i32Const(rowsPerCall).op('i32.add').set(endRow)
-    minimum(endRow, rows)
+    boundedEnd(f, row, rowsPerCall, rows, endRow)
     const part = { firstRow: row, endRow, firstColumn: 0, endColumn: columns }
     if (!longRows) return call(part)
     const column = f.local('i32')
     const endColumn = f.local('i32')
     const step = ELEMENTS_PER_CALL
     f.forRange({ index: column, from: 0, to: columns, step, nonEmpty: true }, () => {
-      f.get(column).i32Const(step).op('i32.add').set(endColumn)
-      minimum(endColumn, columns)
+      boundedEnd(f, column, step, columns, endColumn)
       call({ ...part, firstColumn: column, endColumn })
     })
   })

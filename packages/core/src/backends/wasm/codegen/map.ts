@@ -10,6 +10,7 @@ import type { Space } from './iteration'
 import { alongRow, forEachRow, splitIntoCalls, unrollFor } from './loops'
 import type { Part } from './loops'
 import { RowCode } from './rows'
+import { emitTransposingMap, transposedAxis } from './transposing-map'
 
 /** A map node as a function of its buffers' addresses, in the order of `buffersOf(node)`. */
 export function emitMap(
@@ -22,6 +23,8 @@ export function emitMap(
   const name = env.functionName('map')
   if (sizeOf(node.shape) === 0) return module.function({ name, params: types, results: [] })
   const space = arrange({ shape: node.shape, values: [], stores: node.stores })
+  const blockAxis = transposedAxis(space)
+  if (blockAxis !== null) return emitTransposingMap(module, name, space, blockAxis, buffers, env)
   const columns = space.shape.at(-1) ?? 1
   const rows = sizeOf(space.shape) / columns
   if (rows * columns <= ELEMENTS_PER_CALL) {

@@ -10,7 +10,7 @@ import type { FunctionBuilder, I32Operand, Local } from '../emit/index'
 import { Emission, VectorGraph } from '../math/index'
 import { ELEMENTS_PER_CALL } from './environment'
 import type { LaneCount } from './memory-forms'
-import { alongRow, forEachRow } from './loops'
+import { alongRow, boundedEnd, forEachRow } from './loops'
 import type { Part } from './loops'
 import type { State } from './monoids'
 import { addItems, epilogueCode, itemsOf } from './reduction'
@@ -117,7 +117,7 @@ function inSeveralCalls(
     const pass = new ColumnPass(f, problem, columns)
     f.forRange({ index: row, from: 0, to: sizeOf(kept), nonEmpty: true }, () => {
       f.forRange({ index: column, from: 0, to: columns, step: block, nonEmpty: true }, () => {
-        minimum(f, column, block, columns, endColumn)
+        boundedEnd(f, column, block, columns, endColumn)
         if (whole) {
           pushColumns()
           f.call(whole)
@@ -131,7 +131,7 @@ function inSeveralCalls(
         f.forRange({ index: outer, from: 0, to: outerReduced, nonEmpty: true }, () => {
           const step = rowsPerCall
           f.forRange({ index: first, from: 0, to: lastAxis, step, nonEmpty: true }, () => {
-            minimum(f, first, step, lastAxis, end)
+            boundedEnd(f, first, step, lastAxis, end)
             pushColumns()
             f.get(first).get(end).get(outer).call(accumulate)
           })
@@ -145,18 +145,6 @@ function inSeveralCalls(
 
 const bounds = (count: number): readonly 'i32'[] =>
   Array.from({ length: count }, () => 'i32' as const)
-
-/** target = min(start + length, limit) */
-function minimum(
-  f: FunctionBuilder,
-  start: Local<'i32'>,
-  length: number,
-  limit: number,
-  target: Local<'i32'>,
-): void {
-  f.get(start).i32Const(length).op('i32.add').tee(target)
-  f.i32Const(limit).get(target).i32Const(limit).op('i32.lt_s').select().set(target)
-}
 
 type Columns = Pick<Part, 'firstColumn' | 'endColumn'>
 

@@ -38,10 +38,23 @@ export interface GroupPosition {
   readonly column: number
   /** Elements along the block axis. */
   readonly row: number
+  /**
+   * The group is one of four, at rows 0 to 3 from a block of four rows and four columns: loads that
+   * run along the block axis are then done for all of them and transposed.
+   */
+  readonly inBlock?: boolean
 }
 
 /** The finished accumulators of a reduction or contraction at this group, by slot. */
 export type Accumulators = readonly VectorValue[]
+
+/** A store at a position, with what is to be written. */
+interface PlannedStore {
+  readonly store: Store
+  readonly at: GroupPosition
+  readonly form: VectorValue
+  readonly perLane: Vec | null
+}
 
 /** A pointer that several accesses share; `least` is the smallest of their offsets. */
 interface Cursor {
@@ -313,28 +326,47 @@ export class RowCode {
    * written, since a store may take the place of something that another one reads.
    */
   store(at: GroupPosition, accumulators: Accumulators = [], graph = new VectorGraph()): void {
+    this.storeEach([at], accumulators, graph)
+  }
+
+  /** The stores at several positions, one after the other, which share subexpressions. */
+  storeEach(
+    positions: readonly GroupPosition[],
+    accumulators: Accumulators = [],
+    graph = new VectorGraph(),
+  ): void {
     const { stores } = this.options
-    const group = this.group(graph, at, accumulators)
-    const planned = stores.map((store) => ({
-      store,
-      form: storedForm(graph, store.target.dtype, group.value(store.value)),
-      perLane: group.laneOffset(store.target, store.offsets),
-    }))
-    const roots = planned.flatMap(({ form, perLane }) => (perLane ? [...form, perLane] : form))
-    const emission = new Emission(this.f, roots)
-    const only = planned.length === 1
-    const ready = planned.map(({ store, form, perLane }) => {
-      const offsets = perLane ? emission.toLocal(perLane) : null
-      if (only) return { store, form, offsets, emission, releases: [] }
-      const kept = form.map((vec) => emission.toLocal(vec))
-      const local = kept.map((place) => graph.local(place.local))
-      return { store, form: local, offsets, emission, releases: kept }
+    const planned = positions.map((at) => {
+      const group = this.group(graph, at, accumulators)
+      return stores.map((store) => ({
+        store,
+        at,
+        form: storedForm(graph, store.target.dtype, group.value(store.value)),
+        perLane: group.laneOffset(store.target, store.offsets),
+      }))
     })
-    for (const { store, form, offsets, releases } of ready) {
+    const roots = planned.flat().flatMap(({ form, perLane }) => (perLane ? [...form, perLane] : form))
+    const emission = new Emission(this.f, roots)
+    for (const together of planned) this.writeTogether(graph, emission, together)
+  }
+
+  private writeTogether(
+    graph: VectorGraph,
+    emission: Emission,
+    planned: readonly PlannedStore[],
+  ): void {
+    const only = planned.length === 1
+    const ready = planned.map(({ store, at, form, perLane }) => {
+      const offsets = perLane ? emission.toLocal(perLane) : null
+      const kept = only ? [] : form.map((vec) => emission.toLocal(vec))
+      const values = only ? form : kept.map(({ local }) => graph.local(local))
+      return { store, at, values, offsets, kept }
+    })
+    for (const { store, at, values, offsets, kept } of ready) {
       const access = { ...this.access(store.target, store, at), perLane: offsets?.local ?? null }
-      storeGroup(emission, store.target.dtype, form, access)
+      storeGroup(emission, store.target.dtype, values, access)
       offsets?.release()
-      for (const { release } of releases) release()
+      for (const { release } of kept) release()
     }
   }
 
@@ -358,6 +390,18 @@ export class RowCode {
       step: stride * bytes,
       lanes: at.lanes,
     }
+  }
+
+  /** Whether a load steps through memory along the block axis and jumps along the vector axis. */
+  runsAlongBlock(x: Load): boolean {
+    const { vectorAxis, blockAxis } = this.options
+    return (
+      blockAxis !== null &&
+      bytesOf(x.dtype) === 4 &&
+      strideOf(x.at, blockAxis) === 1 &&
+      Math.abs(strideOf(x.at, vectorAxis)) > 1 &&
+      !x.offsets.some((o) => this.variesAlongRow(o.value))
+    )
   }
 
   hoistedValue(x: Scalar): Hoisted | undefined {
@@ -435,9 +479,30 @@ export class Group {
   }
 
   private load(x: Load): VectorValue {
+    if (this.at.inBlock && this.rows.runsAlongBlock(x)) return [this.transposed(x)]
     const access = this.rows.access(x.source, x, this.at)
     const perLane = this.laneOffset(x.source, x.offsets)
     return loadGroup(this.graph, x.dtype, { ...access, perLane })
+  }
+
+  /** This row of a block of four by four that is read column by column. */
+  private transposed(x: Load): Vec {
+    const { graph, at } = this
+    const column = (distance: number): Vec => {
+      const position = { lanes: 4, column: at.column + distance, row: 0 } as const
+      const access = this.rows.access(x.source, x, position)
+      const [vec] = loadGroup(graph, x.dtype, { ...access, step: 4, perLane: null })
+      if (!vec) throw new Error('a block has one vector for each column')
+      return vec
+    }
+    // Two rounds of interleaving; the low halves of the first make rows 0 and 1.
+    const pair = (first: number): Vec =>
+      at.row < 2
+        ? graph.shuffle32(column(first), column(first + 1), 0, 4, 1, 5)
+        : graph.shuffle32(column(first), column(first + 1), 2, 6, 3, 7)
+    return at.row % 2 === 0
+      ? graph.shuffle32(pair(0), pair(2), 0, 1, 4, 5)
+      : graph.shuffle32(pair(0), pair(2), 2, 3, 6, 7)
   }
 
   private index(x: Index): Vec {
