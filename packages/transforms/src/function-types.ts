@@ -101,3 +101,28 @@ export type Tangents<A extends readonly unknown[]> = {
 
 /** A function from a cotangent of the result to one tree of cotangents per argument. */
 export type Pullback<A extends readonly unknown[], R> = (cotangent: R) => Cotangents<A>
+
+type Positions<N> = N extends number ? N : N extends readonly number[] ? N[number] : never
+
+/** The arguments that are not at these positions. */
+export type WithoutArguments<
+  A extends readonly unknown[],
+  N,
+  Seen extends readonly unknown[] = [],
+> = A extends readonly [infer First, ...infer Rest]
+  ? Seen['length'] extends Positions<N>
+    ? WithoutArguments<Rest, N, [...Seen, First]>
+    : [First, ...WithoutArguments<Rest, N, [...Seen, First]>]
+  : A extends readonly []
+    ? []
+    : A
+
+/** The arguments at these positions. */
+export type ArgumentsAt<A extends readonly unknown[], N> = N extends number
+  ? [A[N]]
+  : N extends readonly number[]
+    ? { [K in keyof N]: N[K] extends number ? A[N[K]] : never }
+    : []
+
+/** `nondiffArgnums` of some options. */
+export type NondiffOf<O> = O extends { readonly nondiffArgnums: infer N } ? N : readonly []

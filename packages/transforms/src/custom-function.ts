@@ -1,0 +1,79 @@
+/**
+ * What functions with custom rules share.
+ *
+ * Such a function is bound as one equation. Outside of any staging, the equation holds the functions
+ * themselves, so that JavaScript's control flow on values works in them. While a program is being
+ * recorded, function and rules are staged first, and what they close over becomes operands: then
+ * they may use tracers of outer transformations.
+ */
+import {
+  ArgumentError,
+  type Aval,
+  currentInterpreter,
+  evaluateJaxpr,
+  type Interpreter,
+  type Jaxpr,
+  type NDArray,
+  stage,
+  StagingInterpreter,
+} from '@adjoint/core/internal'
+import type { FlatFunction } from './flat-function'
+
+/** Whether a call with these operands is going to be recorded in a program. */
+export function isRecording(operands: readonly NDArray[]): boolean {
+  const hasTracers = operands.some((x) => x.owner !== null)
+  for (let i: Interpreter | null = currentInterpreter(); i !== null; i = i.parent) {
+    if (i instanceof StagingInterpreter && (i.records === 'everything' || hasTracers)) return true
+  }
+  return false
+}
+
+/** A function that is called with constants first: values that it closed over when it was staged. */
+export interface Lifted {
+  readonly call: FlatFunction
+  readonly jaxpr: Jaxpr | null
+  readonly constants: readonly NDArray[]
+  readonly outAvals: readonly Aval[]
+}
+
+/** Stages a function, so that it closes over nothing. */
+export function lift(f: FlatFunction, avals: readonly Aval[], name: string, subject: string): Lifted {
+  const { jaxpr, constants } = stage(f, avals, name, subject)
+  return {
+    jaxpr,
+    constants,
+    outAvals: jaxpr.outAvals,
+    call: (inputs) => evaluateJaxpr(jaxpr, inputs),
+  }
+}
+
+/** Positions of arguments that take no part in differentiation. */
+export function splitNondiff(
+  op: string,
+  args: readonly unknown[],
+  nondiffArgnums: readonly number[],
+): {
+  readonly fixed: readonly unknown[]
+  readonly active: readonly unknown[]
+  readonly merge: (active: readonly unknown[]) => unknown[]
+} {
+  const bad = nondiffArgnums.find((i) => !Number.isInteger(i) || i < 0 || i >= args.length)
+  if (bad !== undefined) {
+    throw new ArgumentError({
+      op,
+      problem: `nondiffArgnums names argument ${bad}, but the call has ${args.length}`,
+      rule: 'nondiffArgnums are positions of arguments of the call',
+    })
+  }
+  return {
+    fixed: nondiffArgnums.map((i) => args[i]),
+    active: args.filter((_, i) => !nondiffArgnums.includes(i)),
+    merge: (active) => {
+      let next = 0
+      return args.map((arg, i) => (nondiffArgnums.includes(i) ? arg : active[next++]))
+    },
+  }
+}
+
+export const argnumsOf = (argnums: number | readonly number[] | undefined): readonly number[] =>
+  argnums === undefined ? [] : typeof argnums === 'number' ? [argnums] : argnums
