@@ -10,3 +10,4 @@ export const primitiveSamples: ReadonlyMap<string, PrimitiveSamples> = new Map(
     (samples) => [samples.name, samples],
   ),
 )
+export type { PrimitiveSample, PrimitiveSamples } from './samples'

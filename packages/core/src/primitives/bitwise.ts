@@ -71,7 +71,7 @@ const shift = (
   name: string,
   op: expr.BinaryOp,
   within: (bits: number) => (x: number, y: number) => number,
-  beyond: (x: number) => number,
+  beyond: (x: number, bits: number) => number,
   beyondExpression: (x: expr.Scalar, dtype: DType) => expr.Scalar,
 ): BinaryOperation =>
   binary(name, {
@@ -79,7 +79,7 @@ const shift = (
     evaluate: (dtype) => {
       const bits = bitsOf(dtype)
       const shifted = within(bits)
-      return (x, y) => (y >= 0 && y < bits ? shifted(x, y) : beyond(x))
+      return (x, y) => (y >= 0 && y < bits ? shifted(x, y) : beyond(x, bits))
     },
     tangents: zeroDerivative,
     transpose: nonlinear,
@@ -121,7 +121,7 @@ export const shiftRightArithmetic: BinaryOperation = shift(
   'shift_right_arithmetic',
   'shiftRightArithmetic',
   (bits) => (x, y) => ((x << (32 - bits)) >> (32 - bits)) >> y,
-  (x) => (x < 0 ? -1 : 0),
+  (x, bits) => (x << (32 - bits) < 0 ? -1 : 0),
   (x, dtype) =>
     expr.binary('shiftRightArithmetic', dtype, x, expr.constant(dtype, bitsOf(dtype) - 1)),
 )
