@@ -7,8 +7,8 @@ import type { LaneCount, VectorValue } from '../codegen/memory-forms'
 import { loadGroup, storedForm, storeGroup } from '../codegen/memory-forms'
 import { translateScalar } from '../codegen/scalar'
 import type { FunctionBuilder, Local, WasmFeatures } from '../emit/index'
-import type { Vec } from '../math/index'
-import { Emission, VectorGraph } from '../math/index'
+import type { Vec, VectorGraph } from '../math/index'
+import { Emission } from '../math/index'
 
 /** A value that routines keep between steps: one vector, or two for float64. */
 export type ValueLocals = readonly Local<'v128'>[]

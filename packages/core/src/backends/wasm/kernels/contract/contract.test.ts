@@ -5,7 +5,7 @@ import type { Affine, Scalar } from '../../../../compiler/expr'
 import type { ContractNode } from '../../../../compiler/nodes'
 import type { Shape } from '../../../../types/aval'
 import { wasmFeatures } from '../../emit/index'
-import { compileNode, newBuffer } from '../run-node'
+import { compileNode, newBuffer } from '../run-node.fixture'
 import { sizeOf } from './axes'
 import { emitContract } from './contract'
 import { problemFor } from './contract'
@@ -308,7 +308,7 @@ describe('contract', () => {
                 f: [output, window * input * output, input * output],
               }
         const { shape: k, x, f } = window4(s.channelsLast ? 'channel' : 'window')
-        const pixels = [...[images], ...out]
+        const pixels = [images, ...out]
         const common = { dtype: 'float32' as const, k }
         const outHW = (out[0] ?? 1) * (out[1] ?? 1)
         const inputAt = { offset: 0, size: images * height * width * input }

@@ -1,6 +1,6 @@
 import type { Affine, Buffer, Scalar } from '../../../../compiler/expr'
 import type { ContractNode, MapNode } from '../../../../compiler/nodes'
-import { rewrite, rowMajor } from '../../../../compiler/views'
+import { affineEqual, loadsOf, rewrite, rowMajor } from '../../../../compiler/views'
 import type { Shape } from '../../../../types/aval'
 import { visitScalars } from '../../codegen/environment'
 import { sizeOf } from './axes'
@@ -30,7 +30,7 @@ export function stage(node: ContractNode, storesFit: boolean): StagedContraction
   const staged: Buffer[] = []
   const plain = (value: Scalar, shape: Shape, id: number): Scalar => {
     if (isPlainLoad(value) && value.dtype === dtype) return value
-    const { node: map, load } = writeOut(value, shape, id)
+    const { node: map, load } = writeOutDensely(value, shape, id) ?? writeOut(value, shape, id)
     before.push(map)
     staged.push(load.source)
     return load
@@ -60,6 +60,52 @@ export function stage(node: ContractNode, storesFit: boolean): StagedContraction
     },
     staged: [...staged, result],
   }
+}
+
+/**
+ * Where every load of an expression has the same address, the map runs over the memory between the
+ * first and the last of these addresses and the operand keeps its own: windows then share what they
+ * have in common, and nothing is transposed. Null where addresses differ or lie too far apart.
+ */
+function writeOutDensely(
+  value: Scalar,
+  shape: Shape,
+  id: number,
+): { node: MapNode; load: Scalar & { kind: 'load' } } | null {
+  const loads = loadsOf([value])
+  const [at] = loads.map((x) => x.at)
+  const separate = loads.some((x) => x.offsets.length > 0 || (at && !affineEqual(at, x.at)))
+  let counts = false
+  visitScalars([value], (x) => (counts ||= x.kind === 'index'))
+  if (!at || separate || counts || sizeOf(shape) === 0) return null
+  const [first, last] = reach(at, shape)
+  const size = last - first + 1
+  if (size > sizeOf(shape)) return null
+  const dense: Affine = { offset: first, strides: [1] }
+  const source: Buffer = { id, dtype: value.dtype, size }
+  const moved = rewrite(value, (leaf) => (leaf.kind === 'load' ? { ...leaf, at: dense } : leaf))
+  const store = { target: source, at: { offset: 0, strides: [1] }, offsets: [], value: moved }
+  return {
+    node: { kind: 'map', shape: [size], stores: [store] },
+    load: {
+      kind: 'load',
+      dtype: value.dtype,
+      source,
+      at: { offset: at.offset - first, strides: at.strides },
+      offsets: [],
+    },
+  }
+}
+
+/** The smallest and the largest value over an index of a shape that is not empty. */
+function reach({ offset, strides }: Affine, shape: Shape): readonly [number, number] {
+  let [first, last] = [offset, offset]
+  shape.forEach((size, axis) => {
+    const span = (size - 1) * (strides[axis] ?? 0)
+    if (span < 0) first += span
+    else last += span
+  })
+  return [first, last]
 }
 
 /** A map that writes an expression out, without the axes along which it does not vary. */
