@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { lower } from './compile'
-import { randomPrograms, runPlanned, runSeparately } from './testing/programs'
+import { randomProgramsOfAnyDType, runPlanned, runSeparately } from './testing/programs'
 
 describe('fusion', () => {
   test('changes no result', () => {
     fc.assert(
-      fc.property(randomPrograms, ({ jaxpr, inputs, expected, text }) => {
+      fc.property(randomProgramsOfAnyDType, ({ jaxpr, inputs, expected, text }) => {
         const { program } = lower(jaxpr)
         expect(runSeparately(program, inputs), text).toEqual(expected)
       }),
@@ -17,7 +17,7 @@ describe('fusion', () => {
   test('changes no result in planned memory, with donated inputs', () => {
     fc.assert(
       fc.property(
-        randomPrograms,
+        randomProgramsOfAnyDType,
         fc.array(fc.boolean()),
         ({ jaxpr, inputs, expected, text }, donated) => {
           const { program, plan } = lower(jaxpr, { donated })

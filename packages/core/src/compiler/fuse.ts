@@ -201,8 +201,8 @@ function joinMap(
   if (aligned === null) return null
   const { producer, stores } = aligned
   const kept = producer.stores.filter((s) => needed(s.target))
-  const joined = { ...producer, stores: [...kept, ...stores] }
-  return within(limits, joined.stores) ? shared(joined) : null
+  const joined = shared({ ...producer, stores: [...kept, ...stores] })
+  return within(limits, joined.stores) ? joined : null
 }
 
 /** The first node and the stores of the second over one space, values handed over. */

@@ -3,14 +3,14 @@ import { describe, expect, test } from 'vitest'
 import { donating, plan } from './plan'
 import { CompilationUnit } from './lowering'
 import type { Program } from './nodes'
-import { randomPrograms, runPlanned, runSeparately } from './testing/programs'
+import { randomProgramsOfAnyDType, runPlanned, runSeparately } from './testing/programs'
 
 const unfused = (program: Program): Program => program
 
 describe('lowering', () => {
   test('computes what the equations mean', () => {
     fc.assert(
-      fc.property(randomPrograms, ({ jaxpr, inputs, expected, text }) => {
+      fc.property(randomProgramsOfAnyDType, ({ jaxpr, inputs, expected, text }) => {
         const program = new CompilationUnit(unfused).program(jaxpr)
         expect(runSeparately(program, inputs), text).toEqual(expected)
       }),
@@ -21,7 +21,7 @@ describe('lowering', () => {
   test('computes the same in planned memory', () => {
     fc.assert(
       fc.property(
-        randomPrograms,
+        randomProgramsOfAnyDType,
         fc.array(fc.boolean()),
         ({ jaxpr, inputs, expected, text }, donated) => {
           const program = new CompilationUnit(unfused).program(jaxpr)

@@ -84,7 +84,7 @@ class Lowering implements LoweringContext {
   program(jaxpr: Jaxpr): Program {
     const inputs = jaxpr.inputs.map((v) => this.unit.buffer(v.aval.dtype, v.aval.size))
     const operands = jaxpr.inputs.map((v, i) => stored(inputs[i], v.aval))
-    const results = this.inline(jaxpr, operands)
+    const results = this.run(jaxpr, operands, new Set(jaxpr.outputs.filter(isVar)))
     const outputs = new Set<Buffer>()
     for (const result of results) outputs.add(this.claim(result, outputs))
     return {
@@ -105,7 +105,16 @@ class Lowering implements LoweringContext {
   }
 
   inline(jaxpr: Jaxpr, operands: readonly Tensor[]): readonly Tensor[] {
-    const { uses, results } = countUses(jaxpr)
+    return this.run(jaxpr, operands, new Set())
+  }
+
+  /** `results` are written to memory where they are defined, so that later uses read them there. */
+  private run(
+    jaxpr: Jaxpr,
+    operands: readonly Tensor[],
+    results: ReadonlySet<Var>,
+  ): readonly Tensor[] {
+    const uses = countUses(jaxpr)
     const environment: Environment = new Map()
     jaxpr.inputs.forEach((v, i) => environment.set(v, operands[i]))
     for (const equation of jaxpr.equations) {
@@ -181,7 +190,8 @@ class Lowering implements LoweringContext {
   }
 
   take(x: Tensor, aval: Aval, coordinates: readonly Scalar[]): Tensor {
-    if (aval.size === 0) return this.constant(aval, 0)
+    // From nothing nothing is taken; what a rule puts in its place does not look at the value.
+    if (aval.size === 0 || x.aval.size === 0) return this.constant(aval, 0)
     const tensor = this.writer.cheapIfRepeated(x, aval.size)
     const { shape } = tensor.aval
     const split = coordinates.map((c, axis) =>
@@ -394,20 +404,16 @@ const isStatic = (piece: Piece): boolean =>
   piece.start.every((s) => s === 0) &&
   (piece.dynamicStart === undefined || piece.dynamicStart.length === 0)
 
-/** Live variables with the number of their uses, and which of them are results. */
-function countUses(jaxpr: Jaxpr): {
-  readonly uses: ReadonlyMap<Var, number>
-  readonly results: ReadonlySet<Var>
-} {
+/** Live variables with the number of their uses. */
+function countUses(jaxpr: Jaxpr): ReadonlyMap<Var, number> {
   const uses = new Map<Var, number>()
   const use = (atom: Atom): void => {
     if (isVar(atom)) uses.set(atom, (uses.get(atom) ?? 0) + 1)
   }
   jaxpr.outputs.forEach(use)
-  const results = new Set(jaxpr.outputs.filter(isVar))
   for (let i = jaxpr.equations.length - 1; i >= 0; i--) {
     const { inputs, outputs } = jaxpr.equations[i]
     if (outputs.some((v) => uses.has(v))) inputs.forEach(use)
   }
-  return { uses, results }
+  return uses
 }

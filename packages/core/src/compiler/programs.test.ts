@@ -226,6 +226,19 @@ describe('results', () => {
   })
 })
 
+test('a call inside a program is no border for loops', () => {
+  const inner = new Recorder()
+  const a = inner.input([4, 3])
+  const called = inner.jaxpr([inner.unary('exp', inner.unary('neg', a))])
+  const r = new Recorder()
+  const x = r.input([4, 3])
+  const [y] = r.applyAll('jit', [x], [x.aval], (c, v) => c.inline(called, [v]))
+  const { program } = both(r.jaxpr([r.reduce('sum', y, [1])]), [
+    Array.from({ length: 12 }, (_, i) => i / 8),
+  ])
+  expect(program.nodes.map((n) => n.kind)).toEqual(['reduce'])
+})
+
 test('unused equations are not lowered', () => {
   const r = new Recorder()
   const x = r.input([2])

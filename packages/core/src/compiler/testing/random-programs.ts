@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import type { Atom, Jaxpr } from '../../jaxpr/ir'
 import { Aval, type Shape, sizeOf } from '../../types/aval'
+import { type DType, isFloating } from '../../types/dtype'
 import type { LoweringContext, Tensor } from '../context'
 import {
   type Affine,
@@ -319,7 +320,7 @@ function randomOperation(avals: readonly Aval[], dice: Dice): Operation {
       }
     }
     case 12: {
-      const op: UnaryOp = dice(2) === 0 ? 'tanh' : 'neg'
+      const op: UnaryOp = dice(2) === 0 && isFloating(dtype) ? 'tanh' : 'neg'
       return {
         name: op,
         inputs: [from],
@@ -349,6 +350,7 @@ function buildProgram(
   rolls: readonly number[],
   shapes: readonly Shape[],
   length: number,
+  dtype: DType,
 ): RandomProgram {
   let used = 0
   const dice: Dice = (sides) => rolls[used++ % rolls.length] % sides
@@ -357,10 +359,10 @@ function buildProgram(
   const atoms: Atom[] = []
   const text: string[] = []
   shapes.forEach((shape, i) => {
-    atoms.push(recorder.input(shape))
+    atoms.push(recorder.input(shape, dtype))
     values.push({
-      aval: new Aval(shape, 'float32'),
-      data: Array.from({ length: sizeOf(shape) }, (_, k) => ((k * 7 + i * 3) % 9) - 4),
+      aval: new Aval(shape, dtype),
+      data: Array.from({ length: sizeOf(shape) }, (_, k) => held(dtype, ((k * 7 + i * 3) % 9) - 4)),
     })
   })
   const inputs = values.map((v) => v.data)
@@ -394,13 +396,21 @@ function buildProgram(
   }
 }
 
-export const randomPrograms: fc.Arbitrary<RandomProgram> = fc
-  .record({
-    rolls: fc.array(fc.nat(5039), { minLength: 20, maxLength: 120 }),
-    shapes: fc.array(fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 3 }), {
-      minLength: 1,
-      maxLength: 3,
-    }),
-    length: fc.integer({ min: 1, max: 14 }),
-  })
-  .map(({ rolls, shapes, length }) => buildProgram(rolls, shapes, length))
+/** Narrow integers wrap in every order of summing; narrow floats would round differently. */
+const programDTypes: readonly DType[] = ['float32', 'int32', 'int16', 'uint8', 'float64']
+
+export const randomProgramsOf = (dtypes: readonly DType[]): fc.Arbitrary<RandomProgram> =>
+  fc
+    .record({
+      rolls: fc.array(fc.nat(5039), { minLength: 20, maxLength: 120 }),
+      shapes: fc.array(fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 3 }), {
+        minLength: 1,
+        maxLength: 3,
+      }),
+      length: fc.integer({ min: 1, max: 14 }),
+      dtype: fc.constantFrom(...dtypes),
+    })
+    .map(({ rolls, shapes, length, dtype }) => buildProgram(rolls, shapes, length, dtype))
+
+export const randomPrograms = randomProgramsOf(['float32'])
+export const randomProgramsOfAnyDType = randomProgramsOf(programDTypes)
