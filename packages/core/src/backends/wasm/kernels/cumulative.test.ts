@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { CumulativeNode } from '../../../compiler/nodes'
 import type { DType } from '../../../types/dtype'
 import { emitCumulative } from './cumulative'
-import { compileNode, expectAsInterpreted, newBuffer, nextRandom } from './run-node.fixture'
+import { compileNode, expectAsInterpreted, newBuffer, nextRandom } from './run-node'
 
 const nodeOf = (
   dtype: DType,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 
 import { wasmFeatures } from '../emit/index'
 import { emitCholesky, emitTriangularSolve } from './linear-algebra'
-import { compileNode, expectAsInterpreted, newBuffer, nextRandom } from './run-node.fixture'
+import { compileNode, expectAsInterpreted, newBuffer, nextRandom } from './run-node'
 
 const floats = fc.constantFrom('float32' as const, 'float64' as const)
 const relaxed = fc.constantFrom(...(wasmFeatures().relaxed ? [true, false] : [false]))

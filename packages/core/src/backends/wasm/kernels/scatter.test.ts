@@ -6,7 +6,7 @@ import { binary, constant, index } from '../../../compiler/expr'
 import type { ScatterNode, SelectAndScatterNode } from '../../../compiler/nodes'
 import { rowMajor } from '../../../compiler/views'
 import type { DType } from '../../../types/dtype'
-import { expectAsInterpreted, fillRandomly, newBuffer, nextRandom } from './run-node.fixture'
+import { expectAsInterpreted, fillRandomly, newBuffer, nextRandom } from './run-node'
 import { emitScatter } from './scatter'
 import { emitSelectAndScatter } from './select-and-scatter'
 

@@ -4,7 +4,7 @@ import { describe, it } from 'vitest'
 import type { SortNode } from '../../../compiler/nodes'
 import type { DType } from '../../../types/dtype'
 import { integerRange, isFloating } from '../../../types/dtype'
-import { expectAsInterpreted, newBuffer, nextRandom } from './run-node.fixture'
+import { expectAsInterpreted, newBuffer, nextRandom } from './run-node'
 import { emitSort } from './sort'
 
 const dtypes: readonly DType[] = [

@@ -8,7 +8,7 @@ import { rowMajor } from '../../../../compiler/views'
 import type { Shape } from '../../../../types/aval'
 import type { DType } from '../../../../types/dtype'
 import { wasmFeatures } from '../../emit/index'
-import { expectAsInterpreted, newBuffer } from '../run-node.fixture'
+import { expectAsInterpreted, newBuffer } from '../run-node'
 import { sizeOf } from './axes'
 import { emitContract } from './contract'
 

@@ -7,7 +7,7 @@ import { binary, constant } from '../../../../compiler/expr'
 import type { ContractNode } from '../../../../compiler/nodes'
 import type { Shape } from '../../../../types/aval'
 import { ModuleBuilder, wasmFeatures } from '../../emit/index'
-import { compileNode, newBuffer } from '../run-node.fixture'
+import { compileNode, newBuffer } from '../run-node'
 import { sizeOf } from './axes'
 import { emitContract } from './contract'
 
