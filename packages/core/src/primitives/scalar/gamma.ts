@@ -30,6 +30,8 @@ function hurwitzTail(s: number, q: number): number {
 
 /** sin πx, exact at integers and half integers. */
 function sinPi(x: number): number {
+  // Odd, so that tiny negative arguments are not lost in a difference with 2.
+  if (x < 0) return -sinPi(-x)
   const rest = x - 2 * Math.floor(x / 2)
   const folded = rest > 1.5 ? rest - 2 : rest > 0.5 ? 1 - rest : rest
   return Math.sin(Math.PI * folded)
