@@ -24,7 +24,7 @@ const disassemble = (module: ModuleBuilder): string => {
     simd: true,
     threads: true,
     relaxed_simd: true,
-  } as Parameters<typeof wabt.readWasm>[1])
+  })
   parsed.applyNames()
   return parsed.toText({ foldExprs: false, inlineExport: true })
 }

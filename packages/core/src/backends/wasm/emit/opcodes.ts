@@ -12,7 +12,7 @@ const run = <const Prefix extends string, const Name extends string>(
 ): Record<`${Prefix}.${Name}`, number> => {
   const table: Record<string, number> = {}
   names.forEach((name, index) => (table[`${prefix}.${name}`] = first + index))
-  return table as Record<`${Prefix}.${Name}`, number>
+  return table
 }
 
 const BULK = 0xfc_0000
@@ -301,7 +301,7 @@ const access = <const Prefix extends string, const Name extends string>(
   Object.entries<number>(names).forEach(([name, align], index) => {
     table[`${prefix}.${name}`] = { code: first + index, align }
   })
-  return table as Record<`${Prefix}.${Name}`, MemoryOpcode>
+  return table
 }
 
 /** Loads: an address on the stack becomes a value. */

@@ -81,8 +81,13 @@ function reduce(L: FloatLanes, x: Vec): ReducedExponential {
   return { r, curved: L.mul(series, square), fraction: L.madd(series, square, r), n }
 }
 
+/** Within these bounds a power of two is one factor; e^±700 is beyond every f32. */
+const WIDENED_LIMIT = 700
+
 function clamp(L: FloatLanes, x: Vec): Vec {
-  const { largest, smallest } = tables[L.type]
+  const { largest, smallest } = L.widened
+    ? { largest: WIDENED_LIMIT, smallest: -WIDENED_LIMIT }
+    : tables[L.type]
   return L.atLeast(L.atMost(x, L.constant(largest)), L.constant(smallest))
 }
 
@@ -106,7 +111,8 @@ export function expNormal(L: FloatLanes, x: Vec): Vec {
 
 /** ½ e^x, finite wherever it is representable. */
 export function halfExp(L: FloatLanes, x: Vec): Vec {
-  const { fraction, n } = reduce(L, L.atMost(x, L.constant(tables[L.type].largest + 1)))
+  const limit = L.widened ? WIDENED_LIMIT : tables[L.type].largest + 1
+  const { fraction, n } = reduce(L, L.atMost(x, L.constant(limit)))
   return L.scaleByPowerOfTwo(L.plus(fraction, 1), L.plus(n, -1))
 }
 
@@ -139,7 +145,8 @@ export function exp2(L: FloatLanes, x: Vec): Vec {
 /** e^x − 1 = 2^n ((e^r − 1) + (1 − 2^−n)): nothing cancels where n = 0. */
 export function expm1(L: FloatLanes, x: Vec): Vec {
   const { largest, minusOneBelow } = tables[L.type]
-  const bounded = L.atLeast(L.atMost(x, L.constant(largest)), L.constant(minusOneBelow))
+  const limit = L.widened ? WIDENED_LIMIT : largest
+  const bounded = L.atLeast(L.atMost(x, L.constant(limit)), L.constant(minusOneBelow))
   const { fraction, n } = reduce(L, bounded)
   // Where n is large 2^−n does not matter, but it must not leave the range of exponents.
   const inverse = L.powerOfTwo(L.neg(L.atMost(n, L.constant(2 * L.format.mantissaBits))))

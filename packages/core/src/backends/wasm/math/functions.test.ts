@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { wasmFeatures } from '../emit'
-import { measureAccuracy, measuredFunctions } from './accuracy'
-import type { MeasuredFunction } from './accuracy'
+import { measureAccuracy, measuredFunctions } from './testing/accuracy'
+import type { MeasuredFunction } from './testing/accuracy'
 import type { FloatFunction, FloatFunction2 } from './functions'
-import { floatKernel } from './kernel'
+import { floatKernel } from './testing/kernel'
 
 /**
  * Largest errors in units in the last place, f32 and f64. Functions that f32 computes in f64 lanes

@@ -22,9 +22,10 @@ import { acosh, asinh, atanh, cosh, logistic, sinh, tanh } from './hyperbolic'
 import { acos, asin, atan, atan2 } from './inverse-trigonometric'
 import { FloatLanes } from './lanes'
 import { log, log1p } from './logarithm'
-import { cbrt, pow } from './power'
+import { cbrt, pow, pow32 } from './power'
 import { remainder } from './remainder'
-import { cos, narrow, sin, tan, widen } from './trigonometric'
+import { cos, sin, tan } from './trigonometric'
+import { narrow, widen } from './widening'
 
 type Unary = (L: FloatLanes, x: Vec) => Vec
 type Binary = (L: FloatLanes, x: Vec, y: Vec) => Vec
@@ -89,7 +90,7 @@ export function floatFunction(
     : undefined
   if (!double) return null
   if (type === 'f64') return x.map((vec) => double(lanes, vec))
-  const wide = new FloatLanes(graph, 'f64', features)
+  const wide = new FloatLanes(graph, 'f64', features, true)
   return x.map((vec) => {
     const [low, high] = widen(graph, vec)
     return narrow(graph, double(wide, low), double(wide, high))
@@ -106,10 +107,14 @@ export function floatFunction2(
   y: readonly Vec[],
 ): readonly Vec[] | null {
   if (op === 'nextafter') return zip(x, y, nextAfter, new FloatLanes(graph, type, features))
-  const double = binaryInDouble(op, type)
+  const double = binaryInDouble(op)
   if (!double) return null
-  const wide = new FloatLanes(graph, 'f64', features)
+  const wide = new FloatLanes(graph, 'f64', features, type === 'f32')
   if (type === 'f64') return zip(x, y, double, wide)
+  if (op === 'pow') {
+    const lanes = new FloatLanes(graph, type, features)
+    return zip(x, y, (L, a, b) => pow32(L, wide, a, b), lanes)
+  }
   const viaDouble: Binary = (_, a, b) => {
     const [aLow, aHigh] = widen(graph, a)
     const [bLow, bHigh] = widen(graph, b)
@@ -118,15 +123,15 @@ export function floatFunction2(
   return zip(x, y, viaDouble, wide)
 }
 
-function binaryInDouble(op: BinaryOp, type: 'f32' | 'f64'): Binary | null {
+function binaryInDouble(op: BinaryOp): Binary | null {
   switch (op) {
     case 'pow':
-      return (D, x, y) => pow(D, x, y, type === 'f64')
+      return pow
     case 'atan2':
       return atan2
     case 'rem':
       // The product of a quotient of 29 bits and an f32 is exact in f64.
-      return (D, x, y) => remainder(D, x, y, type === 'f32' ? 29 : 0)
+      return (D, x, y) => remainder(D, x, y, D.widened ? 29 : 0)
     default:
       return null
   }

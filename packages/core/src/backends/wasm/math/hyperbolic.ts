@@ -28,11 +28,16 @@ export function tanh(L: FloatLanes, x: Vec): Vec {
   return L.withSignOf(L.select(L.lt(a, L.constant(0.625)), small, large), x)
 }
 
-/** 1 / (1 + e^−x), from e^−|x| so that small results keep their digits. */
+/**
+ * 1 / (1 + e^−x), from e^−|x| so that small results keep their digits. What the sum loses is a
+ * relative error of the quotient, made up for where it is largest, at a sum near 1.
+ */
 export function logistic(L: FloatLanes, x: Vec): Vec {
   const e = expCareful(L, L.neg(L.abs(x)))
-  const one = L.constant(1)
-  return L.div(L.select(L.lt(x, L.constant(0)), e, one), L.add(one, e))
+  const { high: sum, low } = L.fastTwoSum(L.constant(1), e)
+  const numerator = L.select(L.lt(x, L.constant(0)), e, L.constant(1))
+  const quotient = L.div(numerator, sum)
+  return L.nmadd(quotient, low, quotient)
 }
 
 /** ½ (t + t / (t + 1)) with t = e^|x| − 1, and ½ e^|x| where that is the same (fdlibm, e_sinh.c). */

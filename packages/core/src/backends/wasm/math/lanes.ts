@@ -46,6 +46,11 @@ export class FloatLanes {
     readonly graph: VectorGraph,
     readonly type: 'f32' | 'f64',
     readonly features: WasmFeatures,
+    /**
+     * f64 lanes whose arguments and results are f32: no subnormal numbers come in, and what goes
+     * beyond 2^±1000 need only do so too.
+     */
+    readonly widened = false,
   ) {
     this.format = formats[type]
   }
@@ -259,6 +264,7 @@ export class FloatLanes {
 
   /** x 2^n for an integer-valued n, in two steps, so that it may overflow or become subnormal. */
   scaleByPowerOfTwo(x: Vec, n: Vec): Vec {
+    if (this.widened) return this.mul(x, this.powerOfTwo(n))
     const { rounder, bias, mantissaBits } = this.format
     // The integers h + bias and n − h + bias with h = n/2 rounded, in the low bits of floats; the
     // sums are exact, as twice the offset is an even number.
@@ -277,7 +283,7 @@ export class FloatLanes {
     const { mantissaBits, bias, smallestNormal } = this.format
     const lift = mantissaBits + 1
     const subnormal = this.lt(x, this.constant(smallestNormal))
-    const scaled = this.select(subnormal, this.scale(x, 2 ** lift), x)
+    const scaled = this.widened ? x : this.select(subnormal, this.scale(x, 2 ** lift), x)
     const one = this.constant(1)
     const root = this.constant(Math.SQRT1_2)
     // Counting from √½ in the bit pattern moves the upper half of each binade to the next exponent.
@@ -288,7 +294,7 @@ export class FloatLanes {
     // A small integer in the low bits of 2^mantissaBits is a float whose value is their sum.
     const bottom = 2 ** mantissaBits
     const biased = this.sub(this.or(exponent, this.constant(bottom)), this.constant(bottom + bias))
-    const k = this.sub(biased, this.and(subnormal, this.constant(lift)))
+    const k = this.widened ? biased : this.sub(biased, this.and(subnormal, this.constant(lift)))
     return { m, k }
   }
 

@@ -1,7 +1,8 @@
 import { exp, expOfDouble } from './exponential'
 import type { Vec } from './graph'
 import type { Double, FloatLanes } from './lanes'
-import { log } from './logarithm'
+import { logPositive } from './logarithm'
+import { narrow, widen } from './widening'
 
 /**
  * log x for positive, finite x as a sum of two floats, right to about 2^-68: with m in [√½, √2)
@@ -44,45 +45,55 @@ function logDouble(D: FloatLanes, x: Vec): Double {
   return D.fastTwoSum(c.high, low)
 }
 
-/** x^y with IEEE 754's special cases. `precise` is for f64 results; f32 needs no double-double. */
-export function pow(D: FloatLanes, x: Vec, y: Vec, precise: boolean): Vec {
-  const zero = D.constant(0)
-  const one = D.constant(1)
-  const infinity = D.constant(Infinity)
-  const base = D.abs(x)
-  const whole = D.eq(D.trunc(y), y)
-  // An even number is whole when halved; all floats beyond 2^53 are even.
-  const half = D.scale(y, 0.5)
-  const odd = D.andNot(whole, D.eq(D.trunc(half), half))
-  const negative = D.lt(x, zero)
-
-  const ordinary = D.and(D.gt(base, zero), D.lt(base, infinity))
-  let magnitude: Vec
-  if (precise) {
-    const logarithm = logDouble(D, D.select(ordinary, base, one))
+/** x^y in f64 lanes. */
+export function pow(D: FloatLanes, x: Vec, y: Vec): Vec {
+  return powWithEdges(D, x, y, (base) => {
+    const logarithm = logDouble(D, base)
     // Beyond 2^64 the result is decided; the bound keeps products finite.
     const exponent = D.atLeast(D.atMost(y, D.constant(2 ** 64)), D.constant(-(2 ** 64)))
     const product = D.twoProduct(exponent, logarithm.high)
-    magnitude = expOfDouble(D, product.high, D.madd(exponent, logarithm.low, product.low))
-  } else {
-    magnitude = exp(D, D.mul(y, log(D, base)))
-  }
+    return expOfDouble(D, product.high, D.madd(exponent, logarithm.low, product.low))
+  })
+}
+
+/** x^y in f32 lanes: e^(y log x) in f64 lanes `D` has digits to spare. */
+export function pow32(L: FloatLanes, D: FloatLanes, x: Vec, y: Vec): Vec {
+  return powWithEdges(L, x, y, (base) => {
+    const [baseLow, baseHigh] = widen(L.graph, base)
+    const [yLow, yHigh] = widen(L.graph, y)
+    return narrow(
+      L.graph,
+      exp(D, D.mul(yLow, logPositive(D, baseLow))),
+      exp(D, D.mul(yHigh, logPositive(D, baseHigh))),
+    )
+  })
+}
+
+/** IEEE 754's special cases around |x|^y, which `power` computes for positive, finite bases. */
+function powWithEdges(L: FloatLanes, x: Vec, y: Vec, power: (base: Vec) => Vec): Vec {
+  const zero = L.constant(0)
+  const one = L.constant(1)
+  const infinity = L.constant(Infinity)
+  const base = L.abs(x)
+  const whole = L.eq(L.trunc(y), y)
+  // An even number is whole when halved; so are all floats too large to have a last bit of 1.
+  const half = L.scale(y, 0.5)
+  const odd = L.andNot(whole, L.eq(L.trunc(half), half))
+
+  const ordinary = L.and(L.gt(base, zero), L.lt(base, infinity))
+  const magnitude = power(L.select(ordinary, base, one))
   // 0^y and ∞^y: zero or infinity by the sign of y
-  const toInfinity = D.xor(D.eq(base, zero), D.gt(y, zero))
-  const extreme = D.and(toInfinity, infinity)
-  const value = D.select(D.or(ordinary, D.isNaN(x)), magnitude, extreme)
-  const signed = D.or(value, D.and(odd, D.signOf(x)))
-  const invalid = D.andNot(
-    D.and(negative, D.lt(base, infinity)),
-    D.or(whole, D.eq(D.abs(y), infinity)),
-  )
-  const defined = D.or(D.or(signed, invalid), D.or(D.isNaN(x), D.isNaN(y)))
+  const toInfinity = L.xor(L.eq(base, zero), L.gt(y, zero))
+  const value = L.select(ordinary, magnitude, L.and(toInfinity, infinity))
+  const signed = L.or(value, L.and(odd, L.signOf(x)))
+  const invalid = L.andNot(L.and(L.lt(x, zero), L.lt(base, infinity)), whole)
+  const defined = L.or(L.or(signed, invalid), L.or(L.isNaN(x), L.isNaN(y)))
   // 1^y and x^0 are 1 even where the other is NaN; so is (−1)^±∞.
-  const unit = D.or(
-    D.or(D.eq(x, one), D.eq(y, zero)),
-    D.and(D.eq(base, one), D.eq(D.abs(y), infinity)),
+  const unit = L.or(
+    L.or(L.eq(x, one), L.eq(y, zero)),
+    L.and(L.eq(base, one), L.eq(L.abs(y), infinity)),
   )
-  return D.select(unit, one, defined)
+  return L.select(unit, one, defined)
 }
 
 /**
@@ -92,7 +103,7 @@ export function pow(D: FloatLanes, x: Vec, y: Vec, precise: boolean): Vec {
 export function cbrt(D: FloatLanes, x: Vec): Vec {
   const a = D.abs(x)
   const subnormal = D.lt(a, D.constant(D.format.smallestNormal))
-  const scaled = D.select(subnormal, D.scale(a, 2 ** 54), a)
+  const scaled = D.widened ? a : D.select(subnormal, D.scale(a, 2 ** 54), a)
   // The upper word as a number, over 3, plus (1023 − 1023/3 − 0.03306235651) · 2^20
   const word = D.shiftRight(scaled, 32)
   const bottom = 2 ** 52
@@ -111,7 +122,7 @@ export function cbrt(D: FloatLanes, x: Vec): Vec {
   const t = D.and(D.addBits(D.mul(guess, factor), D.integer(0x80000000n)), D.integer(-(1n << 30n)))
   const error = D.sub(D.div(scaled, D.mul(t, t)), t)
   const root = D.madd(t, D.div(error, D.add(D.add(t, t), D.add(error, t))), t)
-  const unscaled = D.select(subnormal, D.scale(root, 2 ** -18), root)
+  const unscaled = D.widened ? root : D.select(subnormal, D.scale(root, 2 ** -18), root)
   const special = D.or(D.eq(a, D.constant(0)), D.not(D.lt(a, D.constant(Infinity))))
   return D.withSignOf(D.select(special, a, unscaled), x)
 }

@@ -1,7 +1,8 @@
 import type { FunctionBuilder, Local } from '../emit'
 import { v128 } from '../emit'
-import type { Vec, VectorGraph } from './graph'
+import type { Vec } from './graph'
 import type { Double, FloatLanes } from './lanes'
+import { narrow, widen } from './widening'
 
 /**
  * Sine, cosine and tangent. The argument is reduced to x = n π/2 + r, |r| ≤ π/4, always in f64
@@ -326,26 +327,6 @@ function sinOrCos32(L: FloatLanes, D: FloatLanes, x: Vec, cosine: boolean): Vec 
   const r = { high: narrow(graph, a.r.high, b.r.high), low: L.constant(0) }
   const value = fromQuadrant(L, quadrant, r, cosine)
   return cosine ? value : keepTiny(L, x, value)
-}
-
-/** The four f32 lanes as two f64 vectors. */
-export function widen(graph: VectorGraph, x: Vec): readonly [Vec, Vec] {
-  return [
-    graph.op('f64x2.promote_low_f32x4', x),
-    graph.op('f64x2.promote_low_f32x4', graph.shuffle32(x, x, 2, 3, 2, 3)),
-  ]
-}
-
-/** Two f64 vectors as the four lanes of one f32 vector. */
-export function narrow(graph: VectorGraph, low: Vec, high: Vec): Vec {
-  return graph.shuffle32(
-    graph.op('f32x4.demote_f64x2_zero', low),
-    graph.op('f32x4.demote_f64x2_zero', high),
-    0,
-    1,
-    4,
-    5,
-  )
 }
 
 /** `D` are f64 lanes over the same graph; f32 arguments are reduced in them. */

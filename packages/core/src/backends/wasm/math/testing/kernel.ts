@@ -1,9 +1,9 @@
-import type { BinaryOp, UnaryOp } from '../../../compiler/expr'
-import type { WasmFeatures } from '../emit'
-import { ModuleBuilder } from '../emit'
-import { floatFunction, floatFunction2 } from './functions'
-import type { Vec } from './graph'
-import { Emission, VectorGraph } from './graph'
+import type { BinaryOp, UnaryOp } from '../../../../compiler/expr'
+import type { WasmFeatures } from '../../emit'
+import { ModuleBuilder } from '../../emit'
+import { floatFunction, floatFunction2 } from '../functions'
+import type { Vec } from '../graph'
+import { Emission, VectorGraph } from '../graph'
 
 /** A function over arrays of a float type: what the compiler's code computes, without the compiler. */
 export interface FloatKernel {

@@ -2,9 +2,9 @@
  * How far results are from the exact values, in units in the last place, over whole domains.
  * The tests assert the bounds, and `scripts/accuracy.ts` writes the table in the documentation.
  */
-import type { WasmFeatures } from '../emit'
-import type { FloatFunction, FloatFunction2 } from './functions'
-import { floatFunctions2 } from './functions'
+import type { WasmFeatures } from '../../emit'
+import type { FloatFunction, FloatFunction2 } from '../functions'
+import { floatFunctions2 } from '../functions'
 import { floatKernel } from './kernel'
 import { exponentOf, fixed, preciseValue, preciseValue2 } from './precise'
 import type { Real } from './precise'
