@@ -36,7 +36,7 @@ import {
   refusePromise,
   requireFunction,
 } from './flat-function'
-import type { ArgumentsAt, NondiffOf, RefuseAsync, WithoutArguments } from './function-types'
+import type { ArgumentsAt, NondiffOf, OrNull, RefuseAsync, WithoutArguments } from './function-types'
 import { backwardPass } from './transpose'
 import { batchFlat, batchJaxpr, mappedFirst } from './vmap'
 import { present } from './zeros'
@@ -296,7 +296,7 @@ export interface CustomVjp<A extends readonly unknown[], R, N = readonly []> {
     fwd: (...args: A) => readonly [R, Residuals],
     bwd: (
       ...args: [...nondiff: ArgumentsAt<A, N>, residuals: Residuals, yBar: R]
-    ) => { readonly [K in keyof WithoutArguments<A, N>]: WithoutArguments<A, N>[K] | null },
+    ) => OrNull<WithoutArguments<A, N>>,
   ): (...args: A) => R
 }
 

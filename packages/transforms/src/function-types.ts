@@ -126,3 +126,6 @@ export type ArgumentsAt<A extends readonly unknown[], N> = N extends number
 
 /** `nondiffArgnums` of some options. */
 export type NondiffOf<O> = O extends { readonly nondiffArgnums: infer N } ? N : readonly []
+
+/** Cotangents where null may stand for zero. */
+export type OrNull<T extends readonly unknown[]> = { readonly [K in keyof T]: T[K] | null }

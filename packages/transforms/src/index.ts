@@ -1,8 +1,28 @@
 /** Programs from programs: derivatives, batching, compilation, control flow. */
+export {
+  checkpoint,
+  checkpointName,
+  type CheckpointOptions,
+  checkpointPolicies,
+  type CheckpointPolicy,
+  dotsSaveable,
+  dotsWithNoBatchDimsSaveable,
+  everythingSaveable,
+  nothingSaveable,
+  remat,
+  saveAnyNamesButThese,
+  saveAnythingExceptTheseNames,
+  saveOnlyTheseNames,
+} from './checkpoint'
 export { ClosedJaxpr } from './closed-jaxpr'
+export { allGather, axisIndex, axisSize, pmax, pmean, pmin, ppermute, psum } from './collectives'
+export { associativeScan, type AssociativeScanOptions } from './control/associative-scan'
 export { cond, switchCase } from './control/cond'
 export { type Carry, map, scan, type ScanOptions, type Stacked } from './control/scan'
 export { foriLoop, whileLoop } from './control/while'
+export { type CustomJvp, customJvp, type CustomJvpOptions } from './custom-jvp'
+export { type CustomVjp, customVjp, type CustomVjpOptions } from './custom-vjp'
+export { type CustomVmap, customVmap, type MappedSpec } from './custom-vmap'
 export type { AxisSpec } from './axes-prefix'
 export type { Cotangents, GradientOf, Pullback, Tangents } from './function-types'
 export { grad, type GradOptions, valueAndGrad, vjp } from './grad'
