@@ -86,9 +86,7 @@ const hex = (bytes: Uint8Array): string =>
 
 /** A v128 constant as four lanes of 32 bits. */
 const lanesOf = (bytes: Uint8Array): string =>
-  [0, 4, 8, 12]
-    .map((at) => `0x${hex(bytes.slice(at, at + 4).reverse())}`)
-    .join(' ')
+  [0, 4, 8, 12].map((at) => `0x${hex(bytes.slice(at, at + 4).reverse())}`).join(' ')
 
 export function disassemble(functions: readonly FunctionBuilder[]): string {
   const names = new Map(functions.map((f) => [f.index, f.name]))

@@ -46,7 +46,8 @@ export class WasmExecutable implements Executable {
     const entries = BLOCK_HEADER + this.inAvals.length + this.outAvals.length
     // Arena, then working memory, then the addresses of a call that has very many of them.
     this.scratchOffset = align(arenaBytes + 16)
-    this.blockOffset = entries > CALL_BLOCK.entries ? this.scratchOffset + align(scratchBytes) : null
+    this.blockOffset =
+      entries > CALL_BLOCK.entries ? this.scratchOffset + align(scratchBytes) : null
     const needed = arenaBytes + scratchBytes
     this.workingBytes =
       this.blockOffset === null

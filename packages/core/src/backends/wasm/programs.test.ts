@@ -28,7 +28,9 @@ function runOn(
   donated: readonly boolean[] = [],
 ): readonly Numbers[] {
   const executable = backend.compile(jaxpr, { donated, name: jaxpr.name })
-  const storages = jaxpr.inAvals.map((aval, i) => backend.fromHost(aval, dataOf(aval, inputs[i] ?? [])))
+  const storages = jaxpr.inAvals.map((aval, i) =>
+    backend.fromHost(aval, dataOf(aval, inputs[i] ?? [])),
+  )
   const results = executable.run(storages)
   const numbers = results.map((storage) => Array.from(backend.read(storage), (x) => x + 0))
   for (const storage of [...storages, ...results]) backend.release(storage)
@@ -36,12 +38,18 @@ function runOn(
   return numbers
 }
 
-function expectClose(actual: readonly Numbers[], expected: readonly Numbers[], tolerance = 2e-6): void {
+function expectClose(
+  actual: readonly Numbers[],
+  expected: readonly Numbers[],
+  tolerance = 2e-6,
+): void {
   expect(actual.map((values) => values.length)).toEqual(expected.map((values) => values.length))
   actual.forEach((values, i) =>
     values.forEach((value, k) => {
       const wanted = expected[i]?.[k] ?? NaN
-      const same = Object.is(value, wanted) || Math.abs(value - wanted) <= tolerance * Math.max(1, Math.abs(wanted))
+      const same =
+        Object.is(value, wanted) ||
+        Math.abs(value - wanted) <= tolerance * Math.max(1, Math.abs(wanted))
       if (!same) throw new Error(`result ${i}[${k}] is ${value}, not ${wanted}`)
     }),
   )
@@ -52,7 +60,12 @@ function check(jaxpr: Jaxpr, inputs: readonly Numbers[], tolerance?: number): re
   const expected = runSeparately(lower(jaxpr).program, inputs)
   for (const backend of [relaxed, strict]) {
     for (const donate of [false, true]) {
-      const results = runOn(backend, jaxpr, inputs, jaxpr.inputs.map(() => donate))
+      const results = runOn(
+        backend,
+        jaxpr,
+        inputs,
+        jaxpr.inputs.map(() => donate),
+      )
       expectClose(results, expected, tolerance)
     }
   }
@@ -93,10 +106,24 @@ describe('loops inside programs', () => {
     const [c, x] = [r.input([3]), r.input([length, 3])]
     const avals = [c.aval, new Aval([length, 3], 'float32')]
     const outputs = r.applyAll('scan', [c, x], avals, (context, carry, slices) =>
-      context.scan({ body: runningSum(), constants: [], carries: [carry], xs: [slices], length, reverse }),
+      context.scan({
+        body: runningSum(),
+        constants: [],
+        carries: [carry],
+        xs: [slices],
+        length,
+        reverse,
+      }),
     )
     const results = check(r.jaxpr(outputs), [[1, 1, 1], xs.slice(0, 3 * length)])
-    const sum = [0, 1, 2].map((k) => 1 + xs.slice(0, 3 * length).filter((_, i) => i % 3 === k).reduce((a, b) => a + b, 0))
+    const sum = [0, 1, 2].map(
+      (k) =>
+        1 +
+        xs
+          .slice(0, 3 * length)
+          .filter((_, i) => i % 3 === k)
+          .reduce((a, b) => a + b, 0),
+    )
     expect(results[0]).toEqual(sum)
   })
 
@@ -109,7 +136,39 @@ describe('loops inside programs', () => {
     const out = r.applyAll('scan', [a, b], [a.aval, b.aval], (context, u, v) =>
       context.scan({ body: jaxpr, constants: [], carries: [u, v], xs: [], length, reverse: false }),
     )
-    check(r.jaxpr(out), [[1, 2], [3, 4]])
+    check(r.jaxpr(out), [
+      [1, 2],
+      [3, 4],
+    ])
+  })
+
+  it('carries more arrays than a function may have parameters', () => {
+    const count = 600
+    const body = new Recorder()
+    const inner = Array.from({ length: count }, () => body.input([2]))
+    const step = body.jaxpr(
+      inner.map((_, i) => body.unary('neg', inner[(i + 1) % count] ?? scalar(0))),
+    )
+    const r = new Recorder()
+    const carries = Array.from({ length: count }, () => r.input([2]))
+    const out = r.applyAll(
+      'scan',
+      carries,
+      carries.map((c) => c.aval),
+      (context, ...tensors) =>
+        context.scan({
+          body: step,
+          constants: [],
+          carries: tensors,
+          xs: [],
+          length: 3,
+          reverse: false,
+        }),
+    )
+    const values = carries.map((_, i) => [i, i + 0.5])
+    const results = runOn(relaxed, r.jaxpr(out), values)
+    expect(results[1]).toEqual([-4, -4.5])
+    expect(results[count - 1]).toEqual([-2, -2.5])
   })
 
   it('runs while its condition holds, also not at all', () => {
@@ -125,7 +184,13 @@ describe('loops inside programs', () => {
     const doubled = body.input([])
     const step = body.jaxpr([body.binary('mul', doubled, scalar(2))])
     const out = r.applyAll('while', [limit, start], [start.aval], (c, n, s) =>
-      c.while({ condition: condition.jaxpr([less]), conditionConstants: [n], body: step, bodyConstants: [], carries: [s] }),
+      c.while({
+        condition: condition.jaxpr([less]),
+        conditionConstants: [n],
+        body: step,
+        bodyConstants: [],
+        carries: [s],
+      }),
     )
     expect(check(r.jaxpr(out), [[100], [3]])).toEqual([[192]])
     expect(check(r.jaxpr(out), [[1], [3]])).toEqual([[3]])
@@ -161,7 +226,10 @@ describe('the text of a program', () => {
   it('lists the functions of the module', () => {
     const r = new Recorder()
     const x = r.input([8])
-    const executable = relaxed.compile(r.jaxpr([r.binary('mul', x, x)]), { donated: [], name: 'square' })
+    const executable = relaxed.compile(r.jaxpr([r.binary('mul', x, x)]), {
+      donated: [],
+      name: 'square',
+    })
     expect(executable.text('wat')).toMatchInlineSnapshot(`
       "(func $program (param i32)
         (local i32)

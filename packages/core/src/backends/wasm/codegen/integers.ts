@@ -41,12 +41,7 @@ export function maskUnary(graph: VectorGraph, op: UnaryOp, x: Vec): Vec | null {
 }
 
 /** Null where the operation does not exist for integers. */
-export function integerUnary(
-  graph: VectorGraph,
-  op: UnaryOp,
-  dtype: DType,
-  x: Vec,
-): Vec | null {
+export function integerUnary(graph: VectorGraph, op: UnaryOp, dtype: DType, x: Vec): Vec | null {
   switch (op) {
     case 'neg':
       return wrapInteger(graph, dtype, graph.op('i32x4.neg', x))

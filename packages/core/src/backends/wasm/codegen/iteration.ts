@@ -112,8 +112,7 @@ export function mergeAxes(space: Space, boundary = 0): { space: Space; boundary:
     const last = runs.at(-1)
     const mayMerge = last !== undefined && !(axis >= boundary && runs.length === newBoundary)
     const merges =
-      mayMerge &&
-      affines.every((at) => strideAlong(at, last.axis) === strideAlong(at, axis) * size)
+      mayMerge && affines.every((at) => strideAlong(at, last.axis) === strideAlong(at, axis) * size)
     if (merges) {
       last.size *= size
       last.axis = axis

@@ -147,7 +147,10 @@ export function alongRow(
       f.loop((again) => {
         body.groups(4, consecutive(groups))
         body.advance(4 * groups)
-        f.get(column).i32Const(4 * groups).op('i32.add').tee(column)
+        f.get(column)
+          .i32Const(4 * groups)
+          .op('i32.add')
+          .tee(column)
         f.push(limit).op('i32.lt_s').brIf(again)
       })
     })
@@ -162,7 +165,10 @@ export function alongRow(
   const limit = f.local('i32')
   if (unroll > 1) {
     // The last column from which a whole step fits, plus one.
-    f.push(endColumn).i32Const(step - 1).op('i32.sub').set(limit)
+    f.push(endColumn)
+      .i32Const(step - 1)
+      .op('i32.sub')
+      .set(limit)
     loopUpTo(limit, unroll)
   }
   f.push(endColumn).i32Const(3).op('i32.sub').set(limit)

@@ -12,6 +12,9 @@ import type { Part } from './loops'
 import { RowCode } from './rows'
 import { emitTransposingMap, transposedAxis } from './transposing-map'
 
+/** Bytes of code from which a group is not repeated in a loop. */
+const LONG_GROUP = 1000
+
 /** A map node as a function of its buffers' addresses, in the order of `buffersOf(node)`. */
 export function emitMap(
   module: ModuleBuilder,
@@ -88,7 +91,7 @@ export function emitRows(
     features: env.features,
   })
   const columns = space.shape.at(-1) ?? 1
-  const unroll = unrollFor(measureAll(rootsOf(space)).cost)
+  const unroll = unrollOf(f, code, space)
   code.enterFunction()
   forEachRow(f, space.shape.slice(0, -1), part, (outer) => {
     code.enterRow([...outer, part.firstColumn])
@@ -99,4 +102,13 @@ export function emitRows(
       advance: (count) => code.advance(count),
     })
   })
+}
+
+/** How many groups a turn of the loop does: fewer of long ones, and one of very long ones. */
+function unrollOf(f: FunctionBuilder, code: RowCode, space: Space): number {
+  const unroll = unrollFor(measureAll(rootsOf(space)).cost)
+  if (unroll === 4) return unroll
+  // The functions differ in length by a factor of fifty, so that a look at the code is worth it.
+  const group = f.capture(() => code.store({ lanes: 4, column: 0, row: 0 }))
+  return group.bytes.length > LONG_GROUP ? 1 : unroll
 }

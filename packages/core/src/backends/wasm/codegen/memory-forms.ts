@@ -184,7 +184,9 @@ function encode(graph: VectorGraph, dtype: DType, value: Vec): Vec {
   const low = (bytes: 1 | 2, x: Vec): Vec =>
     graph.operation(`pack${bytes}`, [x], ({ f }) => {
       const lanes = f.scratch('v128')
-      f.tee(lanes).get(lanes).shuffle(bytes === 1 ? lowBytes : lowHalves)
+      f.tee(lanes)
+        .get(lanes)
+        .shuffle(bytes === 1 ? lowBytes : lowHalves)
       f.release(lanes)
     })
   switch (dtype) {
@@ -264,7 +266,12 @@ function storeVector(
   while (lane < count) {
     // The widest aligned power of two that still fits, or a single element.
     let run = 1
-    while (contiguous && lane % (2 * run) === 0 && lane + 2 * run <= count && 2 * run * bytes <= 8) {
+    while (
+      contiguous &&
+      lane % (2 * run) === 0 &&
+      lane + 2 * run <= count &&
+      2 * run * bytes <= 8
+    ) {
       run *= 2
     }
     const offset = perLane

@@ -13,7 +13,7 @@ import type { BranchNode, LoopNode, Program, ScanNode, WhileNode } from '../../.
 import { byteSize } from '../../../compiler/plan'
 import type { InnerPlan, Plan } from '../../../compiler/plan'
 import { ModuleBuilder } from '../emit/index'
-import type { FunctionBuilder, FunctionRef, Label, Local, WasmFeatures } from '../emit/index'
+import type { FunctionBuilder, Label, Local, WasmFeatures } from '../emit/index'
 import { buffersOf } from './environment'
 import type { CodegenEnvironment } from './environment'
 import { emitNode } from './nodes'
@@ -22,6 +22,9 @@ import { emitNode } from './nodes'
 export const FLAG_ADDRESS = 64
 /** Entries of the block of addresses before those of the inputs. */
 export const BLOCK_HEADER = 2
+
+/** Engines allow 1000 parameters; a program with more takes them from globals. */
+const MOST_PARAMETERS = 900
 
 export interface ModuleCode {
   readonly bytes: Uint8Array<ArrayBuffer>
@@ -34,10 +37,7 @@ export interface ModuleCode {
 /** Pushes the address of a buffer. */
 type PushAddress = (buffer: Buffer) => void
 
-export function emitProgram(
-  { program, plan }: PlannedProgram,
-  features: WasmFeatures,
-): ModuleCode {
+export function emitProgram({ program, plan }: PlannedProgram, features: WasmFeatures): ModuleCode {
   const module = new ModuleBuilder({ debug: true })
   module.importMemory({ initial: 1 })
   const scratch = module.global(0)
@@ -90,7 +90,7 @@ function pushOffset(f: FunctionBuilder, base: Local<'i32'>, offset: number): voi
 }
 
 class ProgramEmitter {
-  private readonly inner = new Map<Plan, FunctionRef>()
+  private readonly inner = new Map<Plan, InnerProgram>()
 
   constructor(private readonly env: CodegenEnvironment) {}
 
@@ -134,29 +134,52 @@ class ProgramEmitter {
   // ---- programs inside nodes ------------------------------------------------------------------
 
   /** A function of the arena's address and the addresses of the inputs and outputs. */
-  private innerProgram(node: LoopNode, which: number, plan: InnerPlan): FunctionRef {
+  private innerProgram(node: LoopNode, which: number, plan: InnerPlan): InnerProgram {
     const program = programsOf(node)[which]
     const ownPlan = plan.programs[which]
     if (!program || !ownPlan) throw new Error(`a ${node.kind} without its program ${which}`)
     const known = this.inner.get(ownPlan)
     if (known) return known
+    const { module } = this.env
     const count = 1 + program.inputs.length + program.outputs.length
-    const f = this.env.module.function({
+    const inGlobals = count > MOST_PARAMETERS
+    const f = module.function({
       name: this.env.functionName(`${node.kind}.program`),
-      params: Array.from({ length: count }, () => 'i32' as const),
+      params: inGlobals ? [] : Array.from({ length: count }, () => 'i32' as const),
       results: [],
     })
-    this.inner.set(ownPlan, f)
-    const arena = f.param(0, 'i32')
+    const globals = inGlobals ? Array.from({ length: count }, () => module.global(0)) : []
+    const parameters = inGlobals
+      ? globals.map((global) => {
+          const local = f.local('i32')
+          f.globalGet(global).set(local)
+          return local
+        })
+      : Array.from({ length: count }, (_, position) => f.param(position, 'i32'))
+    // Arguments are pushed in order, so the last one is taken from the stack first.
+    const taken = [...globals].reverse()
+    const inner: InnerProgram = {
+      call: (caller) => {
+        for (const global of taken) caller.globalSet(global)
+        caller.call(f)
+      },
+    }
+    this.inner.set(ownPlan, inner)
+    const parameter = (position: number): Local<'i32'> => {
+      const local = parameters[position]
+      if (!local) throw new Error(`${f.name} has no parameter ${position}`)
+      return local
+    }
+    const arena = parameter(0)
     this.writeNodes(f, program, ownPlan, arena, (buffer) => {
       const placement = ownPlan.placements.get(buffer)
       if (placement === undefined) throw new Error(`buffer ${buffer.id} has no place`)
-      if (placement.kind === 'input') f.get(f.param(1 + placement.index, 'i32'))
+      if (placement.kind === 'input') f.get(parameter(1 + placement.index))
       else if (placement.kind === 'output') {
-        f.get(f.param(1 + program.inputs.length + placement.index, 'i32'))
+        f.get(parameter(1 + program.inputs.length + placement.index))
       } else pushOffset(f, arena, placement.offset)
     })
-    return f
+    return inner
   }
 
   /**
@@ -251,7 +274,7 @@ class ProgramEmitter {
       for (const { pointer } of xs) f.get(pointer)
       carries.pushNext()
       for (const { pointer } of ys) f.get(pointer)
-      f.call(body)
+      body.call(f)
       carries.advance()
       for (const { pointer, step } of [...xs, ...ys]) if (step !== 0) f.add(pointer, step)
     })
@@ -273,7 +296,8 @@ class ProgramEmitter {
         pushOffset(f, arena, plan.arena)
         for (const constant of node.conditionConstants) push(constant)
         carries.pushCurrent()
-        f.i32Const(FLAG_ADDRESS).call(condition)
+        f.i32Const(FLAG_ADDRESS)
+        condition.call(f)
         f.i32Const(FLAG_ADDRESS).load('i32.load8_u')
       },
       () => {
@@ -281,7 +305,7 @@ class ProgramEmitter {
         for (const constant of node.bodyConstants) push(constant)
         carries.pushCurrent()
         carries.pushNext()
-        f.call(body)
+        body.call(f)
         carries.advance()
       },
     )
@@ -301,7 +325,7 @@ class ProgramEmitter {
       if (!target) return
       pushOffset(f, arena, plan.arena)
       for (const buffer of [...node.operands, ...node.targets]) push(buffer)
-      f.call(target)
+      target.call(f)
     }
     // Nested blocks, one for each branch: leaving the innermost n leads to branch n.
     f.block((end) => {
@@ -321,6 +345,11 @@ class ProgramEmitter {
       open(programs.length, [])
     })
   }
+}
+
+/** Takes its arguments from the stack: the arena, the inputs, the outputs. */
+interface InnerProgram {
+  readonly call: (caller: FunctionBuilder) => void
 }
 
 interface Carries {

@@ -252,7 +252,10 @@ class ColumnPass {
       const limit = f.local('i32')
       f.push(part.firstRow).set(row)
       const passes = (rows: number): void => {
-        f.push(part.endRow).i32Const(rows - 1).op('i32.sub').set(limit)
+        f.push(part.endRow)
+          .i32Const(rows - 1)
+          .op('i32.sub')
+          .set(limit)
         f.get(row).get(limit).op('i32.lt_s')
         f.if(() => {
           f.loop((again) => {

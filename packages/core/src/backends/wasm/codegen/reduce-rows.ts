@@ -184,14 +184,18 @@ class ResultLoop {
   save(memory: Global): void {
     const { f } = this
     this.state.flat().forEach((local, position) => {
-      f.globalGet(memory).get(local).store('v128.store', 16 * position)
+      f.globalGet(memory)
+        .get(local)
+        .store('v128.store', 16 * position)
     })
   }
 
   restore(memory: Global): void {
     const { f } = this
     this.state.flat().forEach((local, position) => {
-      f.globalGet(memory).load('v128.load', 16 * position).set(local)
+      f.globalGet(memory)
+        .load('v128.load', 16 * position)
+        .set(local)
     })
   }
 

@@ -92,7 +92,10 @@ export class RowCode {
     ]
     visitScalars(roots, (x) => {
       this.postOrder.push(x)
-      this.variesInRow.set(x, this.varies(x, this.variesInRow, (at) => this.stepsInRow(at)))
+      this.variesInRow.set(
+        x,
+        this.varies(x, this.variesInRow, (at) => this.stepsInRow(at)),
+      )
       this.variesAtAll.set(
         x,
         this.varies(x, this.variesAtAll, (at) => at.strides.some((stride) => stride !== 0)),
@@ -229,7 +232,7 @@ export class RowCode {
       new Emission(f, [value]).push(value)
       f.set(local)
     }
-    for (const cursor of [...pending]) setCursor(cursor)
+    for (const cursor of pending) setCursor(cursor)
     f.release(...rowParts.values())
   }
 
@@ -280,11 +283,7 @@ export class RowCode {
   }
 
   /** Pushes `offset + Σ strides[axis] * position[axis]`. */
-  pushAffine(
-    offset: number,
-    strides: readonly number[],
-    position: readonly I32Operand[],
-  ): void {
+  pushAffine(offset: number, strides: readonly number[], position: readonly I32Operand[]): void {
     const { f } = this
     let known = offset
     let pushed = false
@@ -312,7 +311,10 @@ export class RowCode {
     for (const { at, local } of this.counters.values()) {
       const stride = strideOf(at, options.vectorAxis)
       if (stride === 0) continue
-      f.get(local).get(f.hoisted(v128.i32x4(stride * columns))).op('i32x4.add').set(local)
+      f.get(local)
+        .get(f.hoisted(v128.i32x4(stride * columns)))
+        .op('i32x4.add')
+        .set(local)
     }
   }
 
@@ -345,7 +347,9 @@ export class RowCode {
         perLane: group.laneOffset(store.target, store.offsets),
       }))
     })
-    const roots = planned.flat().flatMap(({ form, perLane }) => (perLane ? [...form, perLane] : form))
+    const roots = planned
+      .flat()
+      .flatMap(({ form, perLane }) => (perLane ? [...form, perLane] : form))
     const emission = new Emission(this.f, roots)
     for (const together of planned) this.writeTogether(graph, emission, together)
   }
@@ -382,8 +386,7 @@ export class RowCode {
     const bytes = bytesOf(buffer.dtype)
     const stride = strideOf(access.at, vectorAxis)
     const blockStride = blockAxis === null ? 0 : strideOf(access.at, blockAxis)
-    const elements =
-      access.at.offset - cursor.least + at.column * stride + at.row * blockStride
+    const elements = access.at.offset - cursor.least + at.column * stride + at.row * blockStride
     return {
       pointer: cursor.pointer,
       delta: elements * bytes,
@@ -450,9 +453,7 @@ export class Group {
     const known = this.known.get(x)
     if (known) return known
     const hoisted = x === this.hoisting ? undefined : this.rows.hoistedValue(x)
-    const value = hoisted
-      ? hoisted.locals.map((local) => this.graph.local(local))
-      : this.compute(x)
+    const value = hoisted ? hoisted.locals.map((local) => this.graph.local(local)) : this.compute(x)
     this.known.set(x, value)
     return value
   }

@@ -24,7 +24,8 @@ export function transposedAxis(space: Space): number | null {
   const isLong = (axis: number): boolean => (space.shape[axis] ?? 1) >= 8
   if (last < 1 || !isLong(last)) return null
   const contiguous = space.stores.every(
-    ({ at, offsets }) => at.strides[last] === 1 && !offsets.some((o) => variesAlong(o.value, [last])),
+    ({ at, offsets }) =>
+      at.strides[last] === 1 && !offsets.some((o) => variesAlong(o.value, [last])),
   )
   if (!contiguous) return null
   const jumping: Load[] = []
@@ -109,7 +110,10 @@ function emitTile(
   const row = f.local('i32')
   const limit = f.local('i32')
   const loopUpTo = (height: 1 | 4): void => {
-    f.get(rows.end).i32Const(height - 1).op('i32.sub').set(limit)
+    f.get(rows.end)
+      .i32Const(height - 1)
+      .op('i32.sub')
+      .set(limit)
     f.get(row).get(limit).op('i32.lt_s')
     f.if(() => {
       f.loop((again) => {
