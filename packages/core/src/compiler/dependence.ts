@@ -29,7 +29,15 @@ export interface Accesses {
   readonly writes: ReadonlySet<Buffer>
 }
 
+const known = new WeakMap<LoopNode, Accesses>()
+
 export function accessesOf(node: LoopNode): Accesses {
+  let accesses = known.get(node)
+  if (accesses === undefined) known.set(node, (accesses = findAccesses(node)))
+  return accesses
+}
+
+function findAccesses(node: LoopNode): Accesses {
   const reads = new Set(loadsOf(rootsOf(node)).map((l) => l.source))
   const writes = new Set<Buffer>()
   const read = (...buffers: readonly Buffer[]): void => buffers.forEach((b) => reads.add(b))
