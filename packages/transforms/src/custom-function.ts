@@ -77,3 +77,22 @@ export function splitNondiff(
 
 export const argnumsOf = (argnums: number | readonly number[] | undefined): readonly number[] =>
   argnums === undefined ? [] : typeof argnums === 'number' ? [argnums] : argnums
+
+/** Rules that are being recorded right now. */
+const recorded = new Set<object>()
+
+/**
+ * True while a rule is recorded: where it calls its own function, recording it once more would never
+ * end, so inside itself a rule is kept as it is and run when it is needed.
+ */
+export const isBeingRecorded = (rule: object): boolean => recorded.has(rule)
+
+/** Runs `record`, which stages the rule. */
+export function recordingRule<T>(rule: object, record: () => T): T {
+  recorded.add(rule)
+  try {
+    return record()
+  } finally {
+    recorded.delete(rule)
+  }
+}

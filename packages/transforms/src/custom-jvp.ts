@@ -27,7 +27,7 @@ import {
   type MappedAxis,
   type BatchDim,
 } from '@adjoint/core/internal'
-import { argnumsOf, isRecording, splitNondiff } from './custom-function'
+import { argnumsOf, isBeingRecorded, isRecording, recordingRule, splitNondiff } from './custom-function'
 import {
   callName,
   flattenArrays,
@@ -246,7 +246,7 @@ function callCustomJvp<A extends readonly unknown[], R>(
   }
   const name = f.name || '<lambda>'
   const outputs = isRecording(point.arrays)
-    ? bindStaged(op, name, flat.call, flatRule, point.arrays)
+    ? bindStaged(op, name, flat.call, { run: flatRule, identity: rule }, point.arrays)
     : bind(customJvpPrimitive, point.arrays, {
         name,
         callJaxpr: flat.call,
@@ -262,21 +262,33 @@ function bindStaged(
   op: string,
   name: string,
   call: FlatFunction,
-  rule: FlatJvpRule,
+  rule: { readonly run: FlatJvpRule; readonly identity: object },
   arrays: readonly NDArray[],
 ): readonly NDArray[] {
   const avals = arrays.map((x) => x.aval)
   const n = avals.length
   const staged = stage(call, avals, 'customJvp', name)
-  const stagedRule = stage(
-    (inputs) => {
-      const { primals, tangents } = rule(inputs.slice(0, n), inputs.slice(n))
-      requireMatch(op, staged.jaxpr.outAvals, primals)
-      return [...primals, ...tangents.map(instantiate)]
-    },
-    [...avals, ...avals.map(tangentAval)],
-    'customJvp',
-    name,
+  if (isBeingRecorded(rule.identity)) {
+    const skipped = staged.constants.length
+    return bind(customJvpPrimitive, [...staged.constants, ...arrays], {
+      name,
+      callJaxpr: staged.jaxpr,
+      jvp: (operands, tangents) => rule.run(operands.slice(skipped), tangents),
+      numConsts: skipped,
+      symbolicZeros: false,
+    })
+  }
+  const stagedRule = recordingRule(rule.identity, () =>
+    stage(
+      (inputs) => {
+        const { primals, tangents } = rule.run(inputs.slice(0, n), inputs.slice(n))
+        requireMatch(op, staged.jaxpr.outAvals, primals)
+        return [...primals, ...tangents.map(instantiate)]
+      },
+      [...avals, ...avals.map(tangentAval)],
+      'customJvp',
+      name,
+    ),
   )
   const numCall = staged.constants.length
   const numConsts = numCall + stagedRule.constants.length

@@ -25,7 +25,7 @@ import {
   withMappedAxis,
   zeroLike,
 } from '@adjoint/core/internal'
-import { argnumsOf, isRecording, splitNondiff } from './custom-function'
+import { argnumsOf, isBeingRecorded, isRecording, recordingRule, splitNondiff } from './custom-function'
 import { batchAll, ignoringMiddle, refuseClosedOverTangents } from './custom-jvp'
 import {
   callName,
@@ -401,7 +401,7 @@ function callCustomVjp<A extends readonly unknown[], R>(
   }
   const name = f.name || '<lambda>'
   const outputs = isRecording(point.arrays)
-    ? bindStaged(name, flat.call, fwd, bwd, point.arrays)
+    ? bindStaged(name, flat.call, { fwd, bwd, identity: rules.fwd }, point.arrays)
     : bind(customVjpPrimitive, point.arrays, {
         name,
         callJaxpr: flat.call,
@@ -417,22 +417,34 @@ function callCustomVjp<A extends readonly unknown[], R>(
 function bindStaged(
   name: string,
   call: FlatFunction,
-  fwd: FlatForward,
-  bwd: FlatBackward,
+  rules: { readonly fwd: FlatForward; readonly bwd: FlatBackward; readonly identity: object },
   arrays: readonly NDArray[],
 ): readonly NDArray[] {
   const avals = arrays.map((x) => x.aval)
   const staged = stage(call, avals, 'customVjp', name)
+  if (isBeingRecorded(rules.identity)) {
+    const skipped = staged.constants.length
+    return bind(customVjpPrimitive, [...staged.constants, ...arrays], {
+      name,
+      callJaxpr: staged.jaxpr,
+      fwd: (operands) => rules.fwd(operands.slice(skipped)),
+      bwd: rules.bwd,
+      numConsts: skipped,
+      symbolicZeros: false,
+    })
+  }
   let numOut = 0
-  const stagedFwd = stage(
-    (inputs) => {
-      const { outputs, residuals } = fwd(inputs)
-      numOut = outputs.length
-      return [...outputs, ...residuals]
-    },
-    avals,
-    'customVjp',
-    name,
+  const stagedFwd = recordingRule(rules.identity, () =>
+    stage(
+      (inputs) => {
+        const { outputs, residuals } = rules.fwd(inputs)
+        numOut = outputs.length
+        return [...outputs, ...residuals]
+      },
+      avals,
+      'customVjp',
+      name,
+    ),
   )
   const [outAvals, residualAvals] = [
     stagedFwd.jaxpr.outAvals.slice(0, numOut),
@@ -441,7 +453,10 @@ function bindStaged(
   let cotangentIn: readonly boolean[] = []
   const stagedBwd = stage(
     (inputs) => {
-      const xBars = bwd(inputs.slice(0, residualAvals.length), inputs.slice(residualAvals.length))
+      const xBars = rules.bwd(
+        inputs.slice(0, residualAvals.length),
+        inputs.slice(residualAvals.length),
+      )
       cotangentIn = present(xBars)
       return xBars.map(instantiate)
     },

@@ -1,0 +1,44 @@
+/** Rules that call their own function, as rules do to compute the primal result. */
+import { np, type NDArray } from '@adjoint/core'
+import { describe, expect, it } from 'vitest'
+import { customJvp } from './custom-jvp'
+import { customVjp } from './custom-vjp'
+import { grad } from './grad'
+import { jit } from './jit/jit'
+import { vmap } from './vmap'
+
+/** x³, whose rules scale the derivative by 2 each time, so that it shows which rule was used. */
+const cubeJvp: (x: NDArray) => NDArray = customJvp((x: NDArray) => np.power(x, 3)).defjvp(
+  ([x], [xDot]) => [cubeJvp(x), np.multiply(np.multiply(6, np.square(x)), xDot)],
+)
+
+const expVjp: (x: NDArray) => NDArray = customVjp((x: NDArray) => np.exp(x)).defvjp(
+  (x: NDArray) => {
+    const y = expVjp(x)
+    return [y, y] as const
+  },
+  (y: NDArray, yBar: NDArray) => [np.multiply(np.multiply(2, y), yBar)] as const,
+)
+
+const x = np.array(1.5)
+const wrappers = {
+  plain: (f: (x: NDArray) => NDArray) => f,
+  jit: (f: (x: NDArray) => NDArray) => jit(f),
+  vmap: (f: (x: NDArray) => NDArray) => (x: NDArray) => vmap(f)(np.stack([x, x])).get(0),
+}
+
+describe.each(Object.entries(wrappers))('under %s', (_name, wrap) => {
+  it('a jvp rule that calls its function, to second order', () => {
+    expect(wrap(cubeJvp)(x).item()).toBeCloseTo(3.375, 5)
+    expect(wrap(grad(cubeJvp))(x).item()).toBeCloseTo(13.5, 5)
+    expect(wrap(grad(grad(cubeJvp)))(x).item()).toBeCloseTo(18, 4)
+    expect(grad(wrap(cubeJvp))(x).item()).toBeCloseTo(13.5, 5)
+  })
+
+  it('a forward function that calls its function, to second order', () => {
+    expect(wrap(expVjp)(x).item()).toBeCloseTo(Math.exp(1.5), 5)
+    expect(wrap(grad(expVjp))(x).item()).toBeCloseTo(2 * Math.exp(1.5), 5)
+    // The residual y is expVjp(x) itself, so its derivative carries the factor once more.
+    expect(wrap(grad(grad(expVjp)))(x).item()).toBeCloseTo(4 * Math.exp(1.5), 4)
+  })
+})
