@@ -231,26 +231,9 @@ function simpleBinary(lanes: FloatLanes, op: BinaryOp, x: Vec, y: Vec): Vec | nu
   }
 }
 
-/**
- * Maximum or minimum; NaN where either is. The IEEE instruction is slow on x64, the comparing one
- * answers its first operand when either is NaN, so only a NaN in the second has to be put back.
- */
+/** Maximum or minimum; NaN where either is, and −0 below +0. */
 export function extremum(lanes: FloatLanes, op: 'max' | 'min', x: Vec, y: Vec): Vec {
-  const compare = (first: Vec, second: Vec): Vec =>
-    op === 'max' ? lanes.atLeast(first, second) : lanes.atMost(first, second)
-  if (isNumber(y, lanes.type)) return compare(x, y)
-  if (isNumber(x, lanes.type)) return compare(y, x)
-  return lanes.select(lanes.isNaN(y), y, compare(x, y))
-}
-
-/** Whether the vector is a constant without NaN. */
-function isNumber({ bits }: Vec, type: 'f32' | 'f64'): boolean {
-  if (!bits) return false
-  const values =
-    type === 'f32'
-      ? new Float32Array(bits.buffer, bits.byteOffset, 4)
-      : new Float64Array(bits.buffer, bits.byteOffset, 2)
-  return !values.some(Number.isNaN)
+  return op === 'max' ? lanes.max(x, y) : lanes.min(x, y)
 }
 
 export function selectLanes(

@@ -153,11 +153,43 @@ export class FloatLanes {
 
   /** IEEE maximum: NaN propagates and +0 is above −0. */
   max(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.max`, x, y)
+    return this.extremum(x, y, true)
   }
 
+  /** IEEE minimum: NaN propagates and −0 is below +0. */
   min(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.min`, x, y)
+    return this.extremum(x, y, false)
+  }
+
+  /**
+   * The IEEE instructions take two to three times as long on x64 as the comparing ones, which
+   * answer their first operand where either is NaN or both are equal: the rest is put right here.
+   */
+  private extremum(x: Vec, y: Vec, larger: boolean): Vec {
+    const [varying, fixed] = this.isNumber(x) ? [y, x] : [x, y]
+    const compared = larger ? this.atLeast(varying, fixed) : this.atMost(varying, fixed)
+    if (this.isNumber(fixed)) {
+      const zeros = this.constantLanes(fixed).filter((value) => value === 0)
+      // Only the zero that should win can lose.
+      if (zeros.every((zero) => Object.is(zero, larger ? -0 : 0))) return compared
+      if (larger) return this.plus(compared, 0)
+    }
+    // Where they are equal only the sign of zero can differ.
+    const equal = larger ? this.and(varying, fixed) : this.or(varying, fixed)
+    const ordered = this.select(this.eq(varying, fixed), equal, compared)
+    return this.select(this.isNaN(fixed), fixed, ordered)
+  }
+
+  private constantLanes({ bits }: Vec): number[] {
+    if (!bits) return []
+    return [
+      ...(this.type === 'f32' ? new Float32Array(bits.buffer) : new Float64Array(bits.buffer)),
+    ]
+  }
+
+  /** Whether a vector is a constant without NaN. */
+  private isNumber(x: Vec): boolean {
+    return x.bits !== undefined && !this.constantLanes(x).some(Number.isNaN)
   }
 
   /** Σ coefficients[k] x^k by Horner's rule. */
