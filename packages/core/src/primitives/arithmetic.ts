@@ -179,11 +179,7 @@ const share = (x: NDArray, chosen: NDArray, other: NDArray): NDArray =>
     select(eq(other, chosen), fullLike(chosen, 2), onesLike(chosen)),
   )
 
-const extremum = (
-  name: 'max' | 'min',
-  evaluate: Kernel,
-  onBools: 'or' | 'and',
-): BinaryOperation =>
+const extremum = (name: 'max' | 'min', evaluate: Kernel, onBools: 'or' | 'and'): BinaryOperation =>
   binary(name, {
     dtypes: anyDType,
     evaluate: uniform(evaluate),

@@ -33,12 +33,12 @@ const barrierPrimitive: Primitive = definePrimitive({
     const passed = [...bindBarrier(...tangents.filter((t): t is NDArray => !isZero(t)))]
     return {
       primals: outputs,
-      tangents: tangents.map((t, i) => (isZero(t) ? zeroLike(outputs[i]) : passed.shift() ?? t)),
+      tangents: tangents.map((t, i) => (isZero(t) ? zeroLike(outputs[i]) : (passed.shift() ?? t))),
     }
   },
   transpose: (cotangents, operands) => {
     const passed = [...bindBarrier(...cotangents.filter((t): t is NDArray => !isZero(t)))]
-    const bars = cotangents.map((t) => (isZero(t) ? t : passed.shift() ?? t))
+    const bars = cotangents.map((t) => (isZero(t) ? t : (passed.shift() ?? t)))
     return operands.map((x, i) => (isLinear(x) ? bars[i] : null))
   },
   batch: (_axis, operands, dims) => ({ outputs: bindBarrier(...operands), dims }),
@@ -48,9 +48,5 @@ const barrierPrimitive: Primitive = definePrimitive({
 })
 
 /** The operands unchanged, all of them at once: what is computed from them is not shared with before. */
-export const optimizationBarrier: Operation<
-  readonly NDArray[],
-  Params,
-  readonly NDArray[]
-> = operation(barrierPrimitive, bindBarrier)
-
+export const optimizationBarrier: Operation<readonly NDArray[], Params, readonly NDArray[]> =
+  operation(barrierPrimitive, bindBarrier)

@@ -9,7 +9,8 @@ import { bitwise, integral } from './pointwise'
 const bitsOf = (dtype: DType): number => bytesOf(dtype) * 8
 
 /** The bits of an integer as an unsigned number. */
-const unsignedBits = (x: number, bits: number): number => (bits === 32 ? x >>> 0 : x & (2 ** bits - 1))
+const unsignedBits = (x: number, bits: number): number =>
+  bits === 32 ? x >>> 0 : x & (2 ** bits - 1)
 
 export const not: UnaryOperation = unary('not', {
   dtypes: bitwise,

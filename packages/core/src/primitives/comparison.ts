@@ -5,10 +5,7 @@ import { binary, zeroDerivative } from './elementwise'
 import type { BinaryOperation } from './operation'
 import { anyDType } from './pointwise'
 
-const comparison = (
-  name: BinaryOp,
-  holds: (x: number, y: number) => boolean,
-): BinaryOperation =>
+const comparison = (name: BinaryOp, holds: (x: number, y: number) => boolean): BinaryOperation =>
   binary(name, {
     dtypes: anyDType,
     result: 'bool',

@@ -16,7 +16,12 @@ import { operation, type BinaryOperation } from './operation'
 import { binaryOpcode, numeric, pointwise } from './pointwise'
 
 /** An array that holds one value everywhere. */
-export function full(shape: Shape, value: number | boolean, dtype: DType, weakType = false): NDArray {
+export function full(
+  shape: Shape,
+  value: number | boolean,
+  dtype: DType,
+  weakType = false,
+): NDArray {
   const scalar = kindOf(dtype) === 'bool' ? Boolean(value) : Number(value)
   return broadcastInDim(makeScalar(scalar, new Aval([], dtype, weakType)), {
     shape,
@@ -67,7 +72,5 @@ export function addTangents(x: Tangent, y: Tangent): Tangent {
 }
 
 /** The sum of any number of tangents of a value with the aval of `like`. */
-export const sumTangents = (
-  tangents: readonly Tangent[],
-  like: { readonly aval: Aval },
-): Tangent => tangents.reduce(addTangents, zeroLike(like))
+export const sumTangents = (tangents: readonly Tangent[], like: { readonly aval: Aval }): Tangent =>
+  tangents.reduce(addTangents, zeroLike(like))

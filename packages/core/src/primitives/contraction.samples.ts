@@ -3,7 +3,15 @@ import fc from 'fast-check'
 import { type Shape, sizeOf } from '../types/aval'
 import type { DotDimensionNumbers } from './dot'
 import type { ConvDimensionNumbers } from './convolution'
-import { arrayOf, between, distinctValues, hostOf, type PrimitiveSample, type PrimitiveSamples, sample } from './samples'
+import {
+  arrayOf,
+  between,
+  distinctValues,
+  hostOf,
+  type PrimitiveSample,
+  type PrimitiveSamples,
+  sample,
+} from './samples'
 import type { HostArray } from './strided'
 
 type Samples = fc.Arbitrary<PrimitiveSample>
@@ -15,13 +23,65 @@ const both = (name: string, arbitrary: Samples): PrimitiveSamples => ({
 const floats = (shape: Shape): fc.Arbitrary<HostArray> => arrayOf(shape, 'float32', between(-2, 2))
 
 const products: readonly { x: Shape; y: Shape; dimensionNumbers: DotDimensionNumbers }[] = [
-  { x: [2, 3], y: [3, 4], dimensionNumbers: [[[1], [0]], [[], []]] },
-  { x: [3, 2], y: [4, 3], dimensionNumbers: [[[0], [1]], [[], []]] },
-  { x: [3], y: [3], dimensionNumbers: [[[0], [0]], [[], []]] },
-  { x: [2], y: [3], dimensionNumbers: [[[], []], [[], []]] },
-  { x: [2, 3, 4], y: [4, 2, 5], dimensionNumbers: [[[2], [0]], [[0], [1]]] },
-  { x: [2, 3, 4, 2], y: [2, 4, 3], dimensionNumbers: [[[2, 1], [1, 2]], [[0], [0]]] },
-  { x: [2, 0], y: [0, 3], dimensionNumbers: [[[1], [0]], [[], []]] },
+  {
+    x: [2, 3],
+    y: [3, 4],
+    dimensionNumbers: [
+      [[1], [0]],
+      [[], []],
+    ],
+  },
+  {
+    x: [3, 2],
+    y: [4, 3],
+    dimensionNumbers: [
+      [[0], [1]],
+      [[], []],
+    ],
+  },
+  {
+    x: [3],
+    y: [3],
+    dimensionNumbers: [
+      [[0], [0]],
+      [[], []],
+    ],
+  },
+  {
+    x: [2],
+    y: [3],
+    dimensionNumbers: [
+      [[], []],
+      [[], []],
+    ],
+  },
+  {
+    x: [2, 3, 4],
+    y: [4, 2, 5],
+    dimensionNumbers: [
+      [[2], [0]],
+      [[0], [1]],
+    ],
+  },
+  {
+    x: [2, 3, 4, 2],
+    y: [2, 4, 3],
+    dimensionNumbers: [
+      [
+        [2, 1],
+        [1, 2],
+      ],
+      [[0], [0]],
+    ],
+  },
+  {
+    x: [2, 0],
+    y: [0, 3],
+    dimensionNumbers: [
+      [[1], [0]],
+      [[], []],
+    ],
+  },
 ]
 const dots = both(
   'dot_general',
@@ -34,8 +94,16 @@ const dots = both(
     ),
 )
 
-const channelsFirst: ConvDimensionNumbers = { lhsSpec: [0, 1, 2, 3], rhsSpec: [0, 1, 2, 3], outSpec: [0, 1, 2, 3] }
-const channelsLast: ConvDimensionNumbers = { lhsSpec: [0, 3, 1, 2], rhsSpec: [3, 2, 0, 1], outSpec: [0, 3, 1, 2] }
+const channelsFirst: ConvDimensionNumbers = {
+  lhsSpec: [0, 1, 2, 3],
+  rhsSpec: [0, 1, 2, 3],
+  outSpec: [0, 1, 2, 3],
+}
+const channelsLast: ConvDimensionNumbers = {
+  lhsSpec: [0, 3, 1, 2],
+  rhsSpec: [3, 2, 0, 1],
+  outSpec: [0, 3, 1, 2],
+}
 const arranged = (spec: readonly number[], sizes: readonly number[]): Shape => {
   const shape = new Array<number>(sizes.length)
   spec.forEach((axis, i) => {
@@ -55,29 +123,38 @@ const convolutions = both(
       high: fc.integer({ min: 0, max: 2 }),
       groups: fc.constantFrom<readonly [feature: number, batch: number]>([1, 1], [2, 1], [1, 2]),
     })
-    .chain(({ dimensionNumbers, stride, rhsDilation, lhsDilation, low, high, groups: [feature, batch] }) =>
-      fc
-        .tuple(
-          floats(arranged(dimensionNumbers.lhsSpec, [2, 2 * feature, 4, 3])),
-          floats(arranged(dimensionNumbers.rhsSpec, [4, 2, 2, 2])),
-        )
-        .map((operands) =>
-          sample(operands, {
-            windowStrides: [stride, 1],
-            padding: [
-              [low, high],
-              [1, low],
-            ],
-            lhsDilation: [1, lhsDilation],
-            rhsDilation: [rhsDilation, 1],
-            dimensionNumbers,
-            featureGroupCount: feature,
-            batchGroupCount: batch,
-            precision: null,
-            preferredElementType: null,
-            outSharding: null,
-          }),
-        ),
+    .chain(
+      ({
+        dimensionNumbers,
+        stride,
+        rhsDilation,
+        lhsDilation,
+        low,
+        high,
+        groups: [feature, batch],
+      }) =>
+        fc
+          .tuple(
+            floats(arranged(dimensionNumbers.lhsSpec, [2, 2 * feature, 4, 3])),
+            floats(arranged(dimensionNumbers.rhsSpec, [4, 2, 2, 2])),
+          )
+          .map((operands) =>
+            sample(operands, {
+              windowStrides: [stride, 1],
+              padding: [
+                [low, high],
+                [1, low],
+              ],
+              lhsDilation: [1, lhsDilation],
+              rhsDilation: [rhsDilation, 1],
+              dimensionNumbers,
+              featureGroupCount: feature,
+              batchGroupCount: batch,
+              precision: null,
+              preferredElementType: null,
+              outSharding: null,
+            }),
+          ),
     ),
 )
 
@@ -106,7 +183,11 @@ const windowParams = fc
 const untied = (shape: Shape): fc.Arbitrary<HostArray> =>
   distinctValues(sizeOf(shape)).map((values) => hostOf(shape, 'float32', values))
 
-const windowed = (name: string, operand: fc.Arbitrary<HostArray>, holes: boolean): PrimitiveSamples =>
+const windowed = (
+  name: string,
+  operand: fc.Arbitrary<HostArray>,
+  holes: boolean,
+): PrimitiveSamples =>
   both(
     name,
     fc
@@ -154,19 +235,17 @@ function positiveDefinite(n: number, m: readonly number[]): number[] {
 }
 const choleskys = both(
   'cholesky',
-  fc
-    .tuple(fc.integer({ min: 1, max: 3 }), fc.constantFrom<Shape>([], [2]))
-    .chain(([n, batch]) =>
-      fc
-        .array(fc.array(between(-1, 1), { minLength: n * n, maxLength: n * n }), {
-          minLength: sizeOf(batch),
-          maxLength: sizeOf(batch),
-        })
-        .map((matrices) => {
-          const values = matrices.flatMap((m) => positiveDefinite(n, m))
-          return sample([hostOf([...batch, n, n], 'float32', values)])
-        }),
-    ),
+  fc.tuple(fc.integer({ min: 1, max: 3 }), fc.constantFrom<Shape>([], [2])).chain(([n, batch]) =>
+    fc
+      .array(fc.array(between(-1, 1), { minLength: n * n, maxLength: n * n }), {
+        minLength: sizeOf(batch),
+        maxLength: sizeOf(batch),
+      })
+      .map((matrices) => {
+        const values = matrices.flatMap((m) => positiveDefinite(n, m))
+        return sample([hostOf([...batch, n, n], 'float32', values)])
+      }),
+  ),
 )
 
 const solves = both(
@@ -189,8 +268,11 @@ const solves = both(
         )
         .map(([a, b]) => {
           // A diagonal well away from zero.
-          const values = Array.from(a.data, (v, i) => (i % (n * n) % (n + 1) === 0 ? v + 2 : v))
-          return sample([hostOf(a.aval.shape, 'float32', values), b], { ...options, conjugateA: false })
+          const values = Array.from(a.data, (v, i) => ((i % (n * n)) % (n + 1) === 0 ? v + 2 : v))
+          return sample([hostOf(a.aval.shape, 'float32', values), b], {
+            ...options,
+            conjugateA: false,
+          })
         })
     }),
 )

@@ -308,7 +308,10 @@ const reducePrecisionPrimitive: Primitive<ReducePrecisionParams> =
     // The rounding is taken to be the identity by JAX, applied to the tangent too.
     jvp: ([x], [xDot], params) => {
       const y = bindReducePrecision(x, params)
-      return { primals: [y], tangents: [isZero(xDot) ? zeroLike(y) : bindReducePrecision(xDot, params)] }
+      return {
+        primals: [y],
+        tangents: [isZero(xDot) ? zeroLike(y) : bindReducePrecision(xDot, params)],
+      }
     },
     transpose: ([yBar], [x], params) => {
       if (!isLinear(x)) return [null]
@@ -327,4 +330,3 @@ export const reducePrecision: ParametricOperation<ReducePrecisionParams> = opera
   reducePrecisionPrimitive,
   bindReducePrecision,
 )
-

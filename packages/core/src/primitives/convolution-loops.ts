@@ -66,7 +66,7 @@ export function lowerConvolution(
   const { lhsSpec, rhsSpec, outSpec } = params.dimensionNumbers
   const { featureGroupCount, batchGroupCount } = params
   const spatialRank = lhsSpec.length - 2
-  const config = new Array<readonly [number, number, number]>(lhsSpec.length).fill([0, 0, 0])
+  const config = lhsSpec.map((): readonly [number, number, number] => [0, 0, 0])
   params.padding.forEach(([low, high], i) => {
     config[lhsSpec[i + 2]] = [low, high, params.lhsDilation[i] - 1]
   })
@@ -82,7 +82,10 @@ export function lowerConvolution(
   // Iteration axes: [group?] [n, ...spatial] [c, ...window] on the left, [group?] [f] [c, ...window] on the right.
   const lhsShape = [...batch, ...m, ...k]
   const [mAt, kAt] = [batch.length, batch.length + m.length]
-  const affine = (rank: number, terms: readonly (readonly [axis: number, step: number])[]): expr.Affine => {
+  const affine = (
+    rank: number,
+    terms: readonly (readonly [axis: number, step: number])[],
+  ): expr.Affine => {
     const strides = new Array<number>(rank).fill(0)
     for (const [axis, step] of terms) strides[axis] += step
     return { offset: 0, strides }

@@ -151,12 +151,7 @@ const asDType = (x: NDArray, dtype: DType): NDArray =>
  * x̄ is ȳ, spread by the strides, convolved with the reversed filters whose input and output features
  * change roles (Dumoulin and Visin, "A guide to convolution arithmetic", 2016, section 4).
  */
-function inputCotangent(
-  yBar: NDArray,
-  x: Aval,
-  filters: NDArray,
-  params: ConvParams,
-): NDArray {
+function inputCotangent(yBar: NDArray, x: Aval, filters: NDArray, params: ConvParams): NDArray {
   const { lhsSpec, rhsSpec, outSpec } = params.dimensionNumbers
   const { featureGroupCount, batchGroupCount } = params
   const groups = Math.max(featureGroupCount, batchGroupCount)
@@ -167,30 +162,21 @@ function inputCotangent(
     const spread = dilated(yBar.shape[spatial(outSpec)[i]], params.windowStrides[i])
     return [before, dilated(x.shape[axis], params.lhsDilation[i]) + reach - 1 - spread - before]
   })
-  const xBar = bindConv(
-    yBar,
-    asDType(rev(grouped, { dimensions: spatial(rhsSpec) }), yBar.dtype),
-    {
-      ...params,
-      windowStrides: params.lhsDilation,
-      padding,
-      lhsDilation: params.windowStrides,
-      dimensionNumbers: { lhsSpec: outSpec, rhsSpec: turned(rhsSpec), outSpec: lhsSpec },
-      featureGroupCount: groups,
-      batchGroupCount: 1,
-    },
-  )
+  const xBar = bindConv(yBar, asDType(rev(grouped, { dimensions: spatial(rhsSpec) }), yBar.dtype), {
+    ...params,
+    windowStrides: params.lhsDilation,
+    padding,
+    lhsDilation: params.windowStrides,
+    dimensionNumbers: { lhsSpec: outSpec, rhsSpec: turned(rhsSpec), outSpec: lhsSpec },
+    featureGroupCount: groups,
+    batchGroupCount: 1,
+  })
   const restored = batchGroupCount > 1 ? regroup(xBar, lhsSpec[1], lhsSpec[0], groups) : xBar
   return asDType(restored, x.dtype)
 }
 
 /** The filters' cotangent is x correlated with ȳ, where batch and features change roles. */
-function filterCotangent(
-  yBar: NDArray,
-  x: NDArray,
-  filters: Aval,
-  params: ConvParams,
-): NDArray {
+function filterCotangent(yBar: NDArray, x: NDArray, filters: Aval, params: ConvParams): NDArray {
   const { lhsSpec, rhsSpec, outSpec } = params.dimensionNumbers
   const padding = spatial(lhsSpec).map((axis, i): readonly [number, number] => {
     const [low] = params.padding[i]
@@ -226,7 +212,11 @@ function batchConv(
 ): { outputs: NDArray[]; dims: BatchDim[] } {
   const { lhsSpec, rhsSpec, outSpec } = params.dimensionNumbers
   const { featureGroupCount, batchGroupCount } = params
-  const answer = (y: NDArray, axis: number, size: number): { outputs: NDArray[]; dims: BatchDim[] } => ({
+  const answer = (
+    y: NDArray,
+    axis: number,
+    size: number,
+  ): { outputs: NDArray[]; dims: BatchDim[] } => ({
     outputs: [splitAxis(y, axis, size)],
     dims: [axis],
   })

@@ -35,10 +35,7 @@ interface CumulativeRules {
   readonly transpose: TransposeRule<CumulativeParams>
 }
 
-function cumulative(
-  name: string,
-  rules: CumulativeRules,
-): ParametricOperation<CumulativeParams> {
+function cumulative(name: string, rules: CumulativeRules): ParametricOperation<CumulativeParams> {
   const apply = (x: NDArray, params: CumulativeParams): NDArray => bind1(primitive, [x], params)
   const primitive: Primitive<CumulativeParams> = definePrimitive<CumulativeParams>({
     name,
@@ -77,7 +74,9 @@ function cumulative(
       })
       return [hostArray(aval, data)]
     },
-    lower: (context, [x], { axis, reverse }) => [context.cumulative(rules.monoid, x, axis, reverse)],
+    lower: (context, [x], { axis, reverse }) => [
+      context.cumulative(rules.monoid, x, axis, reverse),
+    ],
   })
   return operation(primitive, apply)
 }
@@ -233,4 +232,3 @@ export const cumlogsumexp: ParametricOperation<CumulativeParams> = cumulative('c
   jvp: scanJvp((x, params) => cumlogsumexp(x, params), combineLogSums),
   transpose: nonlinear,
 })
-

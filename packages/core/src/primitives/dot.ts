@@ -299,4 +299,3 @@ export const dotGeneral: Operation<
     }: { dimensionNumbers: DotDimensionNumbers; preferredElementType?: DType | null },
   ) => bindDot(x, y, { dimensionNumbers, preferredElementType }),
 )
-

@@ -22,7 +22,14 @@ import { moveAxis, reshape, withMappedAxis } from './movement'
 import { operation, type Operation } from './operation'
 import { scatter } from './scatter'
 import { concatenate } from './slicing'
-import { hostArray, type HostArray, positionOf, readStrided, rowMajorStrides, writeStrided } from './strided'
+import {
+  hostArray,
+  type HostArray,
+  positionOf,
+  readStrided,
+  rowMajorStrides,
+  writeStrided,
+} from './strided'
 
 function checkBlock(op: string, x: Aval, block: Shape, starts: readonly Aval[]): void {
   const fits =
@@ -70,11 +77,8 @@ const clampedStartTensors = (
 
 export type DynamicSliceParams = { readonly sliceSizes: Shape }
 
-const bindSlice = (
-  x: NDArray,
-  starts: readonly NDArray[],
-  params: DynamicSliceParams,
-): NDArray => bind1(slicePrimitive, [x, ...starts], params)
+const bindSlice = (x: NDArray, starts: readonly NDArray[], params: DynamicSliceParams): NDArray =>
+  bind1(slicePrimitive, [x, ...starts], params)
 
 /** One index vector per lane, `[size, ndim]`, of starts of which some are mapped. */
 function stackedStarts(
@@ -97,7 +101,10 @@ const slicePrimitive: Primitive<DynamicSliceParams> = definePrimitive<DynamicSli
   // Linear in the operand.
   jvp: ([x, ...starts], [xDot], params) => {
     const y = bindSlice(x, starts, params)
-    return { primals: [y], tangents: [isZero(xDot) ? zeroLike(y) : bindSlice(xDot, starts, params)] }
+    return {
+      primals: [y],
+      tangents: [isZero(xDot) ? zeroLike(y) : bindSlice(xDot, starts, params)],
+    }
   },
   transpose: ([yBar], [x, ...starts]) => {
     const none = starts.map(() => null)
@@ -184,7 +191,8 @@ const updatePrimitive: Primitive = definePrimitive({
   },
   transpose: ([yBar], [x, update, ...starts]) => {
     const none = starts.map(() => null)
-    if (isZero(yBar)) return [...[x, update].map((o) => (isLinear(o) ? zeroLike(o) : null)), ...none]
+    if (isZero(yBar))
+      return [...[x, update].map((o) => (isLinear(o) ? zeroLike(o) : null)), ...none]
     const at = known(starts)
     const { shape } = update.aval
     const blank = full(shape, 0, yBar.dtype, yBar.aval.weakType)

@@ -41,7 +41,10 @@ interface Spec {
   readonly tolerance?: number
 }
 
-const elementwise = (name: string, { dtypes, smooth, params, tolerance }: Spec): PrimitiveSamples => {
+const elementwise = (
+  name: string,
+  { dtypes, smooth, params, tolerance }: Spec,
+): PrimitiveSamples => {
   const anyParams = params ?? fc.constant({})
   const differentiable = smooth.map((interval) => interval !== null && isFloating(dtypes[0]))
   return {
@@ -65,8 +68,11 @@ const elementwise = (name: string, { dtypes, smooth, params, tolerance }: Spec):
   }
 }
 
-const unary = (name: string, dtypes: readonly DType[], interval: Interval | null): PrimitiveSamples =>
-  elementwise(name, { dtypes, smooth: [interval] })
+const unary = (
+  name: string,
+  dtypes: readonly DType[],
+  interval: Interval | null,
+): PrimitiveSamples => elementwise(name, { dtypes, smooth: [interval] })
 
 const binary = (
   name: string,
@@ -78,11 +84,13 @@ const binary = (
 /** Two operands of which the first is always the larger one or always the smaller one: no ties. */
 const extremum = (name: 'max' | 'min'): PrimitiveSamples => ({
   name,
-  smooth: fc.boolean().chain((swap) =>
-    operandsOf(2, 'float32', (i) => ((i === 0) === swap ? between(-3, -0.5) : between(0.5, 3))).map(
-      (operands) => sample(operands),
+  smooth: fc
+    .boolean()
+    .chain((swap) =>
+      operandsOf(2, 'float32', (i) =>
+        (i === 0) === swap ? between(-3, -0.5) : between(0.5, 3),
+      ).map((operands) => sample(operands)),
     ),
-  ),
   edges: binary(name, everything, null).edges,
 })
 
@@ -98,16 +106,18 @@ const integerPow: PrimitiveSamples = {
 const power: PrimitiveSamples = {
   name: 'pow',
   smooth: smallShape().chain((shape) =>
-    fc.boolean().chain((integer) =>
-      fc
-        .tuple(
-          arrayOf(shape, 'float32', between(0.25, 3)),
-          integer
-            ? arrayOf(shape, 'int32', fc.integer({ min: -2, max: 3 }))
-            : arrayOf(shape, 'float32', between(-2, 2)),
-        )
-        .map((operands) => sample(operands)),
-    ),
+    fc
+      .boolean()
+      .chain((integer) =>
+        fc
+          .tuple(
+            arrayOf(shape, 'float32', between(0.25, 3)),
+            integer
+              ? arrayOf(shape, 'int32', fc.integer({ min: -2, max: 3 }))
+              : arrayOf(shape, 'float32', between(-2, 2)),
+          )
+          .map((operands) => sample(operands)),
+      ),
   ),
   edges: operandsOf(2, 'float32', () => edgeElement('float32')).map((operands) => sample(operands)),
 }
@@ -116,12 +126,18 @@ const polygamma: PrimitiveSamples = {
   name: 'polygamma',
   smooth: smallShape().chain((shape) =>
     fc
-      .tuple(arrayOf(shape, 'float32', fc.integer({ min: 0, max: 3 })), arrayOf(shape, 'float32', between(0.5, 6)))
+      .tuple(
+        arrayOf(shape, 'float32', fc.integer({ min: 0, max: 3 })),
+        arrayOf(shape, 'float32', between(0.5, 6)),
+      )
       .map((operands) => sample(operands, {}, [false, true])),
   ),
   edges: smallShape().chain((shape) =>
     fc
-      .tuple(arrayOf(shape, 'float32', fc.integer({ min: 0, max: 3 })), arrayOf(shape, 'float32', between(0.25, 20)))
+      .tuple(
+        arrayOf(shape, 'float32', fc.integer({ min: 0, max: 3 })),
+        arrayOf(shape, 'float32', between(0.25, 20)),
+      )
       .map((operands) => sample(operands, {}, [false, true])),
   ),
 }
@@ -137,7 +153,9 @@ const conversions: PrimitiveSamples = {
     .tuple(fc.constantFrom(...everything), fc.constantFrom(...everything), smallShape())
     .chain(([from, to, shape]) =>
       arrayOf(shape, from, edgeElement(from)).map((x) =>
-        sample([x], { newDtype: to, weakType: false, sharding: null }, [isFloating(from) && isFloating(to)]),
+        sample([x], { newDtype: to, weakType: false, sharding: null }, [
+          isFloating(from) && isFloating(to),
+        ]),
       ),
     ),
 }
@@ -152,11 +170,13 @@ const bitcasts: PrimitiveSamples = (() => {
     ['int8', 'uint8'],
     ['uint32', 'int32'],
   ]
-  const arbitrary = fc.tuple(fc.constantFrom(...pairs), smallShape()).chain(([[from, to], shape]) =>
-    arrayOf(shape, from, isFloating(from) ? between(-8, 8) : edgeElement(from)).map((x) =>
-      sample([x], { newDtype: to }, [false]),
-    ),
-  )
+  const arbitrary = fc
+    .tuple(fc.constantFrom(...pairs), smallShape())
+    .chain(([[from, to], shape]) =>
+      arrayOf(shape, from, isFloating(from) ? between(-8, 8) : edgeElement(from)).map((x) =>
+        sample([x], { newDtype: to }, [false]),
+      ),
+    )
   return { name: 'bitcast_convert_type', smooth: arbitrary, edges: arbitrary }
 })()
 
@@ -166,9 +186,11 @@ const reducedPrecision: PrimitiveSamples = (() => {
     { exponentBits: 8, mantissaBits: 7 },
     { exponentBits: 4, mantissaBits: 3 },
   )
-  const arbitrary = fc.tuple(smallShape(), formats).chain(([shape, format]) =>
-    arrayOf(shape, 'float32', edgeElement('float32')).map((x) => sample([x], format, [false])),
-  )
+  const arbitrary = fc
+    .tuple(smallShape(), formats)
+    .chain(([shape, format]) =>
+      arrayOf(shape, 'float32', edgeElement('float32')).map((x) => sample([x], format, [false])),
+    )
   return { name: 'reduce_precision', smooth: arbitrary, edges: arbitrary }
 })()
 
@@ -194,16 +216,21 @@ const selections: PrimitiveSamples = (() => {
 })()
 
 const clamps: PrimitiveSamples = (() => {
-  const arbitrary = (element: fc.Arbitrary<number>, bound: (side: 1 | -1) => fc.Arbitrary<number>) =>
-    fc.tuple(smallShape(), fc.boolean(), fc.boolean()).chain(([shape, scalarLow, scalarHigh]) =>
-      fc
-        .tuple(
-          arrayOf(scalarLow ? [] : shape, 'float32', bound(-1)),
-          arrayOf(shape, 'float32', element),
-          arrayOf(scalarHigh ? [] : shape, 'float32', bound(1)),
-        )
-        .map((operands) => sample(operands)),
-    )
+  const arbitrary = (
+    element: fc.Arbitrary<number>,
+    bound: (side: 1 | -1) => fc.Arbitrary<number>,
+  ) =>
+    fc
+      .tuple(smallShape(), fc.boolean(), fc.boolean())
+      .chain(([shape, scalarLow, scalarHigh]) =>
+        fc
+          .tuple(
+            arrayOf(scalarLow ? [] : shape, 'float32', bound(-1)),
+            arrayOf(shape, 'float32', element),
+            arrayOf(scalarHigh ? [] : shape, 'float32', bound(1)),
+          )
+          .map((operands) => sample(operands)),
+      )
   // Values keep away from the bounds, where the derivative jumps.
   const away = fc.oneof(between(-4, -2.1), between(-0.9, 0.9), between(2.1, 4))
   return {
@@ -299,4 +326,3 @@ export const elementwiseSamples: readonly PrimitiveSamples[] = [
   threefry,
   barriers,
 ]
-

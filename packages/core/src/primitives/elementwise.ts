@@ -17,7 +17,12 @@ import {
   zeroLike,
 } from '../trace/primitive'
 import { addTangents } from './constants'
-import { type BinaryOperation, operation, type ParametricOperation, type UnaryOperation } from './operation'
+import {
+  type BinaryOperation,
+  operation,
+  type ParametricOperation,
+  type UnaryOperation,
+} from './operation'
 import {
   binaryOpcode,
   type DTypeSet,
@@ -53,7 +58,8 @@ export interface UnaryRules extends SharedRules {
 export interface ParametricRules<P extends Params> {
   readonly dtypes: DTypeSet
   readonly evaluate: (dtype: DType, params: P) => Kernel
-  readonly tangent: ((xDot: NDArray, x: NDArray, y: NDArray, params: P) => NDArray) | typeof zeroDerivative
+  readonly tangent:
+    ((xDot: NDArray, x: NDArray, y: NDArray, params: P) => NDArray) | typeof zeroDerivative
   readonly lower: (x: Scalar, dtype: DType, params: P) => Scalar
   readonly transpose?: (yBar: NDArray, params: P) => NDArray
 }
@@ -128,13 +134,17 @@ export type BinaryTangent = (dot: NDArray, x: NDArray, y: NDArray, z: NDArray) =
 
 export interface BinaryRules extends SharedRules {
   readonly lower: BinaryOp | ((x: Scalar, y: Scalar, dtype: DType) => Scalar)
-  readonly tangents: { readonly x: BinaryTangent; readonly y: BinaryTangent } | typeof zeroDerivative
+  readonly tangents:
+    { readonly x: BinaryTangent; readonly y: BinaryTangent } | typeof zeroDerivative
   /** Where the function is linear; `nonlinear` elsewhere. */
   readonly transpose: TransposeRule<Params>
 }
 
 const binaryJvp =
-  (apply: (x: NDArray, y: NDArray) => NDArray, rules: { x: BinaryTangent; y: BinaryTangent }): JvpRule<Params> =>
+  (
+    apply: (x: NDArray, y: NDArray) => NDArray,
+    rules: { x: BinaryTangent; y: BinaryTangent },
+  ): JvpRule<Params> =>
   ([x, y], [xDot, yDot]) => {
     const z = apply(x, y)
     const left: Tangent = isZero(xDot) ? zeroLike(z) : rules.x(xDot, x, y, z)

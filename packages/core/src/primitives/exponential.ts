@@ -176,4 +176,3 @@ const powPrimitive: Primitive = definePrimitive({
 
 /** x^y for a floating x; y has the same dtype or is an integer. */
 export const pow: BinaryOperation = operation(powPrimitive, bindPow)
-

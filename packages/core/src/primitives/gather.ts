@@ -145,7 +145,12 @@ const gatherPrimitive: Primitive<GatherParams> = definePrimitive<GatherParams>({
     })
     return [hostArray(aval, data)]
   },
-  lower: (context, [operand, indices], { dimensionNumbers, sliceSizes, mode, fillValue }, [aval]) => {
+  lower: (
+    context,
+    [operand, indices],
+    { dimensionNumbers, sliceSizes, mode, fillValue },
+    [aval],
+  ) => {
     const geometry = geometryOf(operand.aval.shape, aval.ndim, dimensionNumbers, sliceSizes)
     const { coordinates, inBounds } = indexExpressions(context, indices, aval.shape, geometry, mode)
     const taken = context.take(operand, aval, coordinates)
@@ -409,4 +414,3 @@ export const scatterAdd: Operation<
   (operand: NDArray, indices: NDArray, updates: NDArray, options: ScatterOptions) =>
     bindScatterAdd(operand, indices, updates, scatterParams(options)),
 )
-

@@ -23,7 +23,17 @@ export {
   sub,
 } from './arithmetic'
 export { optimizationBarrier, stopGradient } from './barriers'
-export { and, clz, not, or, populationCount, shiftLeft, shiftRightArithmetic, shiftRightLogical, xor } from './bitwise'
+export {
+  and,
+  clz,
+  not,
+  or,
+  populationCount,
+  shiftLeft,
+  shiftRightArithmetic,
+  shiftRightLogical,
+  xor,
+} from './bitwise'
 export { eq, ge, gt, le, lt, ne } from './comparison'
 export {
   addAny,
@@ -70,7 +80,11 @@ export { acos, asin, atan, atan2, cos, sin, tan } from './trigonometric'
 export { cumlogsumexp, cummax, cummin, cumprod, cumsum } from './cumulative'
 export { dynamicSlice, dynamicUpdateSlice } from './dynamic'
 export { gather, type GatherOptions, scatterAdd, type ScatterOptions } from './gather'
-export { type GatherDimensionNumbers, type IndexMode, type ScatterDimensionNumbers } from './indexing'
+export {
+  type GatherDimensionNumbers,
+  type IndexMode,
+  type ScatterDimensionNumbers,
+} from './indexing'
 export { scatter, scatterMax, scatterMin, scatterMul } from './scatter'
 export { sort, takeAlongAxis, topK } from './sort'
 export { threefry2x32 } from './threefry'

@@ -2,7 +2,15 @@
 import fc from 'fast-check'
 import type { Params } from '../trace/primitive'
 import type { ScatterDimensionNumbers } from './indexing'
-import { arrayOf, between, distinctValues, hostOf, type PrimitiveSample, type PrimitiveSamples, sample } from './samples'
+import {
+  arrayOf,
+  between,
+  distinctValues,
+  hostOf,
+  type PrimitiveSample,
+  type PrimitiveSamples,
+  sample,
+} from './samples'
 import { sizeOf, type Shape } from '../types/aval'
 
 const modes = fc.constantFrom('clip', 'fill')
@@ -116,7 +124,10 @@ function scatters(name: string, unique: boolean, positive = false): PrimitiveSam
       const [n, m] = [sizeOf(relation.operand), sizeOf(relation.updates)]
       // All distinct, so that minima and maxima have no ties.
       return fc
-        .tuple(distinctValues(n + m), arrayOf(relation.indices, 'int32', fc.integer({ min: -2, max: 6 })))
+        .tuple(
+          distinctValues(n + m),
+          arrayOf(relation.indices, 'int32', fc.integer({ min: -2, max: 6 })),
+        )
         .map(([values, indices]) => {
           const numbers = positive ? values.map((v) => 1 + Math.abs(v)) : values
           return sample(
@@ -136,7 +147,12 @@ const start = arrayOf([], 'int32', fc.integer({ min: -3, max: 6 }))
 
 const dynamicSlices: PrimitiveSamples = (() => {
   const arbitrary = fc
-    .tuple(arrayOf([4, 3], 'float32', between(-3, 3)), start, start, fc.constantFrom([2, 2], [4, 1], [0, 3]))
+    .tuple(
+      arrayOf([4, 3], 'float32', between(-3, 3)),
+      start,
+      start,
+      fc.constantFrom([2, 2], [4, 1], [0, 3]),
+    )
     .map(([x, row, column, sliceSizes]) => sample([x, row, column], { sliceSizes }))
   return { name: 'dynamic_slice', smooth: arbitrary, edges: arbitrary }
 })()
@@ -145,7 +161,9 @@ const dynamicUpdates: PrimitiveSamples = (() => {
   const arbitrary = fc
     .tuple(
       arrayOf([4, 3], 'float32', between(-3, 3)),
-      fc.constantFrom([2, 2], [4, 1], [0, 3]).chain((shape) => arrayOf(shape, 'float32', between(-3, 3))),
+      fc
+        .constantFrom([2, 2], [4, 1], [0, 3])
+        .chain((shape) => arrayOf(shape, 'float32', between(-3, 3))),
       start,
       start,
     )

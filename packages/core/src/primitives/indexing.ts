@@ -180,7 +180,12 @@ export function indexExpressions(
       )
       inBounds = inBounds === null ? fits : expr.binary('and', 'bool', inBounds, fits)
     }
-    const clamped = expr.binary('min', 'int32', expr.binary('max', 'int32', start, int(0)), int(maxStart))
+    const clamped = expr.binary(
+      'min',
+      'int32',
+      expr.binary('max', 'int32', start, int(0)),
+      int(maxStart),
+    )
     return offset === null ? clamped : expr.binary('add', 'int32', clamped, offset)
   })
   return { coordinates, inBounds }

@@ -29,8 +29,7 @@ import { hostArray, type HostData } from './strided'
 
 const swapLast = (ndim: number): number[] => [...range(ndim - 2), ndim - 1, ndim - 2]
 
-const matrixTranspose = (x: NDArray): NDArray =>
-  transpose(x, { permutation: swapLast(x.ndim) })
+const matrixTranspose = (x: NDArray): NDArray => transpose(x, { permutation: swapLast(x.ndim) })
 
 /** `x y`, matrix by matrix. */
 function matmul(x: NDArray, y: NDArray): NDArray {
@@ -114,7 +113,11 @@ const choleskyPrimitive: Primitive = definePrimitive({
     const factor = bindCholesky(x)
     if (isZero(xDot)) return { primals: [factor], tangents: [zeroLike(factor)] }
     const sigmaDot = add(triangle(xDot, true, false), matrixTranspose(triangle(xDot, true, true)))
-    const right = triangularSolve(factor, sigmaDot, { leftSide: false, lower: true, transposeA: true })
+    const right = triangularSolve(factor, sigmaDot, {
+      leftSide: false,
+      lower: true,
+      transposeA: true,
+    })
     const both = triangularSolve(factor, right, { leftSide: true, lower: true })
     return { primals: [factor], tangents: [matmul(factor, lowerWithHalfDiagonal(both))] }
   },
@@ -285,15 +288,12 @@ const solvePrimitive: Primitive<TriangularSolveParams> = definePrimitive<Triangu
 export const triangularSolve: Operation<
   [a: NDArray, b: NDArray, options: Partial<TriangularSolveParams>],
   TriangularSolveParams
-> = operation(
-  solvePrimitive,
-  (a: NDArray, b: NDArray, options: Partial<TriangularSolveParams>) =>
-    bindSolve(a, b, {
-      leftSide: options.leftSide ?? false,
-      lower: options.lower ?? false,
-      transposeA: options.transposeA ?? false,
-      conjugateA: options.conjugateA ?? false,
-      unitDiagonal: options.unitDiagonal ?? false,
-    }),
+> = operation(solvePrimitive, (a: NDArray, b: NDArray, options: Partial<TriangularSolveParams>) =>
+  bindSolve(a, b, {
+    leftSide: options.leftSide ?? false,
+    lower: options.lower ?? false,
+    transposeA: options.transposeA ?? false,
+    conjugateA: options.conjugateA ?? false,
+    unitDiagonal: options.unitDiagonal ?? false,
+  }),
 )
-

@@ -32,8 +32,9 @@ export const linearTranspose =
     return [isZero(yBar) ? zeroLike(x) : pullback(yBar, x.aval, params)]
   }
 
-export interface LinearRules<P extends Params>
-  extends Partial<Pick<Primitive<P>, 'compose' | 'splat'>> {
+export interface LinearRules<P extends Params> extends Partial<
+  Pick<Primitive<P>, 'compose' | 'splat'>
+> {
   readonly shape: (x: Aval, params: P) => Aval
   readonly transpose: (yBar: NDArray, x: Aval, params: P) => NDArray
   /** The parameters that do the same with the mapped axis in the operand, and where it ends up. */

@@ -52,25 +52,31 @@ function expectSame({ aval, data }: HostArray, actual: readonly number[], scale:
   })
 }
 
-describe.each(registeredPrimitives().map((p): [string, Primitive] => [p.name, p]))('%s', (name, primitive) => {
-  const samples = primitiveSamples.get(name)
-  it.each(['smooth', 'edges'] as const)('compiles to what it means: %s operands', (kind) => {
-    if (samples === undefined) return expect.fail(`no samples for ${name}`)
-    fc.assert(
-      fc.property(samples[kind], (sample) => {
-        const jaxpr = jaxprOf(primitive, sample)
-        const expected = primitive.evaluate(sample.operands, sample.params, jaxpr.outAvals)
-        const program = backend.compile(jaxpr, { donated: sample.operands.map(() => false), name })
-        const results = program.run(sample.operands.map(toStorage))
-        // Sums of ordinary operands may cancel: their error is relative to the operands.
-        const scale = kind === 'smooth' ? 4 : 1
-        expected.forEach((y, n) => {
-          const actual = Array.from(backend.read(results[n]), decode(y.aval.dtype))
-          expect(actual.length).toBe(y.data.length)
-          expectSame(y, actual, scale)
-        })
-      }),
-      runs,
-    )
-  })
-})
+describe.each(registeredPrimitives().map((p): [string, Primitive] => [p.name, p]))(
+  '%s',
+  (name, primitive) => {
+    const samples = primitiveSamples.get(name)
+    it.each(['smooth', 'edges'] as const)('compiles to what it means: %s operands', (kind) => {
+      if (samples === undefined) return expect.fail(`no samples for ${name}`)
+      fc.assert(
+        fc.property(samples[kind], (sample) => {
+          const jaxpr = jaxprOf(primitive, sample)
+          const expected = primitive.evaluate(sample.operands, sample.params, jaxpr.outAvals)
+          const program = backend.compile(jaxpr, {
+            donated: sample.operands.map(() => false),
+            name,
+          })
+          const results = program.run(sample.operands.map(toStorage))
+          // Sums of ordinary operands may cancel: their error is relative to the operands.
+          const scale = kind === 'smooth' ? 4 : 1
+          expected.forEach((y, n) => {
+            const actual = Array.from(backend.read(results[n]), decode(y.aval.dtype))
+            expect(actual.length).toBe(y.data.length)
+            expectSame(y, actual, scale)
+          })
+        }),
+        runs,
+      )
+    })
+  },
+)

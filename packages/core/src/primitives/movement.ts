@@ -83,7 +83,10 @@ const axisOf = (axis: number | null, ndim: number): { offset: number; strides: n
 }
 
 /** The parameters of the equation that made an operand, if it is of this primitive. */
-const paramsOf = <P extends Params>(primitive: Primitive<P>, producer: Equation | null): P | null =>
+const paramsOf = <P extends Params>(
+  primitive: Primitive<P>,
+  producer: Equation | null,
+): P | null =>
   producer !== null && producer.primitive === primitive ? (producer.params as P) : null
 
 /** Moves one axis and keeps the order of the others. */
@@ -150,7 +153,10 @@ const broadcastLinear: ParametricOperation<BroadcastInDimParams> = linear('broad
     const inner = paramsOf(broadcastLinear.primitive, producer)
     return (
       inner && {
-        params: { shape, broadcastDimensions: permuted(broadcastDimensions, inner.broadcastDimensions) },
+        params: {
+          shape,
+          broadcastDimensions: permuted(broadcastDimensions, inner.broadcastDimensions),
+        },
       }
     )
   },
@@ -240,16 +246,12 @@ const reshapeLinear: ParametricOperation<ReshapeParams> = linear('reshape', {
 })
 
 /** The same elements in row-major order under another shape. */
-export const reshape: Operation<
-  [x: NDArray, params: { readonly newSizes: Shape }],
-  ReshapeParams
-> = operation(
-  reshapeLinear.primitive,
-  (x: NDArray, { newSizes }: { readonly newSizes: Shape }) =>
+export const reshape: Operation<[x: NDArray, params: { readonly newSizes: Shape }], ReshapeParams> =
+  operation(reshapeLinear.primitive, (x: NDArray, { newSizes }: { readonly newSizes: Shape }) =>
     shapesEqual(x.shape, newSizes)
       ? x
       : reshapeLinear(x, { newSizes, dimensions: null, sharding: null }),
-)
+  )
 
 export type SqueezeParams = { readonly dimensions: readonly number[] }
 
@@ -271,10 +273,7 @@ const squeezeLinear: ParametricOperation<SqueezeParams> = linear('squeeze', {
   transpose: (yBar, _x, { dimensions }) => expandDims(yBar, dimensions),
   batch: (x, dim, { dimensions }) => {
     const shifted = shiftAxes(dimensions, dim)
-    return [
-      squeeze(x, { dimensions: shifted }),
-      dim - shifted.filter((axis) => axis < dim).length,
-    ]
+    return [squeeze(x, { dimensions: shifted }), dim - shifted.filter((axis) => axis < dim).length]
   },
   evaluate: (x, _params, y) => retyped(x, y),
   lower: (context, x, { dimensions }, y) => {
@@ -297,16 +296,10 @@ export const squeeze: ParametricOperation<SqueezeParams> = operation(
 // --- mapped axes ---------------------------------------------------------------------------------------
 
 /** `x` with the mapped axis at `to`: moved there, or repeated `size` times if it is not mapped. */
-export function withMappedAxis(
-  x: NDArray,
-  dim: number | null,
-  size: number,
-  to: number,
-): NDArray {
+export function withMappedAxis(x: NDArray, dim: number | null, size: number, to: number): NDArray {
   if (dim !== null) return moveAxis(x, dim, to)
   return broadcastInDim(x, {
     shape: withAxis(x.shape, to, size),
     broadcastDimensions: range(x.ndim + 1).filter((axis) => axis !== to),
   })
 }
-

@@ -14,10 +14,16 @@ export interface DTypeSet {
   readonly has: (dtype: DType) => boolean
 }
 export const anyDType: DTypeSet = { name: 'any', has: (d) => d !== 'float0' }
-export const numeric: DTypeSet = { name: 'integer or floating', has: (d) => isInteger(d) || isFloating(d) }
+export const numeric: DTypeSet = {
+  name: 'integer or floating',
+  has: (d) => isInteger(d) || isFloating(d),
+}
 export const floating: DTypeSet = { name: 'floating', has: isFloating }
 export const integral: DTypeSet = { name: 'integer', has: isInteger }
-export const bitwise: DTypeSet = { name: 'bool or integer', has: (d) => isInteger(d) || d === 'bool' }
+export const bitwise: DTypeSet = {
+  name: 'bool or integer',
+  has: (d) => isInteger(d) || d === 'bool',
+}
 export const signed: DTypeSet = {
   name: 'signed integer or floating',
   has: (d) => kindOf(d) === 'int' || isFloating(d),
@@ -96,7 +102,13 @@ export const pointwise = <P extends Params>(
     checkPointwise(name, operands, rules.accepts)
     const [{ shape, dtype }] = operands
     return rules.result === 'same'
-      ? [new Aval(shape, dtype, operands.every((o) => o.weakType))]
+      ? [
+          new Aval(
+            shape,
+            dtype,
+            operands.every((o) => o.weakType),
+          ),
+        ]
       : [new Aval(shape, rules.result)]
   },
   batch: pointwiseBatch(apply),
@@ -108,11 +120,7 @@ export const pointwise = <P extends Params>(
     return [hostArray(aval, data)]
   },
   lower: (context, operands, params, [aval]) => [
-    context.map(
-      aval,
-      (...scalars) => rules.expression(scalars, aval.dtype, params),
-      ...operands,
-    ),
+    context.map(aval, (...scalars) => rules.expression(scalars, aval.dtype, params), ...operands),
   ],
   splat: (elements, params, [{ dtype }]) => {
     const [x, y = x, z = y] = elements.map(Number)

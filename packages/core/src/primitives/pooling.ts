@@ -42,7 +42,11 @@ export type SelectPrim = 'ge' | 'le'
 const extremumOf = (selectPrim: SelectPrim): 'max' | 'min' => (selectPrim === 'ge' ? 'max' : 'min')
 
 /** Which of these positions holds the first extremum, or the first NaN. */
-function chosen(data: HostArray['data'], positions: readonly number[], selectPrim: SelectPrim): number {
+function chosen(
+  data: HostArray['data'],
+  positions: readonly number[],
+  selectPrim: SelectPrim,
+): number {
   let best = positions[0]
   for (const position of positions) {
     const [value, champion] = [data[position], data[best]]
@@ -104,7 +108,11 @@ const gatherAddPrimitive: Primitive<SelectAndGatherAddParams> =
           hint: 'use forward mode (jvp, jacfwd)',
         })
       }
-      const interior = params.baseDilation.map((d): readonly [number, number, number] => [0, 0, d - 1])
+      const interior = params.baseDilation.map((d): readonly [number, number, number] => [
+        0,
+        0,
+        d - 1,
+      ])
       const least = extremeIdentity(extremumOf(params.selectPrim), operand.dtype)
       const spread = pad(operand, full([], least, operand.dtype), { paddingConfig: interior })
       const { selectPrim, windowDimensions, windowStrides, padding } = params

@@ -1,7 +1,7 @@
 /** What every reduction over axes shares: its shape, batching, evaluation and lowering. */
 import type { NDArray } from '../array/ndarray'
 import type { Monoid } from '../compiler/context'
-import { Aval, type Shape, sizeOf, withShape } from '../types/aval'
+import { type Aval, type Shape, sizeOf, withShape } from '../types/aval'
 import type { DType } from '../types/dtype'
 import { ArgumentError } from '../types/errors'
 import { range, withoutAxes } from '../types/shape'

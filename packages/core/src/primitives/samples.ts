@@ -32,10 +32,15 @@ export const defaultTolerance = 1e-5
 
 /** Shapes of few elements: rank 0 to `maxRank`, now and then empty. */
 export const smallShape = (maxRank = 3, minSize = 0): fc.Arbitrary<Shape> =>
-  fc.array(
-    fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 1, max: 3 }) }, { weight: 1, arbitrary: fc.constant(Math.max(0, minSize)) }),
-    { minLength: 0, maxLength: maxRank },
-  ).map((shape) => shape.map((n) => Math.max(n, minSize)))
+  fc
+    .array(
+      fc.oneof(
+        { weight: 8, arbitrary: fc.integer({ min: 1, max: 3 }) },
+        { weight: 1, arbitrary: fc.constant(Math.max(0, minSize)) },
+      ),
+      { minLength: 0, maxLength: maxRank },
+    )
+    .map((shape) => shape.map((n) => Math.max(n, minSize)))
 
 /** An array of a given type from one arbitrary per element. */
 export const arrayOf = (
@@ -74,7 +79,24 @@ export const edgeFloat = (dtype: DType = 'float32'): fc.Arbitrary<number> => {
     { weight: 3, arbitrary: between(-8, 8) },
     {
       weight: 1,
-      arbitrary: fc.constantFrom(0, -0, 1, -1, 0.5, -0.5, 2, Infinity, -Infinity, NaN, tiny, -tiny, huge, -huge, 1e10, -1e10),
+      arbitrary: fc.constantFrom(
+        0,
+        -0,
+        1,
+        -1,
+        0.5,
+        -0.5,
+        2,
+        Infinity,
+        -Infinity,
+        NaN,
+        tiny,
+        -tiny,
+        huge,
+        -huge,
+        1e10,
+        -1e10,
+      ),
     },
   )
 }
@@ -95,11 +117,10 @@ export const edgeElement = (dtype: DType): fc.Arbitrary<number> =>
 
 /** Distinct values in random order, a distance of at least `gap` apart: extrema without ties. */
 export const distinctValues = (count: number, gap = 0.25): fc.Arbitrary<number[]> =>
-  fc
-    .shuffledSubarray(
-      Array.from({ length: count }, (_, i) => (i - (count - 1) / 2) * gap),
-      { minLength: count, maxLength: count },
-    )
+  fc.shuffledSubarray(
+    Array.from({ length: count }, (_, i) => (i - (count - 1) / 2) * gap),
+    { minLength: count, maxLength: count },
+  )
 
 export const sample = (
   operands: readonly HostArray[],

@@ -83,7 +83,13 @@ const selectPrimitive: Primitive = definePrimitive({
         rule: 'which is bool (two cases) or int32, and a scalar or shaped like the cases',
       })
     }
-    return [new Aval(first.shape, first.dtype, cases.every((c) => c.weakType))]
+    return [
+      new Aval(
+        first.shape,
+        first.dtype,
+        cases.every((c) => c.weakType),
+      ),
+    ]
   },
   // Linear in the cases together: ẏ = select(which, ẋ₀, ẋ₁, …).
   jvp: ([which, ...cases], [, ...dots]) => {
@@ -117,17 +123,14 @@ const selectPrimitive: Primitive = definePrimitive({
   lower: (context, [which, ...cases], _params, [aval]) => [
     context.map(
       aval,
-      (selector, ...values) =>
+      (selector, ...values) => {
+        const [onFalse, onTrue = onFalse] = values
+        if (selector.dtype === 'bool') return expr.select(selector, onTrue, onFalse)
         // A chain of tests from the last case down: case i where selector <= i.
-        values.reduceRight((rest, value, i) =>
-          expr.select(
-            selector.dtype === 'bool'
-              ? expr.unary('not', 'bool', selector)
-              : expr.binary('le', 'bool', selector, expr.constant('int32', i)),
-            value,
-            rest,
-          ),
-        ),
+        return values.reduceRight((rest, value, i) =>
+          expr.select(expr.binary('le', 'bool', selector, expr.constant('int32', i)), value, rest),
+        )
+      },
       broadcastScalar(context, which, aval.shape),
       ...cases,
     ),
@@ -167,13 +170,21 @@ const clampPrimitive: Primitive = definePrimitive({
       operands.map((o) => new Aval(x.shape, o.dtype)),
       anyDType,
     )
-    return [new Aval(x.shape, x.dtype, operands.every((o) => o.weakType))]
+    return [
+      new Aval(
+        x.shape,
+        x.dtype,
+        operands.every((o) => o.weakType),
+      ),
+    ]
   },
   // Each operand passes its tangent where it is the one that decides, strictly (JAX's convention).
   jvp: ([low, x, high], dots) => {
     const y = bindClamp(low, x, high)
     const [lows, highs] = [low, high].map((bound) =>
-      bound.ndim === x.ndim ? bound : broadcastInDim(bound, { shape: x.shape, broadcastDimensions: [] }),
+      bound.ndim === x.ndim
+        ? bound
+        : broadcastInDim(bound, { shape: x.shape, broadcastDimensions: [] }),
     )
     const decides = [
       () => and(gt(lows, x), lt(lows, highs)),
@@ -204,7 +215,8 @@ const clampPrimitive: Primitive = definePrimitive({
     context.map(
       aval,
       (lowest, value, highest) => {
-        const [max, min] = aval.dtype === 'bool' ? (['or', 'and'] as const) : (['max', 'min'] as const)
+        const [max, min] =
+          aval.dtype === 'bool' ? (['or', 'and'] as const) : (['max', 'min'] as const)
         return expr.binary(min, aval.dtype, expr.binary(max, aval.dtype, value, lowest), highest)
       },
       broadcastScalar(context, low, aval.shape),

@@ -131,7 +131,10 @@ const paddedSize = (size: number, [low, high, interior]: PaddingConfig[number]):
   low + dilated(size, interior + 1) + high
 
 /** The elements of an axis that survive cropping: `count` of them from `first`, landing at `start`. */
-function surviving(size: number, config: PaddingConfig[number]): {
+function surviving(
+  size: number,
+  config: PaddingConfig[number],
+): {
   first: number
   count: number
   start: number
@@ -199,15 +202,13 @@ const padPrimitive: Primitive<PadParams> = definePrimitive<PadParams>({
       strides: paddingConfig.map(([, , interior]) => interior + 1),
     })
     const total = (t: NDArray): NDArray => reduceSum(t, { axes: range(t.ndim) })
-    return [
-      isLinear(x) ? xBar : null,
-      isLinear(value) ? sub(total(yBar), total(xBar)) : null,
-    ]
+    return [isLinear(x) ? xBar : null, isLinear(value) ? sub(total(yBar), total(xBar)) : null]
   },
   batch: ({ size }, [x, value], [xDim, valueDim], { paddingConfig }) => {
     const front = withMappedAxis(x, xDim, size, 0)
     const config: PaddingConfig = [[0, 0, 0], ...paddingConfig]
-    if (valueDim === null) return { outputs: [bindPad(front, value, { paddingConfig: config })], dims: [0] }
+    if (valueDim === null)
+      return { outputs: [bindPad(front, value, { paddingConfig: config })], dims: [0] }
     // Each lane has its own value: pad a mask as well and choose.
     const padded = padWithZeros(front, config)
     const inside = bindPad(full(front.shape, true, 'bool'), full([], false, 'bool'), {
@@ -265,12 +266,12 @@ const padPrimitive: Primitive<PadParams> = definePrimitive<PadParams>({
 })
 
 /** `x` with a value before, after and between its elements. */
-export const pad: Operation<
-  [x: NDArray, paddingValue: NDArray, params: PadParams],
-  PadParams
-> = operation(padPrimitive, (x: NDArray, value: NDArray, params: PadParams) =>
-  params.paddingConfig.every((config) => config.every((n) => n === 0)) ? x : bindPad(x, value, params),
-)
+export const pad: Operation<[x: NDArray, paddingValue: NDArray, params: PadParams], PadParams> =
+  operation(padPrimitive, (x: NDArray, value: NDArray, params: PadParams) =>
+    params.paddingConfig.every((config) => config.every((n) => n === 0))
+      ? x
+      : bindPad(x, value, params),
+  )
 
 const padWithZeros = (x: NDArray, paddingConfig: PaddingConfig): NDArray =>
   pad(x, full([], 0, x.dtype, x.aval.weakType), { paddingConfig })
@@ -445,4 +446,3 @@ export const iota: Operation<[params: Omit<IotaParams, 'sharding'>], IotaParams>
   iotaPrimitive,
   bindIota,
 )
-

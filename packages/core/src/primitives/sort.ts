@@ -99,9 +99,8 @@ const sortPrimitive: Primitive<SortParams> = definePrimitive<SortParams>({
     const sorted = bindSort([...operands, places], params)
     const permutation = sorted[operands.length]
     const primals = sorted.slice(0, operands.length)
-    const tangents = dots.map(
-      (dot, i): Tangent =>
-        isZero(dot) ? zeroLike(primals[i]) : takeAlongAxis(dot, permutation, params.dimension),
+    const tangents = dots.map((dot, i): Tangent =>
+      isZero(dot) ? zeroLike(primals[i]) : takeAlongAxis(dot, permutation, params.dimension),
     )
     return { primals, tangents }
   },
@@ -256,7 +255,10 @@ const topKPrimitive: Primitive<TopKParams> = definePrimitive<TopKParams>({
       context.reindex(
         sorted[keys.length + i],
         aval,
-        aval.shape.map((_, a) => ({ offset: 0, strides: aval.shape.map((_, b) => Number(a === b)) })),
+        aval.shape.map((_, a) => ({
+          offset: 0,
+          strides: aval.shape.map((_, b) => Number(a === b)),
+        })),
       ),
     )
   },
@@ -265,4 +267,3 @@ const topKPrimitive: Primitive<TopKParams> = definePrimitive<TopKParams>({
 /** The `k` largest elements along an axis, descending, and where they stand. */
 export const topK: Operation<[x: NDArray, params: TopKParams], TopKParams, readonly NDArray[]> =
   operation(topKPrimitive, bindTopK)
-

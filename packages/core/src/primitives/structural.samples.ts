@@ -70,8 +70,7 @@ const cumulative = (name: string, distinct: boolean): PrimitiveSamples =>
   onShape(
     name,
     vectors,
-    (shape) =>
-      fc.tuple(anAxis(shape), fc.boolean()).map(([axis, reverse]) => ({ axis, reverse })),
+    (shape) => fc.tuple(anAxis(shape), fc.boolean()).map(([axis, reverse]) => ({ axis, reverse })),
     distinct
       ? { smooth: untied }
       : { dtypes: name === 'cumlogsumexp' ? ['float32', 'float64'] : dtypes },
@@ -98,15 +97,13 @@ const argExtremum = (name: string): PrimitiveSamples =>
 
 const broadcasts: PrimitiveSamples = (() => {
   const arbitrary = (element: fc.Arbitrary<number>): Samples =>
-    fc
-      .tuple(smallShape(), fc.infiniteStream(fc.boolean()))
-      .chain(([shape, coins]) => {
-        const kept = range(shape.length).filter(() => coins.next().value)
-        const source = kept.map((axis) => (coins.next().value ? 1 : shape[axis]))
-        return arrayOf(source, 'float32', element).map((x) =>
-          sample([x], { shape, broadcastDimensions: kept }),
-        )
-      })
+    fc.tuple(smallShape(), fc.infiniteStream(fc.boolean())).chain(([shape, coins]) => {
+      const kept = range(shape.length).filter(() => coins.next().value)
+      const source = kept.map((axis) => (coins.next().value ? 1 : shape[axis]))
+      return arrayOf(source, 'float32', element).map((x) =>
+        sample([x], { shape, broadcastDimensions: kept }),
+      )
+    })
   return {
     name: 'broadcast_in_dim',
     smooth: arbitrary(between(-3, 3)),
@@ -132,13 +129,18 @@ const pads: PrimitiveSamples = (() => {
           )
           .map(([x, value, paddingConfig]) => sample([x, value], { paddingConfig })),
       )
-  return { name: 'pad', smooth: arbitrary(between(-3, 3)), edges: arbitrary(edgeElement('float32')) }
+  return {
+    name: 'pad',
+    smooth: arbitrary(between(-3, 3)),
+    edges: arbitrary(edgeElement('float32')),
+  }
 })()
 
 const concatenations: PrimitiveSamples = (() => {
   const arbitrary = (element: fc.Arbitrary<number>): Samples =>
-    fc.tuple(vectors, fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 3 })).chain(
-      ([shape, sizes]) =>
+    fc
+      .tuple(vectors, fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 3 }))
+      .chain(([shape, sizes]) =>
         anAxis(shape).chain((dimension) =>
           fc
             .tuple(
@@ -152,7 +154,7 @@ const concatenations: PrimitiveSamples = (() => {
             )
             .map((operands) => sample(operands, { dimension })),
         ),
-    )
+      )
   return {
     name: 'concatenate',
     smooth: arbitrary(between(-3, 3)),

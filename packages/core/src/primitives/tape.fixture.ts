@@ -1,6 +1,11 @@
 /** For tests: records the linear equations that a jvp rule binds, and transposes them. */
 import type { NDArray } from '../array/ndarray'
-import { currentInterpreter, type Interpreter, makeTracer, withInterpreter } from '../trace/interpreter'
+import {
+  currentInterpreter,
+  type Interpreter,
+  makeTracer,
+  withInterpreter,
+} from '../trace/interpreter'
 import {
   isZero,
   LinearOperand,
@@ -41,8 +46,8 @@ export class Tape implements Interpreter {
       params,
     )
     const outputs = avals.map((aval) => makeTracer(aval, this, null))
-    const seen = operands.map(
-      (o, i): TransposeOperand => (linear[i] ? new LinearOperand(o.aval) : o),
+    const seen = operands.map((o, i): TransposeOperand =>
+      linear[i] ? new LinearOperand(o.aval) : o,
     )
     this.entries.push({
       transpose: (cotangents) => primitive.transpose(cotangents, seen, params),
@@ -80,4 +85,3 @@ export class Tape implements Interpreter {
     return inputs.map((x) => bars.get(x) ?? new Zero(tangentAval(x.aval)))
   }
 }
-

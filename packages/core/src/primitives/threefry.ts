@@ -7,7 +7,13 @@ import * as expr from '../compiler/expr'
 import { Aval } from '../types/aval'
 import { DTypeError } from '../types/errors'
 import { bind } from '../trace/interpreter'
-import { definePrimitive, discreteResult, nonlinear, type Params, type Primitive } from '../trace/primitive'
+import {
+  definePrimitive,
+  discreteResult,
+  nonlinear,
+  type Params,
+  type Primitive,
+} from '../trace/primitive'
 import { operation, type Operation } from './operation'
 import { anyDType, checkPointwise, pointwiseBatch } from './pointwise'
 import { allocateHost, hostArray } from './strided'

@@ -131,11 +131,14 @@ export const reduceWindowSum: WindowOperation = windowReduction('reduce_window_s
       const after = dilated(size, baseDilation[a]) + reach - 1 - spread - before
       return [before, after, windowStrides[a] - 1]
     })
-    return reduceWindowSum(pad(yBar, full([], 0, yBar.dtype, yBar.aval.weakType), { paddingConfig }), {
-      windowDimensions,
-      windowStrides: baseDilation,
-      windowDilation,
-    })
+    return reduceWindowSum(
+      pad(yBar, full([], 0, yBar.dtype, yBar.aval.weakType), { paddingConfig }),
+      {
+        windowDimensions,
+        windowStrides: baseDilation,
+        windowDilation,
+      },
+    )
   }),
 })
 
@@ -172,4 +175,3 @@ export const reduceWindowMin: WindowOperation = windowReduction('reduce_window_m
   jvp: extremumJvp((x, params) => reduceWindowMin(x, params), 'le'),
   transpose: nonlinear,
 })
-

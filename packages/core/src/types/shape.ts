@@ -133,8 +133,6 @@ export function namedPadding(
     const positions = Math.ceil(size / strides[axis])
     const total = Math.max(0, (positions - 1) * strides[axis] + windows[axis] - size)
     const less = Math.floor(total / 2)
-    return name === 'SAME'
-      ? { low: less, high: total - less }
-      : { low: total - less, high: less }
+    return name === 'SAME' ? { low: less, high: total - less } : { low: total - less, high: less }
   })
 }

@@ -59,8 +59,7 @@ export function erfInv(y: number): number {
   if (!(magnitude < 1)) return magnitude === 1 ? y * Infinity : NaN
   if (y === 0) return y
   const w = -Math.log((1 - magnitude) * (1 + magnitude))
-  let x =
-    magnitude * (w < 5 ? horner(central, w - 2.5) : horner(tails, Math.sqrt(w) - 3))
+  let x = magnitude * (w < 5 ? horner(central, w - 2.5) : horner(tails, Math.sqrt(w) - 3))
   for (let step = 0; step < 3; step++) {
     // 1 − |y| is exact where |y| ≥ ½.
     const excess = magnitude < 0.5 ? erf(x) - magnitude : 1 - magnitude - erfc(x)
