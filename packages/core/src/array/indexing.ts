@@ -39,7 +39,8 @@ export type IndexList = readonly (number | boolean | IndexList)[]
  * One entry of an index: an integer, a slice (`'1:4'`, `slice(1, 4)`), `'...'`, `null` for a new
  * axis, an integer array (also nested lists and typed arrays), or a boolean mask.
  */
-export type Index = number | boolean | string | null | Slice | NDArray | IndexList | Int32Array | Uint32Array
+export type Index =
+  number | boolean | string | null | Slice | NDArray | IndexList | Int32Array | Uint32Array
 
 export interface ReadOptions {
   /** What an index out of bounds reads: the nearest element (`'clip'`, the default) or `fillValue`. */
@@ -83,12 +84,26 @@ interface Resolved {
 }
 
 const wrong = (x: NDArray, problem: string, rule?: string, hint?: string): IndexingError =>
-  new IndexingError({ op: 'get(...index)', problem, operands: [{ name: 'x', aval: x.aval }], rule, hint })
+  new IndexingError({
+    op: 'get(...index)',
+    problem,
+    operands: [{ name: 'x', aval: x.aval }],
+    rule,
+    hint,
+  })
 
-type Item = Exclude<Index, string | IndexList | Int32Array | Uint32Array | boolean> | '...'
+type ArrayIndex = Exclude<Index, IndexList | Int32Array | Uint32Array>
+type Item = Exclude<ArrayIndex, string | boolean> | '...'
 
-/** Slices parsed, lists as arrays, masks as the positions of their true elements. */
-function itemsOf(x: NDArray, index: readonly Index[]): Item[] {
+/** Lists and typed arrays as arrays; an empty list has no elements to tell its dtype by. */
+function arrayOfList(entry: Index): ArrayIndex {
+  if (!Array.isArray(entry) && !ArrayBuffer.isView(entry)) return entry as ArrayIndex
+  const array = np.array(entry as np.NestedArray)
+  return array.size === 0 ? np.astype(array, 'int32') : array
+}
+
+/** Slices parsed, masks as the positions of their true elements. */
+function itemsOf(x: NDArray, index: readonly ArrayIndex[]): Item[] {
   return index.flatMap((entry): Item[] => {
     if (entry === null || entry === '...' || entry instanceof Slice) return [entry]
     if (typeof entry === 'number') {
@@ -99,15 +114,21 @@ function itemsOf(x: NDArray, index: readonly Index[]): Item[] {
       const slice = parseSlice(entry)
       if (slice) return [slice]
       if (/^[+-]?\d+$/.test(entry.trim())) return [Number(entry)]
-      throw wrong(x, `cannot read the index '${entry}'`, "a slice is written 'start:stop:step', with any part left out")
+      throw wrong(
+        x,
+        `cannot read the index '${entry}'`,
+        "a slice is written 'start:stop:step', with any part left out",
+      )
     }
     if (typeof entry === 'boolean') {
-      throw wrong(x, 'a bare boolean is not an index', 'masks are boolean arrays', 'use np.where to choose by a condition')
+      throw wrong(
+        x,
+        'a bare boolean is not an index',
+        'masks are boolean arrays',
+        'use np.where to choose by a condition',
+      )
     }
-    const array = isArray(entry) ? entry : np.array(entry as np.NestedArray)
-    // An empty list has no elements to tell its dtype by.
-    if (!isArray(entry) && array.size === 0) return [np.astype(array, 'int32')]
-    return array.dtype === 'bool' ? truePositions(x, array) : [array]
+    return entry.dtype === 'bool' ? truePositions(x, entry) : [entry]
   })
 }
 
@@ -124,7 +145,8 @@ function truePositions(x: NDArray, mask: NDArray): NDArray[] {
       hint: 'np.where(mask, x, 0) keeps the shape; np.nonzero(mask, { size }) fixes it',
     })
   }
-  if (mask.ndim === 0) throw wrong(x, 'a scalar mask is not an index', 'a mask has at least one axis')
+  if (mask.ndim === 0)
+    throw wrong(x, 'a scalar mask is not an index', 'a mask has at least one axis')
   const values = readElements(mask, 'get(mask)')
   const found: number[] = []
   for (let flat = 0; flat < values.length; flat++) if (values[flat]) found.push(flat)
@@ -137,7 +159,7 @@ function truePositions(x: NDArray, mask: NDArray): NDArray[] {
 }
 
 /** The axes an item takes up; masks check that they fit. */
-function checkMasks(x: NDArray, index: readonly Index[]): void {
+function checkMasks(x: NDArray, index: readonly ArrayIndex[]): void {
   let axis = 0
   for (const entry of index) {
     if (entry === '...') return
@@ -161,7 +183,8 @@ function checkMasks(x: NDArray, index: readonly Index[]): void {
   }
 }
 
-function resolve(x: NDArray, index: readonly Index[]): Resolved {
+function resolve(x: NDArray, given: readonly Index[]): Resolved {
+  const index = given.map((entry) => arrayOfList(entry))
   checkMasks(x, index)
   const items = itemsOf(x, index)
   const taken = items.filter((item) => item !== null && item !== '...').length
@@ -169,7 +192,8 @@ function resolve(x: NDArray, index: readonly Index[]): Resolved {
     throw wrong(x, `${taken} indices for ${x.ndim} axes`, 'at most one index per axis')
   }
   const dots = items.indexOf('...')
-  if (dots !== items.lastIndexOf('...')) throw wrong(x, "'...' stands more than once", "'...' stands at most once")
+  if (dots !== items.lastIndexOf('...'))
+    throw wrong(x, "'...' stands more than once", "'...' stands at most once")
   const everything = new Slice(null, null, null)
   const fill = range(x.ndim - taken).map(() => everything)
   const full =
@@ -180,8 +204,10 @@ function resolve(x: NDArray, index: readonly Index[]): Resolved {
     const at = axis++
     const n = x.shape[at]
     if (item instanceof Slice) return { kind: 'slice', axis: at, extent: extentOf(item, n) }
-    if (typeof item === 'number') return { kind: 'integer', axis: at, value: item < 0 ? item + n : item }
-    if (isArray(item)) return { kind: 'array', axis: at, index: wrappedIndex('get(...index)', item, n) }
+    if (typeof item === 'number')
+      return { kind: 'integer', axis: at, value: item < 0 ? item + n : item }
+    if (isArray(item))
+      return { kind: 'array', axis: at, index: wrappedIndex('get(...index)', item, n) }
     throw wrong(x, 'an index cannot be read')
   })
   return { entries, advanced: entries.some((e) => e.kind === 'array' && e.index.ndim > 0) }
@@ -221,12 +247,12 @@ export function get(x: NDArray, index: readonly Index[], options: ReadOptions = 
   checkMode('get({ mode })', mode)
   const { entries, advanced } = resolve(x, index)
   // Integers are views when they are in bounds, or when out of bounds means the nearest.
-  const isView = (e: Entry): boolean =>
-    e.kind === 'integer' &&
-    !advanced &&
-    x.shape[e.axis] > 0 &&
-    (mode === 'clip' || mode === 'promiseInBounds' || (e.value >= 0 && e.value < x.shape[e.axis]))
-  const integersToo = entries.some((e) => e.kind === 'integer' && !isView(e))
+  const readable = (axis: number, value: number): boolean =>
+    x.shape[axis] > 0 &&
+    (mode === 'clip' || mode === 'promiseInBounds' || (value >= 0 && value < x.shape[axis]))
+  const integersToo =
+    advanced || entries.some((e) => e.kind === 'integer' && !readable(e.axis, e.value))
+  const isView = (e: Entry): boolean => e.kind === 'integer' && !integersToo
   const sliced = sliceAll(x, entries, isView)
   const arrays = arrayEntries(entries, integersToo)
   const views = entries.filter(isView).flatMap((e) => (e.kind === 'integer' ? [e.axis] : []))
@@ -282,7 +308,9 @@ function sliceAll(x: NDArray, entries: readonly Entry[], isView: (e: Entry) => b
       if (step < 0 && size > 1) reversed.push(e.axis)
     }
   }
-  const isWhole = start.every((s, axis) => s === 0 && limit[axis] === x.shape[axis] && steps[axis] === 1)
+  const isWhole = start.every(
+    (s, axis) => s === 0 && limit[axis] === x.shape[axis] && steps[axis] === 1,
+  )
   const sliced = isWhole
     ? x
     : prim.slice(x, {
@@ -341,10 +369,15 @@ function scatterAt(
   const mode = options.mode ?? 'drop'
   checkMode(`${op}(value, { mode })`, mode)
   if (!isArray(value) && isOptions(value)) {
-    throw new ArgumentError({ op: `${op}(value)`, problem: 'the value is missing', rule: 'the value comes before the options' })
+    throw new ArgumentError({
+      op: `${op}(value)`,
+      problem: 'the value is missing',
+      rule: 'the value comes before the options',
+    })
   }
   const given = asArray(op, value)
-  const updates = x.dtype === 'bool' ? np.astype(given, 'bool') : convert(given, x.dtype, x.aval.weakType)
+  const updates =
+    x.dtype === 'bool' ? np.astype(given, 'bool') : convert(given, x.dtype, x.aval.weakType)
   const masked = byTracedMask(x, index, updates, combine)
   if (masked) return masked
 
@@ -449,7 +482,8 @@ function byTracedMask(
   combine: Combine,
 ): NDArray | null {
   const [mask] = index
-  if (index.length !== 1 || !isArray(mask) || mask.dtype !== 'bool' || mask.owner === null) return null
+  if (index.length !== 1 || !isArray(mask) || mask.dtype !== 'bool' || mask.owner === null)
+    return null
   if (updates.ndim !== 0 || !shapesEqual(mask.shape, x.shape)) return null
   return np.where(mask, combineWhole(x, broadcastTo(updates, x.shape), combine), x)
 }

@@ -4,7 +4,7 @@
  */
 import { type Shape, sizeOf } from '../types/aval'
 import { bytesOf, type DType, isFloating } from '../types/dtype'
-import { bitsToBfloat16, bitsToFloat16, roundToDType } from '../types/float-formats'
+import { roundToDType } from '../types/float-formats'
 
 /** Element values: 16-bit floats already decoded, booleans as 0 and 1. */
 export interface PrintedArray {
@@ -20,16 +20,6 @@ const EDGE_ITEMS = 3
 const LINE_WIDTH = 75
 const PRECISION = 8
 
-/** Element `i` of data in memory form, as a number. */
-export function elementReader(
-  data: { readonly [index: number]: number },
-  dtype: DType,
-): (flat: number) => number {
-  if (dtype === 'float16') return (i) => bitsToFloat16(data[i])
-  if (dtype === 'bfloat16') return (i) => bitsToBfloat16(data[i])
-  return (i) => data[i]
-}
-
 /** `Array([[1., 2.],\n       [3., 4.]], dtype=float32)`. */
 export function printArray(x: PrintedArray): string {
   const suffix = `${x.weakType ? `dtype=${x.dtype}, weak_type=True` : `dtype=${x.dtype}`})`
@@ -42,7 +32,8 @@ export function printArray(x: PrintedArray): string {
   const body = nested(x, format, prefix.length)
   const lastLine = body.slice(body.lastIndexOf('\n') + 1)
   const width = lastLine.length + (body.includes('\n') ? 0 : prefix.length)
-  const separator = width + suffix.length + 1 > LINE_WIDTH ? `,\n${' '.repeat(prefix.length)}` : ', '
+  const separator =
+    width + suffix.length + 1 > LINE_WIDTH ? `,\n${' '.repeat(prefix.length)}` : ', '
   return `${prefix}${body}${separator}${suffix}`
 }
 
@@ -110,7 +101,10 @@ function shownValues(x: PrintedArray): number[] {
 function elementFormat(x: PrintedArray): (value: number) => string {
   const values = shownValues(x)
   const scalar = x.shape.length === 0
-  const aligned = (texts: readonly string[], show: (v: number) => string): ((v: number) => string) => {
+  const aligned = (
+    texts: readonly string[],
+    show: (v: number) => string,
+  ): ((v: number) => string) => {
     const width = scalar ? 0 : Math.max(0, ...texts.map((t) => t.length))
     return (v) => show(v).padStart(width)
   }
@@ -140,6 +134,10 @@ export function shortestDigits(value: number, dtype: DType): { digits: string; e
   return parse(magnitude.toExponential(most - 1))
 }
 
+/** Decimal digits that a dtype always holds, at most 8: larger numbers are written scientifically. */
+const decimalPrecision = (dtype: DType): number =>
+  dtype === 'float64' ? 8 : dtype === 'float32' ? 6 : 3
+
 /** One format for all the values: NumPy's FloatingFormat with its default options. */
 function floatFormat(values: readonly number[], dtype: DType): (value: number) => string {
   const finite = values.filter((v) => Number.isFinite(v))
@@ -147,7 +145,8 @@ function floatFormat(values: readonly number[], dtype: DType): (value: number) =
   const largest = Math.max(...nonzero)
   const smallest = Math.min(...nonzero)
   const scientific =
-    nonzero.length > 0 && (largest >= 1e8 || smallest < 1e-4 || largest / smallest > 1000)
+    nonzero.length > 0 &&
+    (largest >= 10 ** decimalPrecision(dtype) || smallest < 1e-4 || largest / smallest > 1000)
   const special = (v: number): string | null =>
     Number.isNaN(v) ? 'nan' : v === Infinity ? 'inf' : v === -Infinity ? '-inf' : null
   const sign = (v: number): string => (v < 0 || Object.is(v, -0) ? '-' : '')
@@ -170,8 +169,7 @@ function floatFormat(values: readonly number[], dtype: DType): (value: number) =
   const fixed = (v: number): { whole: string; fraction: string } => {
     const { digits, exponent } = shortestDigits(v, dtype)
     const whole = exponent < 0 ? '0' : digits.slice(0, exponent + 1).padEnd(exponent + 1, '0')
-    const fraction =
-      exponent < 0 ? '0'.repeat(-exponent - 1) + digits : digits.slice(exponent + 1)
+    const fraction = exponent < 0 ? '0'.repeat(-exponent - 1) + digits : digits.slice(exponent + 1)
     if (fraction.length <= PRECISION) return { whole, fraction: fraction.replace(/0+$/, '') }
     const rounded = Math.abs(v).toFixed(PRECISION)
     const [w, f] = rounded.split('.')

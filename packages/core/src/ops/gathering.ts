@@ -108,7 +108,10 @@ function scalarFill(x: NDArray, fill: ArrayLike | null | undefined): number | bo
 }
 
 /** An empty array has nothing to clamp to: the result is empty, or all fill. */
-function gatherFromNothing(x: NDArray, { axes, indices, position, mode, fillValue }: GatherRequest): NDArray {
+function gatherFromNothing(
+  x: NDArray,
+  { axes, indices, position, mode, fillValue }: GatherRequest,
+): NDArray {
   const rest = x.shape.filter((_, axis) => !axes.includes(axis))
   const shape = [...rest.slice(0, position), ...indices[0].shape, ...rest.slice(position)]
   const fill = mode === 'fill' || mode === 'drop' ? scalarFill(x, fillValue) : defaultFill(x)

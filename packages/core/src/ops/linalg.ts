@@ -80,7 +80,12 @@ export function norm(
 const euclidean = (a: NDArray, axes: readonly number[], keepdims?: boolean): NDArray =>
   prim.sqrt(sum(prim.square(a), { axis: axes, keepdims }))
 
-function vectorNormAlong(a: NDArray, ord: NormOrder, axes: readonly number[], keepdims?: boolean): NDArray {
+function vectorNormAlong(
+  a: NDArray,
+  ord: NormOrder,
+  axes: readonly number[],
+  keepdims?: boolean,
+): NDArray {
   const along = { axis: axes, keepdims }
   if (typeof ord !== 'number') throw unknownOrder(a, ord, 'vectors')
   if (ord === Infinity) return max(prim.abs(a), along)
@@ -91,10 +96,20 @@ function vectorNormAlong(a: NDArray, ord: NormOrder, axes: readonly number[], ke
   return power(sum(power(abs(a), ord), along), 1 / ord)
 }
 
-function matrixNormAlong(a: NDArray, ord: NormOrder, axes: readonly number[], keepdims?: boolean): NDArray {
+function matrixNormAlong(
+  a: NDArray,
+  ord: NormOrder,
+  axes: readonly number[],
+  keepdims?: boolean,
+): NDArray {
   const [row, column] = axes
   if (ord === 'fro') return euclidean(a, axes, keepdims)
-  const lines = ord === 1 || ord === -1 ? [row, column] : ord === Infinity || ord === -Infinity ? [column, row] : null
+  const lines =
+    ord === 1 || ord === -1
+      ? [row, column]
+      : ord === Infinity || ord === -Infinity
+        ? [column, row]
+        : null
   if (lines === null) {
     if (ord === 2 || ord === -2 || ord === 'nuc') {
       throw new ArgumentError({
@@ -123,7 +138,8 @@ const unknownOrder = (a: NDArray, ord: NormOrder, of: string): ArgumentError =>
 /** The norm of vectors: of all elements, or along axes. */
 export function vectorNorm(
   x: ArrayLike,
-  axisOrOptions?: Axes | { readonly axis?: Axes; readonly keepdims?: boolean; readonly ord?: number },
+  axisOrOptions?:
+    Axes | { readonly axis?: Axes; readonly keepdims?: boolean; readonly ord?: number },
   rest?: { readonly axis?: Axes; readonly keepdims?: boolean; readonly ord?: number },
 ): NDArray {
   const { axis = null, keepdims, ord = 2 } = axisOptions(axisOrOptions, rest) ?? {}
@@ -172,7 +188,8 @@ export function multiDot(arrays: readonly ArrayLike[]): NDArray {
     throw new ArgumentError({ op: 'multiDot(arrays)', problem: 'needs at least two arrays' })
   }
   // Vectors at the ends are a row and a column.
-  const rows = (x: NDArray, first: boolean): number => (x.ndim === 1 ? (first ? 1 : x.shape[0]) : x.shape[0])
+  const rows = (x: NDArray, first: boolean): number =>
+    x.ndim === 1 ? (first ? 1 : x.shape[0]) : x.shape[0]
   const last = xs[xs.length - 1]
   const sizes = [...xs.map((x, i) => rows(x, i === 0)), last.ndim === 1 ? 1 : last.shape[1]]
   const n = xs.length
@@ -226,7 +243,11 @@ export interface TriangularSolveOptions {
 }
 
 /** Solves `a x = b` (or `x a = b`) for a triangular `a`. */
-export function triangularSolve(a: ArrayLike, b: ArrayLike, options: TriangularSolveOptions = {}): NDArray {
+export function triangularSolve(
+  a: ArrayLike,
+  b: ArrayLike,
+  options: TriangularSolveOptions = {},
+): NDArray {
   const [matrix, right] = promoteDTypesInexact('triangularSolve', [a, b])
   requireSquare('triangularSolve', matrix)
   const isVector = right.ndim === matrix.ndim - 1
@@ -237,7 +258,10 @@ export function triangularSolve(a: ArrayLike, b: ArrayLike, options: TriangularS
 }
 
 function sameBatch(a: NDArray, b: NDArray): [NDArray, NDArray] {
-  const batch = broadcastShapes('triangularSolve', [a, b].map((x) => new Aval(x.shape.slice(0, -2), x.dtype)))
+  const batch = broadcastShapes(
+    'triangularSolve',
+    [a, b].map((x) => new Aval(x.shape.slice(0, -2), x.dtype)),
+  )
   return [
     broadcastTo(a, [...batch, ...a.shape.slice(-2)]),
     broadcastTo(b, [...batch, ...b.shape.slice(-2)]),
@@ -248,7 +272,11 @@ function sameBatch(a: NDArray, b: NDArray): [NDArray, NDArray] {
 export function solveTriangular(
   a: ArrayLike,
   b: ArrayLike,
-  { trans = 0, lower = false, unitDiagonal = false }: {
+  {
+    trans = 0,
+    lower = false,
+    unitDiagonal = false,
+  }: {
     /** Solve with the transpose of `a` instead. */
     readonly trans?: 0 | 1 | 'N' | 'T'
     readonly lower?: boolean
@@ -264,14 +292,13 @@ export function solveTriangular(
 }
 
 /** A Cholesky factor and which triangle it is in. */
-export const choFactor = (a: ArrayLike, { lower = false }: { readonly lower?: boolean } = {}): [NDArray, boolean] => [
-  cholesky(a, { upper: !lower }),
-  lower,
-]
+export const choFactor = (
+  a: ArrayLike,
+  { lower = false }: { readonly lower?: boolean } = {},
+): [NDArray, boolean] => [cholesky(a, { upper: !lower }), lower]
 
 /** Solves `a x = b` from the Cholesky factor of `a`. */
 export function choSolve([factor, lower]: readonly [NDArray, boolean], b: ArrayLike): NDArray {
   const first = solveTriangular(factor, b, { lower, trans: lower ? 0 : 1 })
   return solveTriangular(factor, first, { lower, trans: lower ? 1 : 0 })
 }
-

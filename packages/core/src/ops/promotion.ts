@@ -70,7 +70,10 @@ export function refuse(op: string, x: unknown): never {
     if (typeof x === 'function') return ['a function', 'call it, or transform it instead']
     if (x === null || typeof x === 'object')
       return [x === null ? 'null' : 'an object', 'map over its arrays with tree.map']
-    return [x === undefined ? 'undefined' : `a ${typeof x}`, 'pass an NDArray, a number or a boolean']
+    return [
+      x === undefined ? 'undefined' : `a ${typeof x}`,
+      'pass an NDArray, a number or a boolean',
+    ]
   })()
   throw new ArgumentError({
     op,
@@ -158,7 +161,9 @@ const isUint32Constant = (x: ArrayLike | undefined): boolean =>
 
 /** The floating type for a computation on this type: integers and booleans become float32. */
 export const inexactTypeOf = ({ dtype, weakType }: WeakDType): WeakDType =>
-  isFloating(dtype) ? { dtype, weakType } : { dtype: 'float32', weakType: weakType && dtype !== 'bool' }
+  isFloating(dtype)
+    ? { dtype, weakType }
+    : { dtype: 'float32', weakType: weakType && dtype !== 'bool' }
 
 /** The type for arithmetic: booleans count as 0 and 1. */
 export const numericTypeOf = (type: WeakDType): WeakDType =>
@@ -175,8 +180,7 @@ function convertAll(op: string, args: readonly ArrayLike[], type: WeakDType): ND
 }
 
 /** A truth value for every element: nonzero (and NaN) is true. */
-export const toBool = (x: NDArray): NDArray =>
-  x.dtype === 'bool' ? x : ne(x, fullLike(x, 0))
+export const toBool = (x: NDArray): NDArray => (x.dtype === 'bool' ? x : ne(x, fullLike(x, 0)))
 
 /** `onTrue` where `which` is true, for equal shapes and dtypes. */
 export const choose = (which: NDArray, onTrue: NDArray, onFalse: NDArray): NDArray =>

@@ -83,7 +83,11 @@ export const entr: Unary = unary('entr', (x) => {
   const positive = prim.gt(x, zero)
   const safe = choose(positive, x, filledLike(x, 1))
   const value = prim.neg(prim.mul(safe, prim.log(safe)))
-  const below = choose(prim.lt(x, zero), filledLike(x, -Infinity), choose(prim.eq(x, zero), zero, x))
+  const below = choose(
+    prim.lt(x, zero),
+    filledLike(x, -Infinity),
+    choose(prim.eq(x, zero), zero, x),
+  )
   return choose(positive, value, below)
 })
 
@@ -96,7 +100,11 @@ export const relEntr: Binary = binary('relEntr', (x, y) => {
   const [safeX, safeY] = [choose(both, x, one), choose(both, y, one)]
   const value = prim.mul(safeX, prim.log(prim.div(safeX, safeY)))
   const outside = choose(vanishes, zero, filledLike(x, Infinity))
-  return choose(prim.or(prim.ne(x, x), prim.ne(y, y)), filledLike(x, NaN), choose(both, value, outside))
+  return choose(
+    prim.or(prim.ne(x, x), prim.ne(y, y)),
+    filledLike(x, NaN),
+    choose(both, value, outside),
+  )
 })
 /** x log(x / y) − x + y. */
 export const klDiv: Binary = (x, y) => add(relEntr(x, y), add(multiply(x, -1), y))
@@ -146,7 +154,10 @@ export function logsumexp(
   const mask = options.where
   const a = mask === undefined ? given : where(mask, given, filledLike(given, -Infinity))
   const axes = canonicalAxes('logsumexp', options.axis, a)
-  const relevant = weights === null ? a : choose(prim.eq(weights, filledLike(weights, 0)), filledLike(a, -Infinity), a)
+  const relevant =
+    weights === null
+      ? a
+      : choose(prim.eq(weights, filledLike(weights, 0)), filledLike(a, -Infinity), a)
   const shift = maximumOrZero(relevant, axes)
   const shifted = prim.sub(relevant, spread(shift, a, axes))
   const exponentials = prim.exp(shifted)
@@ -175,4 +186,3 @@ const spread = (reduced: NDArray, like: NDArray, axes: readonly number[]): NDArr
     shape: like.shape,
     broadcastDimensions: like.shape.map((_, i) => i).filter((i) => !axes.includes(i)),
   })
-

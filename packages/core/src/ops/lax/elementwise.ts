@@ -100,7 +100,10 @@ export const pow: Binary = binary('pow', prim.pow)
 /** The remainder with the sign of the dividend. */
 export const rem: Binary = binary('rem', prim.rem)
 export const shiftLeft: Binary = binary('shiftLeft', prim.shiftLeft)
-export const shiftRightArithmetic: Binary = binary('shiftRightArithmetic', prim.shiftRightArithmetic)
+export const shiftRightArithmetic: Binary = binary(
+  'shiftRightArithmetic',
+  prim.shiftRightArithmetic,
+)
 export const shiftRightLogical: Binary = binary('shiftRightLogical', prim.shiftRightLogical)
 export const sub: Binary = binary('sub', prim.sub)
 
@@ -153,9 +156,11 @@ export const bitcastConvertType = (x: ArrayLike, dtype: DType): NDArray =>
   })
 
 /** Rounds to a format with these field widths. */
-export const reducePrecision = (x: ArrayLike, exponentBits: number, mantissaBits: number): NDArray =>
-  prim.reducePrecision(asArray('reducePrecision', x), { exponentBits, mantissaBits })
+export const reducePrecision = (
+  x: ArrayLike,
+  exponentBits: number,
+  mantissaBits: number,
+): NDArray => prim.reducePrecision(asArray('reducePrecision', x), { exponentBits, mantissaBits })
 
 /** The identity, through which no derivative passes. */
 export const stopGradient = (x: ArrayLike): NDArray => prim.stopGradient(asArray('stopGradient', x))
-

@@ -37,7 +37,11 @@ export function dynamicSlice(x: ArrayLike, startIndices: StartIndices, sliceSize
 }
 
 /** `x` with the block `update` written at these starts, which are clamped so that it fits. */
-export function dynamicUpdateSlice(x: ArrayLike, update: ArrayLike, startIndices: StartIndices): NDArray {
+export function dynamicUpdateSlice(
+  x: ArrayLike,
+  update: ArrayLike,
+  startIndices: StartIndices,
+): NDArray {
   const a = asArray('dynamicUpdateSlice', x)
   const block = asArray('dynamicUpdateSlice', update)
   return prim.dynamicUpdateSlice(

@@ -135,7 +135,10 @@ export function indexInDim(
 
 type Reduce = (x: ArrayLike, axes: readonly number[]) => NDArray
 const reduction =
-  (op: string, primitive: (x: NDArray, p: { readonly axes: readonly number[] }) => NDArray): Reduce =>
+  (
+    op: string,
+    primitive: (x: NDArray, p: { readonly axes: readonly number[] }) => NDArray,
+  ): Reduce =>
   (x, axes) => {
     const a = asArray(op, x)
     return primitive(a, { axes: canonicalAxes(op, axes, a) })
@@ -164,9 +167,16 @@ export interface CumulativeOptions {
   readonly axis?: number
   readonly reverse?: boolean
 }
-type Cumulative = (x: ArrayLike, axisOrOptions?: number | CumulativeOptions, options?: CumulativeOptions) => NDArray
+type Cumulative = (
+  x: ArrayLike,
+  axisOrOptions?: number | CumulativeOptions,
+  options?: CumulativeOptions,
+) => NDArray
 const cumulative =
-  (op: string, primitive: (x: NDArray, p: { axis: number; reverse: boolean }) => NDArray): Cumulative =>
+  (
+    op: string,
+    primitive: (x: NDArray, p: { axis: number; reverse: boolean }) => NDArray,
+  ): Cumulative =>
   (x, axisOrOptions = {}, rest = {}) => {
     const options =
       typeof axisOrOptions === 'number' ? { ...rest, axis: axisOrOptions } : axisOrOptions
@@ -252,7 +262,8 @@ export function sort(
   const operands = (many ? (operand as readonly ArrayLike[]) : [operand as ArrayLike]).map((x) =>
     asArray('sort', x),
   )
-  if (operands.length === 0) throw new ArgumentError({ op: 'sort(operands)', problem: 'there is nothing to sort' })
+  if (operands.length === 0)
+    throw new ArgumentError({ op: 'sort(operands)', problem: 'there is nothing to sort' })
   const axis = canonicalAxis('sort', dimension, operands[0])
   const sorted = prim.sort(operands, { dimension: axis, isStable, numKeys })
   return many ? [...sorted] : sorted[0]

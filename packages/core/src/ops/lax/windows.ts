@@ -62,13 +62,17 @@ export function convDimensionNumbers([lhs, rhs, out]: ConvLayout): prim.ConvDime
       throw new ArgumentError({
         op: 'convGeneralDilated(…, { dimensionNumbers })',
         problem: `cannot read ['${lhs}', '${rhs}', '${out}']`,
-        rule: "N and C in lhs and out, O and I in rhs, and the same spatial letters in all three",
+        rule: 'N and C in lhs and out, O and I in rhs, and the same spatial letters in all three',
         hint: "for example ['NHWC', 'HWIO', 'NHWC']",
       })
     }
     return axes
   }
-  return { lhsSpec: spec(lhs, 'N', 'C'), rhsSpec: spec(rhs, 'O', 'I'), outSpec: spec(out, 'N', 'C') }
+  return {
+    lhsSpec: spec(lhs, 'N', 'C'),
+    rhsSpec: spec(rhs, 'O', 'I'),
+    outSpec: spec(out, 'N', 'C'),
+  }
 }
 
 const isLayout = (numbers: ConvLayout | prim.ConvDimensionNumbers): numbers is ConvLayout =>
@@ -91,7 +95,11 @@ export function convGeneralDilated(
 ): NDArray {
   const [x, filters] = [asArray('convGeneralDilated', lhs), asArray('convGeneralDilated', rhs)]
   const standard = range(x.ndim)
-  const given = options.dimensionNumbers ?? { lhsSpec: standard, rhsSpec: standard, outSpec: standard }
+  const given = options.dimensionNumbers ?? {
+    lhsSpec: standard,
+    rhsSpec: standard,
+    outSpec: standard,
+  }
   const dimensionNumbers = isLayout(given) ? convDimensionNumbers(given) : given
   if (x.ndim !== filters.ndim || x.ndim < 2 || dimensionNumbers.lhsSpec.length !== x.ndim) {
     throw new ShapeError({
@@ -105,7 +113,9 @@ export function convGeneralDilated(
   const ones = range(spatial).map(() => 1)
   const lhsDilation = options.lhsDilation ?? ones
   const rhsDilation = options.rhsDilation ?? ones
-  const sizes = dimensionNumbers.lhsSpec.slice(2).map((axis, i) => dilated(x.shape[axis], lhsDilation[i]))
+  const sizes = dimensionNumbers.lhsSpec
+    .slice(2)
+    .map((axis, i) => dilated(x.shape[axis], lhsDilation[i]))
   const windows = dimensionNumbers.rhsSpec
     .slice(2)
     .map((axis, i) => dilated(filters.shape[axis], rhsDilation[i]))
@@ -157,7 +167,8 @@ export function convTranspose(
 ): NDArray {
   const [x, filters] = [asArray('convTranspose', lhs), asArray('convTranspose', rhs)]
   const letters = 'HWD'.slice(0, x.ndim - 2)
-  const given = options.dimensionNumbers ?? ([`N${letters}C`, `${letters}IO`, `N${letters}C`] as const)
+  const given =
+    options.dimensionNumbers ?? ([`N${letters}C`, `${letters}IO`, `N${letters}C`] as const)
   const numbers = isLayout(given) ? convDimensionNumbers(given) : given
   const spatialFilters = numbers.rhsSpec.slice(2)
   const dilation = options.rhsDilation ?? strides.map(() => 1)
@@ -172,16 +183,26 @@ export function convTranspose(
         { ...numbers, rhsSpec: [numbers.rhsSpec[1], numbers.rhsSpec[0], ...spatialFilters] },
       ]
     : [filters, numbers]
-  return convGeneralDilated(x, kernel, strides.map(() => 1), pads, {
-    lhsDilation: strides,
-    rhsDilation: dilation,
-    dimensionNumbers: kernelNumbers,
-    preferredElementType: options.preferredElementType,
-  })
+  return convGeneralDilated(
+    x,
+    kernel,
+    strides.map(() => 1),
+    pads,
+    {
+      lhsDilation: strides,
+      rhsDilation: dilation,
+      dimensionNumbers: kernelNumbers,
+      preferredElementType: options.preferredElementType,
+    },
+  )
 }
 
 /** The padding that makes the transpose of a 'SAME' or 'VALID' convolution. */
-function transposePadding(window: number, stride: number, padding: string): readonly [number, number] {
+function transposePadding(
+  window: number,
+  stride: number,
+  padding: string,
+): readonly [number, number] {
   if (padding === 'SAME') {
     const total = window + stride - 2
     const low = stride > window - 1 ? window - 1 : Math.ceil(total / 2)
@@ -198,7 +219,10 @@ export interface ReduceWindowOptions {
   readonly windowDilation?: readonly number[]
 }
 
-const reducers = new Map<unknown, { name: string; reduce: typeof prim.reduceWindowSum; identity: (x: NDArray) => number }>([
+const reducers = new Map<
+  unknown,
+  { name: string; reduce: typeof prim.reduceWindowSum; identity: (x: NDArray) => number }
+>([
   [lax.add, { name: 'add', reduce: prim.reduceWindowSum, identity: () => 0 }],
   [lax.max, { name: 'max', reduce: prim.reduceWindowMax, identity: () => -Infinity }],
   [lax.min, { name: 'min', reduce: prim.reduceWindowMin, identity: () => Infinity }],

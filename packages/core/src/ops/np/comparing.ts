@@ -4,7 +4,16 @@ import * as prim from '../../primitives'
 import { shapesEqual } from '../../types/aval'
 import { ShapeError } from '../../types/errors'
 import { type ArrayLike, asArray, convert, full, promoteInexact } from '../promotion'
-import { add, equal, isfinite, isnan, lessEqual, logicalAnd, logicalOr, multiply } from './elementwise'
+import {
+  add,
+  equal,
+  isfinite,
+  isnan,
+  lessEqual,
+  logicalAnd,
+  logicalOr,
+  multiply,
+} from './elementwise'
 import { all } from './reductions'
 
 export interface ClosenessOptions {

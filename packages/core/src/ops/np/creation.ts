@@ -130,7 +130,8 @@ function fromTypedArray(data: ArrayBufferView, dtype: DType | undefined): NDArra
   }
   const values = data as NumericData
   // Truth values are made here, as 0 and 1; everything else by the device.
-  const elements: Elements = dtype === 'bool' ? Uint8Array.from(values, (v) => Number(v !== 0)) : values
+  const elements: Elements =
+    dtype === 'bool' ? Uint8Array.from(values, (v) => Number(v !== 0)) : values
   return makeArray(elements, new Aval([values.length], dtype ?? own))
 }
 
@@ -168,7 +169,8 @@ function stackNested(list: readonly NestedArray[], dtype: DType | undefined): ND
 
 function fromNumbers(list: readonly NestedArray[], dtype: DType | undefined): NDArray {
   const shape: number[] = []
-  for (let level: unknown = list; Array.isArray(level); level = (level as unknown[])[0]) shape.push(level.length)
+  for (let level: unknown = list; Array.isArray(level); level = (level as unknown[])[0])
+    shape.push(level.length)
   const values: (number | boolean)[] = []
   const kinds = new Set<DType>()
   const path: number[] = []
@@ -200,7 +202,11 @@ const kindOfScalar = (value: number | boolean): DType => {
   return (value | 0) === value && !Object.is(value, -0) ? 'int32' : 'float32'
 }
 
-const ragged = (path: readonly number[], length: number | null, expected: number | null): ShapeError =>
+const ragged = (
+  path: readonly number[],
+  length: number | null,
+  expected: number | null,
+): ShapeError =>
   new ShapeError({
     op: 'array(data)',
     problem: `the lists are ragged: ${
@@ -235,7 +241,12 @@ export interface LikeOptions extends DTypeOptions {
   readonly shape?: Shape
 }
 
-const likeWith = (op: string, x: ArrayLike, value: ArrayLike, options: LikeOptions = {}): NDArray => {
+const likeWith = (
+  op: string,
+  x: ArrayLike,
+  value: ArrayLike,
+  options: LikeOptions = {},
+): NDArray => {
   const like = asArray(op, x)
   const dtype = ofDType(op, options, like.dtype)
   const weak = options.dtype === undefined && like.aval.weakType
@@ -298,7 +309,11 @@ export function arange(
   const [start, stop] = numbers.length === 1 ? [0, startOrStop] : numbers
   const step = numbers[2] ?? 1
   if (step === 0) {
-    throw new ArgumentError({ op: 'arange(start, stop, step)', problem: 'step is 0', rule: 'step is not 0' })
+    throw new ArgumentError({
+      op: 'arange(start, stop, step)',
+      problem: 'step is 0',
+      rule: 'step is not 0',
+    })
   }
   const inferred: DType = numbers.every((v) => kindOfScalar(v) === 'int32') ? 'int32' : 'float32'
   const dtype = ofDType('arange', isOptions<DTypeOptions>(options) ? options : undefined, inferred)
@@ -345,7 +360,8 @@ export function linspace(
   numOrOptions: number | (LinspaceOptions & { readonly retstep?: boolean }) = {},
   lastOptions: LinspaceOptions & { readonly retstep?: boolean } = {},
 ): NDArray | [NDArray, NDArray] {
-  const given = typeof numOrOptions === 'number' ? { ...lastOptions, num: numOrOptions } : numOrOptions
+  const given =
+    typeof numOrOptions === 'number' ? { ...lastOptions, num: numOrOptions } : numOrOptions
   const { num = 50, endpoint = true, axis = 0, retstep = false } = given
   if (!Number.isInteger(num) || num < 0) {
     throw new ArgumentError({
@@ -399,7 +415,8 @@ export function logspace(
   numOrOptions: number | (LinspaceOptions & { readonly base?: number }) = {},
   lastOptions: LinspaceOptions & { readonly base?: number } = {},
 ): NDArray {
-  const given = typeof numOrOptions === 'number' ? { ...lastOptions, num: numOrOptions } : numOrOptions
+  const given =
+    typeof numOrOptions === 'number' ? { ...lastOptions, num: numOrOptions } : numOrOptions
   const { base = 10, dtype, ...linear } = given
   const exponents = linspace(start, stop, linear)
   const samples = prim.pow(filledLike(exponents, base), exponents)
@@ -413,7 +430,8 @@ export function geomspace(
   numOrOptions: number | LinspaceOptions = {},
   lastOptions: LinspaceOptions = {},
 ): NDArray {
-  const given = typeof numOrOptions === 'number' ? { ...lastOptions, num: numOrOptions } : numOrOptions
+  const given =
+    typeof numOrOptions === 'number' ? { ...lastOptions, num: numOrOptions } : numOrOptions
   if (!(start * stop > 0)) {
     throw new ArgumentError({
       op: 'geomspace(start, stop)',
@@ -448,9 +466,15 @@ export interface EyeOptions extends DTypeOptions {
 }
 
 /** Ones on a diagonal and zeros elsewhere, `n` rows. */
-export function eye(n: number, columnsOrOptions: number | EyeOptions = {}, lastOptions: EyeOptions = {}): NDArray {
+export function eye(
+  n: number,
+  columnsOrOptions: number | EyeOptions = {},
+  lastOptions: EyeOptions = {},
+): NDArray {
   const given =
-    typeof columnsOrOptions === 'number' ? { ...lastOptions, M: columnsOrOptions } : columnsOrOptions
+    typeof columnsOrOptions === 'number'
+      ? { ...lastOptions, M: columnsOrOptions }
+      : columnsOrOptions
   const shape = canonicalShape('eye', [n, given.M ?? n])
   return convert(diagonalMask(shape, given.k ?? 0, 'eq'), ofDType('eye', given, 'float32'))
 }
@@ -458,9 +482,15 @@ export function eye(n: number, columnsOrOptions: number | EyeOptions = {}, lastO
 export const identity = (n: number, options?: DTypeOptions): NDArray => eye(n, options)
 
 /** Ones at and below the `k`-th diagonal and zeros above it. */
-export function tri(n: number, columnsOrOptions: number | EyeOptions = {}, lastOptions: EyeOptions = {}): NDArray {
+export function tri(
+  n: number,
+  columnsOrOptions: number | EyeOptions = {},
+  lastOptions: EyeOptions = {},
+): NDArray {
   const given =
-    typeof columnsOrOptions === 'number' ? { ...lastOptions, M: columnsOrOptions } : columnsOrOptions
+    typeof columnsOrOptions === 'number'
+      ? { ...lastOptions, M: columnsOrOptions }
+      : columnsOrOptions
   const shape = canonicalShape('tri', [n, given.M ?? n])
   return convert(diagonalMask(shape, given.k ?? 0, 'le'), ofDType('tri', given, 'float32'))
 }
@@ -483,9 +513,11 @@ function triangle(op: string, x: ArrayLike, k: number, keepLower: boolean): NDAr
   return keepLower ? choose(mask, a, zero) : choose(mask, zero, a)
 }
 /** The lower triangle of the last two axes: zeros above the `k`-th diagonal. */
-export const tril = (x: ArrayLike, k: Diagonal = 0): NDArray => triangle('tril', x, diagonalOf(k), true)
+export const tril = (x: ArrayLike, k: Diagonal = 0): NDArray =>
+  triangle('tril', x, diagonalOf(k), true)
 /** The upper triangle of the last two axes: zeros below the `k`-th diagonal. */
-export const triu = (x: ArrayLike, k: Diagonal = 0): NDArray => triangle('triu', x, diagonalOf(k), false)
+export const triu = (x: ArrayLike, k: Diagonal = 0): NDArray =>
+  triangle('triu', x, diagonalOf(k), false)
 
 export interface MeshgridOptions {
   /** `'xy'` (default) swaps the first two axes, as plots want; `'ij'` does not. */
@@ -551,7 +583,16 @@ export function finfo(x: ArrayLike | DType): FloatLimits {
   }
   const { eps, max, smallestNormal, smallestSubnormal } = floatInfo(dtype)
   const bits = dtype === 'float64' ? 64 : dtype === 'float32' ? 32 : 16
-  return { dtype, bits, eps, max, min: -max, tiny: smallestNormal, smallestNormal, smallestSubnormal }
+  return {
+    dtype,
+    bits,
+    eps,
+    max,
+    min: -max,
+    tiny: smallestNormal,
+    smallestNormal,
+    smallestSubnormal,
+  }
 }
 
 export function iinfo(x: ArrayLike | DType): {
@@ -571,4 +612,3 @@ export function iinfo(x: ArrayLike | DType): {
   const [min, max] = integerRange(dtype)
   return { dtype, bits: Math.log2(max - min + 1), min, max }
 }
-

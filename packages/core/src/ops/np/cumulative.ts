@@ -3,7 +3,15 @@ import type { NDArray } from '../../array/ndarray'
 import * as prim from '../../primitives'
 import { type DType, isFloating } from '../../types/dtype'
 import { axisOptions, canonicalAxis } from '../arguments'
-import { type ArrayLike, asArray, checkDType, choose, convert, filledLike, toBool } from '../promotion'
+import {
+  type ArrayLike,
+  asArray,
+  checkDType,
+  choose,
+  convert,
+  filledLike,
+  toBool,
+} from '../promotion'
 
 export interface CumulativeOptions {
   /** The axis to run along; the flattened array if left out or null. */
@@ -12,7 +20,11 @@ export interface CumulativeOptions {
 }
 
 const running =
-  (op: string, scan: (x: NDArray, p: { axis: number; reverse: boolean }) => NDArray, nanValue?: number) =>
+  (
+    op: string,
+    scan: (x: NDArray, p: { axis: number; reverse: boolean }) => NDArray,
+    nanValue?: number,
+  ) =>
   (
     x: ArrayLike,
     axisOrOptions?: number | null | CumulativeOptions,
@@ -45,4 +57,3 @@ export const cumsum: (
 export const cumprod: typeof cumsum = running('cumprod', prim.cumprod)
 export const nancumsum: typeof cumsum = running('nancumsum', prim.cumsum, 0)
 export const nancumprod: typeof cumsum = running('nancumprod', prim.cumprod, 1)
-

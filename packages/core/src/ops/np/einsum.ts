@@ -109,10 +109,14 @@ function parse(subscripts: string, operands: readonly NDArray[]): Subscripts {
   const [left, right, ...more] = text.split('->')
   if (more.length > 0) throw bad('-> stands more than once')
   const wrong = /[^A-Za-z,.]/.exec(left) ?? /[^A-Za-z.]/.exec(right ?? '')
-  if (wrong) throw bad(`'${wrong[0]}' is not a letter`, "letters, ',', '...' and '->' are understood")
+  if (wrong)
+    throw bad(`'${wrong[0]}' is not a letter`, "letters, ',', '...' and '->' are understood")
   const terms = left.split(',')
   if (terms.length !== operands.length) {
-    throw bad(`${terms.length} terms for ${operands.length} operands`, 'one term per operand, separated by commas')
+    throw bad(
+      `${terms.length} terms for ${operands.length} operands`,
+      'one term per operand, separated by commas',
+    )
   }
   const inputs = terms.map((term, i) => {
     const explicit = term.replace('...', '').length
@@ -140,7 +144,11 @@ function parse(subscripts: string, operands: readonly NDArray[]): Subscripts {
     return { inputs, output: [...ellipsis, ...once.sort()] }
   }
   const output = right.includes('...')
-    ? [...right.slice(0, right.indexOf('.')), ...ellipsis, ...right.slice(right.lastIndexOf('.') + 1)]
+    ? [
+        ...right.slice(0, right.indexOf('.')),
+        ...ellipsis,
+        ...right.slice(right.lastIndexOf('.') + 1),
+      ]
     : [...right]
   const unknown = output.find((l) => !all.includes(l))
   if (unknown !== undefined) throw bad(`'${unknown}' of the result stands in no operand`)

@@ -1,7 +1,14 @@
 /** NumPy's elementwise functions: promotion and broadcasting around strict primitives. */
 import type { NDArray } from '../../array/ndarray'
 import * as prim from '../../primitives'
-import { bytesOf, type DType, floatInfo, isFloating, isInteger, isUnsigned } from '../../types/dtype'
+import {
+  bytesOf,
+  type DType,
+  floatInfo,
+  isFloating,
+  isInteger,
+  isUnsigned,
+} from '../../types/dtype'
 import { ArgumentError, DTypeError } from '../../types/errors'
 import { isOptions } from '../arguments'
 import {
@@ -112,7 +119,9 @@ export const floorDivide: Binary = (x, y) => {
   const exact = choose(prim.eq(b, zero), a, prim.sub(a, remainder))
   const quotient = prim.div(exact, b)
   const opposite = prim.and(prim.ne(remainder, zero), prim.ne(prim.sign(b), prim.sign(remainder)))
-  return prim.round(choose(opposite, prim.sub(quotient, filledLike(a, 1)), quotient), { roundingMethod: 0 })
+  return prim.round(choose(opposite, prim.sub(quotient, filledLike(a, 1)), quotient), {
+    roundingMethod: 0,
+  })
 }
 
 /** The remainder with the sign of the divisor. */
@@ -136,8 +145,7 @@ export const fmod: Binary = (x, y) => {
 }
 
 /** Division of integers by zero has no NaN to answer; JAX divides by one instead. */
-const nonzero = (x: NDArray): NDArray =>
-  choose(prim.eq(x, filledLike(x, 0)), filledLike(x, 1), x)
+const nonzero = (x: NDArray): NDArray => choose(prim.eq(x, filledLike(x, 0)), filledLike(x, 1), x)
 
 /** `[floorDivide(x, y), remainder(x, y)]`. */
 export const divmod = (x: ArrayLike, y: ArrayLike): [NDArray, NDArray] => [
@@ -221,7 +229,8 @@ export const square: Unary = (x) => {
   return prim.square(a.dtype === 'bool' ? convert(a, 'int32') : a)
 }
 
-export const reciprocal: Unary = (x) => prim.integerPow(promoteInexact('reciprocal', [x])[0], { y: -1 })
+export const reciprocal: Unary = (x) =>
+  prim.integerPow(promoteInexact('reciprocal', [x])[0], { y: -1 })
 
 // --- exponentials, logarithms, roots --------------------------------------------------------------
 
@@ -240,14 +249,16 @@ export const cbrt: Unary = real('cbrt', prim.cbrt)
  * equal infinities is NaN: there the sum is the answer, and the other branch is kept finite so that
  * its derivative is too.
  */
-const logAddWith = (exponential: UnaryPrimitive, scale: number): BinaryPrimitive => (x, y) => {
-  const difference = prim.sub(x, y)
-  const undefinedDifference = isNaNPrimitive(difference)
-  const distance = prim.abs(choose(undefinedDifference, filledLike(x, 0), difference))
-  const correction = prim.log1p(exponential(prim.neg(distance)))
-  const scaled = scale === 1 ? correction : prim.mul(correction, filledLike(x, scale))
-  return choose(undefinedDifference, prim.add(x, y), prim.add(prim.max(x, y), scaled))
-}
+const logAddWith =
+  (exponential: UnaryPrimitive, scale: number): BinaryPrimitive =>
+  (x, y) => {
+    const difference = prim.sub(x, y)
+    const undefinedDifference = isNaNPrimitive(difference)
+    const distance = prim.abs(choose(undefinedDifference, filledLike(x, 0), difference))
+    const correction = prim.log1p(exponential(prim.neg(distance)))
+    const scaled = scale === 1 ? correction : prim.mul(correction, filledLike(x, scale))
+    return choose(undefinedDifference, prim.add(x, y), prim.add(prim.max(x, y), scaled))
+  }
 export const logaddexp: Binary = binary('logaddexp', promoteInexact, logAddWith(prim.exp, 1))
 export const logaddexp2: Binary = binary(
   'logaddexp2',
@@ -459,7 +470,9 @@ export const isneginf: Unary = testOfFloats(
 export const signbit: Unary = (x) => {
   const a = asArray('signbit', x)
   if (!isFloating(a.dtype)) {
-    return isUnsigned(a.dtype) || a.dtype === 'bool' ? allOf(a, false) : prim.lt(a, filledLike(a, 0))
+    return isUnsigned(a.dtype) || a.dtype === 'bool'
+      ? allOf(a, false)
+      : prim.lt(a, filledLike(a, 0))
   }
   // No 64-bit integers: a double keeps its sign when narrowed.
   const narrow = a.dtype === 'float64' ? convert(a, 'float32') : a
@@ -533,5 +546,5 @@ export const astype = (x: ArrayLike, dtype: DType): NDArray => {
 }
 
 /** The dtype that an operation on these operands has. */
-export const resultType = (...args: readonly ArrayLike[]): DType => resultTypeOf('resultType', args).dtype
-
+export const resultType = (...args: readonly ArrayLike[]): DType =>
+  resultTypeOf('resultType', args).dtype

@@ -23,7 +23,11 @@ const axisOr = (axis: AxisOption | undefined, otherwise: number): number =>
 function requireSome(op: string, xs: readonly ArrayLike[] | NDArray): readonly ArrayLike[] {
   const list = isArray(xs) ? unstack(xs) : xs
   if (list.length > 0) return list
-  throw new ArgumentError({ op: `${op}(arrays)`, problem: 'there is nothing to join', rule: 'at least one array' })
+  throw new ArgumentError({
+    op: `${op}(arrays)`,
+    problem: 'there is nothing to join',
+    rule: 'at least one array',
+  })
 }
 
 /** The slices along the first axis. */
@@ -40,9 +44,12 @@ export function concatenate(
   arrays: readonly ArrayLike[] | NDArray,
   axisOrOptions: number | null | { readonly axis?: number | null } = 0,
 ): NDArray {
-  const axis = axisOrOptions !== null && typeof axisOrOptions === 'object'
-    ? axisOrOptions.axis === undefined ? 0 : axisOrOptions.axis
-    : axisOrOptions
+  const axis =
+    axisOrOptions !== null && typeof axisOrOptions === 'object'
+      ? axisOrOptions.axis === undefined
+        ? 0
+        : axisOrOptions.axis
+      : axisOrOptions
   const list = requireSome('concatenate', arrays)
   const xs = promoteDTypes('concatenate', axis === null ? list.map(ravel) : list)
   const along = axis === null ? 0 : canonicalAxis('concatenate', axis, xs[0])
@@ -86,14 +93,16 @@ export function stack(
 }
 
 /** Joins along the first axis; vectors become rows. */
-export const vstack = (arrays: readonly ArrayLike[]): NDArray => concatenate(arrays.map(atleast2d), 0)
+export const vstack = (arrays: readonly ArrayLike[]): NDArray =>
+  concatenate(arrays.map(atleast2d), 0)
 /** Joins along the second axis; vectors end to end. */
 export const hstack = (arrays: readonly ArrayLike[]): NDArray => {
   const xs = arrays.map(atleast1d)
   return concatenate(xs, xs.length > 0 && xs[0].ndim === 1 ? 0 : 1)
 }
 /** Joins along the third axis. */
-export const dstack = (arrays: readonly ArrayLike[]): NDArray => concatenate(arrays.map(atleast3d), 2)
+export const dstack = (arrays: readonly ArrayLike[]): NDArray =>
+  concatenate(arrays.map(atleast3d), 2)
 /** Vectors as the columns of a matrix. */
 export const columnStack = (arrays: readonly ArrayLike[]): NDArray =>
   concatenate(
@@ -110,7 +119,10 @@ export const append = (
   values: ArrayLike,
   axisOrOptions: number | null | { readonly axis?: number | null } = null,
 ): NDArray => {
-  const axis = axisOrOptions !== null && typeof axisOrOptions === 'object' ? (axisOrOptions.axis ?? null) : axisOrOptions
+  const axis =
+    axisOrOptions !== null && typeof axisOrOptions === 'object'
+      ? (axisOrOptions.axis ?? null)
+      : axisOrOptions
   return concatenate([asArray('append', x), asArray('append', values)], axis)
 }
 
@@ -202,20 +214,27 @@ export function repeat(
   repeats: number | readonly number[] | NDArray,
   axisOrOptions: number | null | RepeatOptions = null,
 ): NDArray {
-  const given = axisOrOptions !== null && typeof axisOrOptions === 'object' ? (axisOrOptions.axis ?? null) : axisOrOptions
+  const given =
+    axisOrOptions !== null && typeof axisOrOptions === 'object'
+      ? (axisOrOptions.axis ?? null)
+      : axisOrOptions
   const a = given === null ? ravel(x) : asArray('repeat', x)
   const axis = given === null ? 0 : canonicalAxis('repeat', given, a)
   const n = a.shape[axis]
   const counts = isArray(repeats)
     ? Array.from(readElements(repeats, 'repeat(a, repeats)'), Number)
-    : typeof repeats === 'number' ? [repeats] : repeats
+    : typeof repeats === 'number'
+      ? [repeats]
+      : repeats
   if (counts.length === 1) {
     const shape = [...a.shape.slice(0, axis + 1), counts[0], ...a.shape.slice(axis + 1)]
     const spread = prim.broadcastInDim(a, {
       shape,
       broadcastDimensions: range(a.ndim).map((i) => (i <= axis ? i : i + 1)),
     })
-    return prim.reshape(spread, { newSizes: a.shape.map((size, i) => (i === axis ? size * counts[0] : size)) })
+    return prim.reshape(spread, {
+      newSizes: a.shape.map((size, i) => (i === axis ? size * counts[0] : size)),
+    })
   }
   if (counts.length !== n) {
     throw new ShapeError({
@@ -276,11 +295,14 @@ export function pad(
   modeOrOptions: PadMode | PadOptions = 'constant',
   rest: PadOptions = {},
 ): NDArray {
-  const options = typeof modeOrOptions === 'string' ? { ...rest, mode: modeOrOptions } : modeOrOptions
+  const options =
+    typeof modeOrOptions === 'string' ? { ...rest, mode: modeOrOptions } : modeOrOptions
   const { mode = 'constant', constantValues = 0 } = options
   const a = asArray('pad', x)
   const widths = pairs('pad(a, padWidth)', a, padWidth)
-  if (widths.some(([before, after]) => before < 0 || after < 0 || before % 1 !== 0 || after % 1 !== 0)) {
+  if (
+    widths.some(([before, after]) => before < 0 || after < 0 || before % 1 !== 0 || after % 1 !== 0)
+  ) {
     throw new ArgumentError({
       op: 'pad(a, padWidth)',
       problem: `widths ${JSON.stringify(padWidth)} are not all nonnegative integers`,
@@ -288,7 +310,8 @@ export function pad(
       hint: 'x.get with slices removes elements',
     })
   }
-  if (mode === 'constant' || mode === 'empty') return padConstant(a, widths, mode === 'empty' ? 0 : constantValues)
+  if (mode === 'constant' || mode === 'empty')
+    return padConstant(a, widths, mode === 'empty' ? 0 : constantValues)
   const order = padOrders[mode]
   if (order === undefined) {
     throw new ArgumentError({
@@ -309,7 +332,10 @@ export function pad(
       })
     }
     const sources = range(-before, n + after).map((i) => order(i, n))
-    return concatenate(runs(sources).map((run) => partOf(result, axis, run)), axis)
+    return concatenate(
+      runs(sources).map((run) => partOf(result, axis, run)),
+      axis,
+    )
   }, a)
 }
 
@@ -338,7 +364,7 @@ interface Run {
 /** A list of positions as stretches that go up, go down or stand still: slices, reversals, repeats. */
 function runs(sources: readonly number[]): Run[] {
   const result: Run[] = []
-  for (let i = 0; i < sources.length; ) {
+  for (let i = 0; i < sources.length;) {
     const step = i + 1 < sources.length ? sources[i + 1] - sources[i] : 1
     let count = 1
     if (Math.abs(step) <= 1) while (sources[i + count] - sources[i + count - 1] === step) count++

@@ -14,7 +14,13 @@ import {
   signature,
 } from '../promotion'
 import { Aval } from '../../types/aval'
-import { arrange, dropBroadcastAxes, inCommonType, type Labelled, multiplyLabelled } from './contraction'
+import {
+  arrange,
+  dropBroadcastAxes,
+  inCommonType,
+  type Labelled,
+  multiplyLabelled,
+} from './contraction'
 import { multiply, subtract } from './elementwise'
 import { moveaxis } from './shape'
 
@@ -88,10 +94,7 @@ export function matmul(x: ArrayLike, y: ArrayLike, options: ProductOptions = {})
     ...(right.ndim === 1 ? [] : ['n']),
   ]
   return inCommonType('matmul', given, ([a, b]) => {
-    const [p, q] = dropBatchAxes(
-      { x: a, labels: leftLabels },
-      { x: b, labels: rightLabels },
-    )
+    const [p, q] = dropBatchAxes({ x: a, labels: leftLabels }, { x: b, labels: rightLabels })
     const product = multiplyLabelled(p, q, (l) => l !== 'k', options.preferredElementType ?? null)
     return arrange(product, order)
   })
@@ -109,10 +112,7 @@ const protectMatrixAxes = (operand: Labelled, index: number): Labelled => ({
 })
 const restoreMatrixAxes = (operand: Labelled, original: Labelled): Labelled => ({
   x: operand.x,
-  labels: [
-    ...operand.labels.filter(isBatch),
-    ...original.labels.filter((l) => !isBatch(l)),
-  ],
+  labels: [...operand.labels.filter(isBatch), ...original.labels.filter((l) => !isBatch(l))],
 })
 
 /** NumPy's `dot`: scalars multiply, otherwise the last axis of `a` meets the second last of `b`. */
@@ -269,10 +269,7 @@ export function cross(x: ArrayLike, y: ArrayLike, options: CrossOptions = {}): N
   const component = (v: NDArray, i: number): NDArray =>
     prim.squeeze(prim.sliceInAxis(v, v.ndim - 1, i, i + 1), { dimensions: [v.ndim - 1] })
   const area = (i: number, j: number): NDArray =>
-    subtract(
-      multiply(component(a, i), component(b, j)),
-      multiply(component(a, j), component(b, i)),
-    )
+    subtract(multiply(component(a, i), component(b, j)), multiply(component(a, j), component(b, i)))
   if (n === 2 && m === 2) return area(0, 1)
   const third = (v: NDArray): NDArray =>
     v.shape[v.ndim - 1] === 3

@@ -50,7 +50,11 @@ const accumulatorOf = (dtype: DType): DType => {
 }
 
 /** `keepdims` puts the reduced axes back with size 1. */
-export function restoreAxes(reduced: NDArray, axes: readonly number[], keepdims?: boolean): NDArray {
+export function restoreAxes(
+  reduced: NDArray,
+  axes: readonly number[],
+  keepdims?: boolean,
+): NDArray {
   return keepdims ? prim.expandDims(reduced, axes) : reduced
 }
 
@@ -74,7 +78,12 @@ function masked(op: string, x: NDArray, where: ArrayLike | undefined, identity: 
   return choose(m, a, filledLike(a, identity))
 }
 
-function withInitial(op: string, reduced: NDArray, initial: ArrayLike | undefined, combine: Combine): NDArray {
+function withInitial(
+  op: string,
+  reduced: NDArray,
+  initial: ArrayLike | undefined,
+  combine: Combine,
+): NDArray {
   if (initial === undefined) return reduced
   const start = convert(asArray(op, initial), reduced.dtype, reduced.aval.weakType)
   if (start.ndim !== 0) {
@@ -85,7 +94,10 @@ function withInitial(op: string, reduced: NDArray, initial: ArrayLike | undefine
       rule: 'one starting value serves every reduction',
     })
   }
-  return combine(prim.broadcastInDim(start, { shape: reduced.shape, broadcastDimensions: [] }), reduced)
+  return combine(
+    prim.broadcastInDim(start, { shape: reduced.shape, broadcastDimensions: [] }),
+    reduced,
+  )
 }
 
 const accumulation =
@@ -94,7 +106,8 @@ const accumulation =
     const options = axisOptions(axisOrOptions, rest) ?? {}
     const given = asArray(op, x)
     const axes = canonicalAxes(op, options.axis, given)
-    const dtype = options.dtype === undefined ? accumulatorOf(given.dtype) : checkDType(op, options.dtype)
+    const dtype =
+      options.dtype === undefined ? accumulatorOf(given.dtype) : checkDType(op, options.dtype)
     const weak = options.dtype === undefined && given.aval.weakType
     if (dtype === 'bool') {
       // In truth values a sum is `or` and a product is `and`.
@@ -104,15 +117,20 @@ const accumulation =
     }
     // Half precision accumulates in single: sums of a few thousand terms would not grow any more.
     const wide: DType =
-      options.dtype === undefined && (dtype === 'float16' || dtype === 'bfloat16') ? 'float32' : dtype
+      options.dtype === undefined && (dtype === 'float16' || dtype === 'bfloat16')
+        ? 'float32'
+        : dtype
     const operand = masked(op, convert(given, wide, weak), options.where, identity)
     const reduced = withInitial(op, reduce(operand, { axes }), options.initial, combine)
     return convert(restoreAxes(reduced, axes, options.keepdims), dtype, weak)
   }
 
 /** Sum over axes; the sum of nothing is 0. */
-export const sum: (x: ArrayLike, axisOrOptions?: Axes | SumOptions, options?: SumOptions) => NDArray =
-  accumulation('sum', prim.reduceSum, prim.add, 0)
+export const sum: (
+  x: ArrayLike,
+  axisOrOptions?: Axes | SumOptions,
+  options?: SumOptions,
+) => NDArray = accumulation('sum', prim.reduceSum, prim.add, 0)
 
 /** Product over axes; the product of nothing is 1. */
 export const prod: typeof sum = accumulation('prod', prim.reduceProd, prim.mul, 1)
@@ -221,7 +239,10 @@ export const countNonzero = (
 // --- positions ------------------------------------------------------------------------------------
 
 const position =
-  (op: string, reduce: (x: NDArray, p: { axes: readonly number[]; indexDtype: DType }) => NDArray) =>
+  (
+    op: string,
+    reduce: (x: NDArray, p: { axes: readonly number[]; indexDtype: DType }) => NDArray,
+  ) =>
   (
     x: ArrayLike,
     axisOrOptions?: number | null | IndexReductionOptions,
@@ -314,4 +335,3 @@ export function reducedCount(
   const [mask] = broadcastAll(op, [toBool(asArray(op, options.where)), x])
   return sum(mask, { axis: axes, keepdims: options.keepdims, dtype })
 }
-

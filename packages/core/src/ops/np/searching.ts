@@ -42,7 +42,12 @@ export interface TakeOptions {
   readonly fillValue?: number | boolean
 }
 
-function resolveMode(op: string, index: NDArray, size: number, mode: TakeMode): [NDArray, IndexMode] {
+function resolveMode(
+  op: string,
+  index: NDArray,
+  size: number,
+  mode: TakeMode,
+): [NDArray, IndexMode] {
   if (mode === 'wrap') return [convert(mod(index, size), 'int32'), 'promiseInBounds']
   checkMode(op, mode)
   // NumPy's `clip` takes negative positions as before the beginning.
@@ -184,7 +189,8 @@ export function nonzero(x: ArrayLike, options: NonzeroOptions = {}): NDArray[] {
       hint: 'np.atleast1d(a)',
     })
   }
-  if (options.size === undefined) requireConcrete('nonzero(a)', a, 'np.nonzero(a, { size }) fixes it')
+  if (options.size === undefined)
+    requireConcrete('nonzero(a)', a, 'np.nonzero(a, { size }) fixes it')
   const mask = ravel(toBool(a))
   const size = options.size ?? countTrue(mask)
   const fill = options.fillValue ?? 0
@@ -235,7 +241,8 @@ export function searchsorted(
   values: ArrayLike,
   sideOrOptions: 'left' | 'right' | SearchOptions = {},
 ): NDArray {
-  const { side = 'left', sorter } = typeof sideOrOptions === 'string' ? { side: sideOrOptions } : sideOrOptions
+  const { side = 'left', sorter } =
+    typeof sideOrOptions === 'string' ? { side: sideOrOptions } : sideOrOptions
   const [vector, v] = promoteDTypes('searchsorted', [
     sorter === undefined ? sorted : take(sorted, sorter),
     values,
@@ -301,11 +308,7 @@ export function digitize(
   const down = searchsorted(prim.rev(edges, { dimensions: [0] }), x, {
     side: right ? 'right' : 'left',
   })
-  return choose(
-    broadcastTo(ascending, up.shape),
-    up,
-    prim.sub(filledLike(down, edges.size), down),
-  )
+  return choose(broadcastTo(ascending, up.shape), up, prim.sub(filledLike(down, edges.size), down))
 }
 
 export interface BincountOptions {
@@ -327,12 +330,11 @@ export function bincount(x: ArrayLike, options: BincountOptions = {}): NDArray {
       rule: 'x has one axis and an integer dtype',
     })
   }
-  if (options.length === undefined) requireConcrete('bincount(x)', a, 'np.bincount(x, { length }) fixes it')
+  if (options.length === undefined)
+    requireConcrete('bincount(x)', a, 'np.bincount(x, { length }) fixes it')
   const length = options.length ?? Math.max(options.minlength ?? 0, highestOf(a) + 1)
   const weights =
-    options.weights === undefined
-      ? full(a.shape, 1, 'int32')
-      : asArray('bincount', options.weights)
+    options.weights === undefined ? full(a.shape, 1, 'int32') : asArray('bincount', options.weights)
   if (weights.ndim !== 1 || weights.size !== a.size) {
     throw new ShapeError({
       op: 'bincount(x, { weights })',
@@ -390,7 +392,10 @@ export function histogram(x: ArrayLike, options: HistogramOptions = {}): [NDArra
     mode: 'drop',
   })
   if (!options.density) return [counts, edges]
-  const widths = prim.sub(prim.sliceInAxis(edges, 0, 1, bins + 1), prim.sliceInAxis(edges, 0, 0, bins))
+  const widths = prim.sub(
+    prim.sliceInAxis(edges, 0, 1, bins + 1),
+    prim.sliceInAxis(edges, 0, 0, bins),
+  )
   const total = sum(counts)
   return [prim.div(prim.div(counts, widths), broadcastTo(total, counts.shape)), edges]
 }

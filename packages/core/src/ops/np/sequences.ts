@@ -35,12 +35,21 @@ export function diff(x: ArrayLike, nOrOptions: number | DiffOptions = {}): NDArr
   const { n = 1, prepend, append } = options
   const a = asArray('diff', x)
   if (!Number.isInteger(n) || n < 0) {
-    throw new ArgumentError({ op: 'diff(a, { n })', problem: `n is ${n}`, rule: 'n is a nonnegative integer' })
+    throw new ArgumentError({
+      op: 'diff(a, { n })',
+      problem: `n is ${n}`,
+      rule: 'n is a nonnegative integer',
+    })
   }
   const axis = canonicalAxis('diff', options.axis ?? -1, a)
   const edge = (v: ArrayLike): NDArray => {
     const e = asArray('diff', v)
-    return e.ndim > 0 ? e : broadcastTo(e, a.shape.map((size, i) => (i === axis ? 1 : size)))
+    return e.ndim > 0
+      ? e
+      : broadcastTo(
+          e,
+          a.shape.map((size, i) => (i === axis ? 1 : size)),
+        )
   }
   const parts = [
     ...(prepend === undefined ? [] : [edge(prepend)]),
@@ -64,8 +73,15 @@ export const ediff1d = (x: ArrayLike): NDArray =>
 export type ConvolutionMode = 'full' | 'same' | 'valid'
 type ModeOption = ConvolutionMode | { readonly mode?: ConvolutionMode }
 
-function slide(op: string, x: ArrayLike, y: ArrayLike, modeOrOptions: ModeOption | undefined, otherwise: ConvolutionMode): NDArray {
-  const mode = (typeof modeOrOptions === 'string' ? modeOrOptions : modeOrOptions?.mode) ?? otherwise
+function slide(
+  op: string,
+  x: ArrayLike,
+  y: ArrayLike,
+  modeOrOptions: ModeOption | undefined,
+  otherwise: ConvolutionMode,
+): NDArray {
+  const mode =
+    (typeof modeOrOptions === 'string' ? modeOrOptions : modeOrOptions?.mode) ?? otherwise
   const [a, v] = promoteDTypesInexact(op, [x, y])
   if (a.ndim !== 1 || v.ndim !== 1 || a.size === 0 || v.size === 0) {
     throw new ShapeError({
@@ -79,9 +95,17 @@ function slide(op: string, x: ArrayLike, y: ArrayLike, modeOrOptions: ModeOption
   // A sliding product correlates: convolution reverses the kernel, a swapped correlation its result.
   const reverse = (s: NDArray): NDArray => prim.rev(s, { dimensions: [0] })
   const n = kernel.size
-  const padding = { full: [n - 1, n - 1], same: [Math.floor(n / 2), n - Math.floor(n / 2) - 1], valid: [0, 0] }[mode]
+  const padding = {
+    full: [n - 1, n - 1],
+    same: [Math.floor(n / 2), n - Math.floor(n / 2) - 1],
+    valid: [0, 0],
+  }[mode]
   if (padding === undefined) {
-    throw new ArgumentError({ op: `${op}(a, v, mode)`, problem: `unknown mode '${String(mode)}'`, rule: "mode is 'full', 'same' or 'valid'" })
+    throw new ArgumentError({
+      op: `${op}(a, v, mode)`,
+      problem: `unknown mode '${String(mode)}'`,
+      rule: "mode is 'full', 'same' or 'valid'",
+    })
   }
   const filter = op === 'convolve' ? reverse(kernel) : kernel
   const channel = (s: NDArray): NDArray => prim.reshape(s, { newSizes: [1, 1, s.size] })
@@ -110,7 +134,12 @@ export interface InterpOptions {
 }
 
 /** Piecewise linear interpolation through the points `(xp, fp)`, `xp` ascending. */
-export function interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, options: InterpOptions = {}): NDArray {
+export function interp(
+  x: ArrayLike,
+  xp: ArrayLike,
+  fp: ArrayLike,
+  options: InterpOptions = {},
+): NDArray {
   let [at, points] = promoteDTypesInexact('interp', [x, xp])
   let [values] = promoteDTypesInexact('interp', [fp])
   if (points.ndim !== 1 || values.ndim !== 1 || points.size !== values.size || points.size === 0) {
@@ -139,9 +168,17 @@ export function interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, options: Inte
   const lower = prim.max(prim.sub(upper, filledLike(upper, 1)), filledLike(upper, 0))
   const read = (v: NDArray, index: NDArray): NDArray =>
     gatherSlices(v, { axes: [0], indices: [convert(index, 'int32')], position: 0, mode: 'clip' })
-  const [x0, x1, f0, f1] = [read(points, lower), read(points, upper), read(values, lower), read(values, upper)]
+  const [x0, x1, f0, f1] = [
+    read(points, lower),
+    read(points, upper),
+    read(values, lower),
+    read(values, upper),
+  ]
   const width = prim.sub(x1, x0)
-  const flat = prim.le(prim.abs(width), filledLike(width, floatInfo(points.dtype).eps * floatInfo(points.dtype).smallestNormal))
+  const flat = prim.le(
+    prim.abs(width),
+    filledLike(width, floatInfo(points.dtype).eps * floatInfo(points.dtype).smallestNormal),
+  )
   const fraction = prim.div(prim.sub(at, x0), choose(flat, filledLike(width, 1), width))
   let result = where(flat, f0, add(f0, multiply(fraction, subtract(f1, f0))))
   if (period !== undefined) return result
@@ -151,7 +188,11 @@ export function interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, options: Inte
     result = where(less(at, scalarAt(points, 0)), options.left ?? scalarAt(values, 0), result)
   }
   if (options.right !== 'extrapolate') {
-    result = where(less(scalarAt(points, n - 1), at), options.right ?? scalarAt(values, n - 1), result)
+    result = where(
+      less(scalarAt(points, n - 1), at),
+      options.right ?? scalarAt(values, n - 1),
+      result,
+    )
   }
   return result
 }
@@ -170,10 +211,7 @@ export function trapezoid(y: ArrayLike, options: TrapezoidOptions = {}): NDArray
   const f = moveaxis(values, axis, -1)
   const last = f.ndim - 1
   const n = f.shape[last]
-  const means = divide(
-    add(prim.sliceInAxis(f, last, 1, n), prim.sliceInAxis(f, last, 0, n - 1)),
-    2,
-  )
+  const means = divide(add(prim.sliceInAxis(f, last, 1, n), prim.sliceInAxis(f, last, 0, n - 1)), 2)
   const steps =
     options.x === undefined
       ? (options.dx ?? 1)

@@ -112,7 +112,11 @@ export function moveaxis(
     typeof axes === 'number' ? [axes] : axes
   const from = listOf(source).map((axis) => canonicalAxis('moveaxis', axis, a))
   const to = listOf(destination).map((axis) => canonicalAxis('moveaxis', axis, a))
-  if (from.length !== to.length || new Set(from).size !== from.length || new Set(to).size !== to.length) {
+  if (
+    from.length !== to.length ||
+    new Set(from).size !== from.length ||
+    new Set(to).size !== to.length
+  ) {
     throw new ShapeError({
       op: 'moveaxis(a, source, destination)',
       problem: `cannot move axes [${from.join(', ')}] to [${to.join(', ')}]`,
@@ -142,10 +146,7 @@ export function expandDims(x: ArrayLike, axis: number | readonly number[]): NDAr
 }
 
 /** Drops axes of size 1: all of them, or these. */
-export function squeeze(
-  x: ArrayLike,
-  axisOrOptions?: Axes | { readonly axis?: Axes },
-): NDArray {
+export function squeeze(x: ArrayLike, axisOrOptions?: Axes | { readonly axis?: Axes }): NDArray {
   const a = asArray('squeeze', x)
   const axis =
     axisOrOptions !== null && typeof axisOrOptions === 'object' && 'axis' in axisOrOptions
@@ -168,7 +169,11 @@ export function squeeze(
 }
 
 export const broadcastTo = (x: ArrayLike, newShape: number | Shape): NDArray =>
-  broadcastChecked('broadcastTo', asArray('broadcastTo', x), canonicalShape('broadcastTo', newShape))
+  broadcastChecked(
+    'broadcastTo',
+    asArray('broadcastTo', x),
+    canonicalShape('broadcastTo', newShape),
+  )
 
 export const broadcastArrays = (...xs: readonly ArrayLike[]): NDArray[] =>
   broadcastAll(
@@ -232,7 +237,11 @@ export function rot90(
   requireRank('rot90', a, 2)
   const [i, j] = axes.map((axis) => canonicalAxis('rot90', axis, a))
   if (i === j) {
-    throw new ArgumentError({ op: 'rot90(a, { axes })', problem: 'the two axes are the same', axis: i })
+    throw new ArgumentError({
+      op: 'rot90(a, { axes })',
+      problem: 'the two axes are the same',
+      axis: i,
+    })
   }
   const turns = ((k % 4) + 4) % 4
   if (turns === 0) return a
@@ -265,11 +274,14 @@ export function roll(
   return shifts.reduce<NDArray>((result, by, i) => {
     const along = axes[axes.length === 1 ? 0 : i]
     const n = result.shape[along]
-    const start = n === 0 ? 0 : (((-by % n) + n) % n)
+    const start = n === 0 ? 0 : ((-by % n) + n) % n
     if (start === 0) return result
-    return prim.concatenate([prim.sliceInAxis(result, along, start, n), prim.sliceInAxis(result, along, 0, start)], {
-      dimension: along,
-    })
+    return prim.concatenate(
+      [prim.sliceInAxis(result, along, start, n), prim.sliceInAxis(result, along, 0, start)],
+      {
+        dimension: along,
+      },
+    )
   }, a)
 }
 
@@ -283,7 +295,8 @@ export interface DiagonalOptions {
 
 /** The diagonals in the plane of two axes, as the last axis of the result. */
 export function diagonal(x: ArrayLike, offsetOrOptions: number | DiagonalOptions = {}): NDArray {
-  const options = typeof offsetOrOptions === 'number' ? { offset: offsetOrOptions } : offsetOrOptions
+  const options =
+    typeof offsetOrOptions === 'number' ? { offset: offsetOrOptions } : offsetOrOptions
   const { offset = 0, axis1 = 0, axis2 = 1 } = options
   const a = asArray('diagonal', x)
   requireRank('diagonal', a, 2)
@@ -292,9 +305,18 @@ export function diagonal(x: ArrayLike, offsetOrOptions: number | DiagonalOptions
   const lead = matrix.shape.slice(0, -2)
   const [top, left] = offset >= 0 ? [0, offset] : [-offset, 0]
   const length = Math.max(0, Math.min(rows - top, columns - left))
-  if (length === 0) return prim.reshape(prim.sliceInAxis(prim.sliceInAxis(matrix, lead.length, 0, 0), lead.length + 1, 0, 0), { newSizes: [...lead, 0] })
+  if (length === 0)
+    return prim.reshape(
+      prim.sliceInAxis(prim.sliceInAxis(matrix, lead.length, 0, 0), lead.length + 1, 0, 0),
+      { newSizes: [...lead, 0] },
+    )
   // Square with the diagonal as main diagonal: rows of length n + 1 then start on it.
-  const square = prim.sliceInAxis(prim.sliceInAxis(matrix, lead.length, top, top + length), lead.length + 1, left, left + length)
+  const square = prim.sliceInAxis(
+    prim.sliceInAxis(matrix, lead.length, top, top + length),
+    lead.length + 1,
+    left,
+    left + length,
+  )
   const flat = prim.reshape(square, { newSizes: [...lead, length * length] })
   return prim.slice(flat, {
     startIndices: flat.shape.map(() => 0),
@@ -328,12 +350,25 @@ function diagonalMatrix(x: NDArray, k: number): NDArray {
   const n = length + Math.abs(k)
   const zero = prim.full([], x.dtype === 'bool' ? false : 0, x.dtype, x.aval.weakType)
   const column = prim.reshape(x, { newSizes: [length, 1] })
-  const spaced = prim.pad(column, zero, { paddingConfig: [[0, 0, 0], [0, length, 0]] })
-  const flat = prim.sliceInAxis(prim.reshape(spaced, { newSizes: [length * (length + 1)] }), 0, 0, length * length)
+  const spaced = prim.pad(column, zero, {
+    paddingConfig: [
+      [0, 0, 0],
+      [0, length, 0],
+    ],
+  })
+  const flat = prim.sliceInAxis(
+    prim.reshape(spaced, { newSizes: [length * (length + 1)] }),
+    0,
+    0,
+    length * length,
+  )
   const square = prim.reshape(flat, { newSizes: [length, length] })
   const [top, left] = k >= 0 ? [0, k] : [-k, 0]
   return prim.pad(square, zero, {
-    paddingConfig: [[top, n - length - top, 0], [left, n - length - left, 0]],
+    paddingConfig: [
+      [top, n - length - top, 0],
+      [left, n - length - left, 0],
+    ],
   })
 }
 

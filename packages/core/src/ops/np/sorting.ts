@@ -83,9 +83,13 @@ export interface UniqueOptions {
 /** The distinct elements in ascending order. For concrete arrays: the size depends on the values. */
 export function unique(
   x: ArrayLike,
-  options: UniqueOptions & ({ returnIndex: true } | { returnInverse: true } | { returnCounts: true }),
+  options: UniqueOptions &
+    ({ returnIndex: true } | { returnInverse: true } | { returnCounts: true }),
 ): NDArray[]
-export function unique(x: ArrayLike, options?: { readonly [K in keyof UniqueOptions]?: false }): NDArray
+export function unique(
+  x: ArrayLike,
+  options?: { readonly [K in keyof UniqueOptions]?: false },
+): NDArray
 export function unique(x: ArrayLike, options: UniqueOptions = {}): NDArray | NDArray[] {
   const a = asArray('unique', x)
   if (a.owner !== null) {
@@ -98,7 +102,9 @@ export function unique(x: ArrayLike, options: UniqueOptions = {}): NDArray | NDA
     })
   }
   const values = readElements(a, 'unique(a)')
-  const order = Array.from({ length: a.size }, (_, i) => i).sort((i, j) => compare(values[i], values[j]))
+  const order = Array.from({ length: a.size }, (_, i) => i).sort((i, j) =>
+    compare(values[i], values[j]),
+  )
   const first: number[] = []
   const counts: number[] = []
   const inverse = new Int32Array(a.size)
@@ -127,4 +133,3 @@ const compare = (a: number | boolean, b: number | boolean): number => {
   if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y))
   return x < y ? -1 : x > y ? 1 : 0
 }
-

@@ -50,7 +50,11 @@ export function mean(
   const axes = canonicalAxes('mean', options.axis, a)
   const total = sum(a, { ...options, axis: axes, dtype: working })
   const count = convert(reducedCount('mean', a, axes, options, working), working)
-  return convert(isFloating(working) ? prim.div(total, count) : integerMean(total, count), dtype, weak)
+  return convert(
+    isFloating(working) ? prim.div(total, count) : integerMean(total, count),
+    dtype,
+    weak,
+  )
 }
 
 const integerMean = (total: NDArray, count: NDArray): NDArray =>
@@ -162,7 +166,9 @@ export function average(
     const [a] = promoteDTypesInexact('average', [x])
     const axes = canonicalAxes('average', options.axis, a)
     const result = mean(a, { axis: axes, keepdims })
-    return returned ? [result, filledLike(result, sizeOf(axes.map((axis) => a.shape[axis])))] : result
+    return returned
+      ? [result, filledLike(result, sizeOf(axes.map((axis) => a.shape[axis])))]
+      : result
   }
   const [a, given] = promoteDTypesInexact('average', [x, options.weights])
   const axes = canonicalAxes('average', options.axis, a)

@@ -21,7 +21,14 @@ import { add, clip, divide, floor, log, log1p, multiply, negative, power } from 
 import { argmax } from '../np/reductions'
 import { einsum } from '../np/einsum'
 import { moveaxis } from '../np/shape'
-import { floatDType, type SampleOptions, sampleShape, shapeAndOptions, uniform, uniformBetween } from './uniform'
+import {
+  floatDType,
+  type SampleOptions,
+  sampleShape,
+  shapeAndOptions,
+  uniform,
+  uniformBetween,
+} from './uniform'
 import type { Key } from './keys'
 
 /** A distribution without parameters: shape and dtype only. */
@@ -77,7 +84,11 @@ export const maxwell: Standard = standard('maxwell', (k, shape, dtype) => {
 })
 
 /** −1 or 1 with equal probability, int32 unless another dtype is given. */
-export function rademacher(k: Key, shape: Shape = [], { dtype = 'int32' }: SampleOptions = {}): NDArray {
+export function rademacher(
+  k: Key,
+  shape: Shape = [],
+  { dtype = 'int32' }: SampleOptions = {},
+): NDArray {
   const heads = convert(bernoulli(k, 0.5, shape), checkDType('rademacher', dtype))
   return prim.sub(prim.mul(heads, filledLike(heads, 2)), filledLike(heads, 1))
 }
@@ -193,7 +204,8 @@ export function multivariateNormal(
 // --- with parameters --------------------------------------------------------------------------------
 
 /** A parameter as an array of the samples' dtype. */
-const parameter = (op: string, v: ArrayLike, dtype: DType): NDArray => convert(asArray(op, v), dtype)
+const parameter = (op: string, v: ArrayLike, dtype: DType): NDArray =>
+  convert(asArray(op, v), dtype)
 
 /** Pareto numbers with shape parameter `b`: exp(e / b). */
 export function pareto(k: Key, b: ArrayLike, shape?: Shape, options: SampleOptions = {}): NDArray {
@@ -219,7 +231,12 @@ export function weibullMin(
 }
 
 /** Rayleigh numbers: scale·√(−2 log u). */
-export function rayleigh(k: Key, scale: ArrayLike, shape?: Shape, options: SampleOptions = {}): NDArray {
+export function rayleigh(
+  k: Key,
+  scale: ArrayLike,
+  shape?: Shape,
+  options: SampleOptions = {},
+): NDArray {
   const dtype = floatDType('rayleigh', options)
   const sigma = parameter('rayleigh', scale, dtype)
   const sizes = sampleShape('rayleigh', shape, sigma)
@@ -228,7 +245,12 @@ export function rayleigh(k: Key, scale: ArrayLike, shape?: Shape, options: Sampl
 }
 
 /** The number of trials up to the first success. */
-export function geometric(k: Key, p: ArrayLike, shape?: Shape, { dtype = 'int32' }: SampleOptions = {}): NDArray {
+export function geometric(
+  k: Key,
+  p: ArrayLike,
+  shape?: Shape,
+  { dtype = 'int32' }: SampleOptions = {},
+): NDArray {
   const [probability] = promoteDTypesInexact('geometric', [p])
   const sizes = sampleShape('geometric', shape, probability)
   const u = uniform(k, sizes, { dtype: probability.dtype })
@@ -257,4 +279,3 @@ export function triangular(
   const falling = prim.sub(b, prim.sqrt(prim.mul(prim.mul(rest, width), fromPeak)))
   return choose(prim.lt(u, prim.div(toPeak, width)), rising, falling)
 }
-

@@ -75,7 +75,8 @@ function wordsOf(op: string, k: Key): [NDArray, NDArray] {
           : 'random.key(seed) makes one, random.split(key) more of them',
     })
   }
-  const word = (i: number): NDArray => prim.squeeze(prim.sliceInAxis(k, 0, i, i + 1), { dimensions: [0] })
+  const word = (i: number): NDArray =>
+    prim.squeeze(prim.sliceInAxis(k, 0, i, i + 1), { dimensions: [0] })
   return [word(0), word(1)]
 }
 

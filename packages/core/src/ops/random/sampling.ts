@@ -4,13 +4,7 @@ import * as prim from '../../primitives'
 import { type Shape, sizeOf } from '../../types/aval'
 import { ArgumentError, ShapeError } from '../../types/errors'
 import { canonicalAxis, canonicalShape } from '../arguments'
-import {
-  type ArrayLike,
-  asArray,
-  convert,
-  isArray,
-  promoteDTypesInexact,
-} from '../promotion'
+import { type ArrayLike, asArray, convert, isArray, promoteDTypesInexact } from '../promotion'
 import { arange } from '../np/creation'
 import { cumsum } from '../np/cumulative'
 import { add, log, multiply, subtract } from '../np/elementwise'
@@ -74,7 +68,12 @@ export interface ChoiceOptions {
 }
 
 /** Elements (slices along an axis) drawn at random, or numbers below `a`. */
-export function choice(k: Key, a: ArrayLike, shape: Shape = [], options: ChoiceOptions = {}): NDArray {
+export function choice(
+  k: Key,
+  a: ArrayLike,
+  shape: Shape = [],
+  options: ChoiceOptions = {},
+): NDArray {
   const { replace = true, p } = options
   const sizes = canonicalShape('choice', shape)
   const array = isArray(a) && a.ndim > 0 ? a : null
@@ -87,7 +86,9 @@ export function choice(k: Key, a: ArrayLike, shape: Shape = [], options: ChoiceO
       op: 'choice(key, a, shape)',
       problem: `${draws} draws from ${population} elements`,
       operands: array === null ? [] : [{ name: 'a', aval: array.aval }],
-      rule: replace ? 'there is something to draw from' : 'without replacement there are at most as many draws as elements',
+      rule: replace
+        ? 'there is something to draw from'
+        : 'without replacement there are at most as many draws as elements',
     })
   }
   const pick = (index: NDArray): NDArray =>

@@ -2,7 +2,14 @@
 import type { NDArray } from '../../array/ndarray'
 import * as prim from '../../primitives'
 import { Aval, type Shape } from '../../types/aval'
-import { bytesOf, type DType, floatInfo, integerRange, isFloating, isInteger } from '../../types/dtype'
+import {
+  bytesOf,
+  type DType,
+  floatInfo,
+  integerRange,
+  isFloating,
+  isInteger,
+} from '../../types/dtype'
 import { DTypeError, ShapeError } from '../../types/errors'
 import { canonicalShape, isOptions } from '../arguments'
 import {
@@ -38,7 +45,11 @@ export const rows = (k: Key, i: number): Key =>
   prim.squeeze(prim.sliceInAxis(k, 0, i, i + 1), { dimensions: [0] })
 
 /** Checks that parameters broadcast to the shape asked for, or gives the shape they have together. */
-export function sampleShape(op: string, shape: Shape | null | undefined, ...parameters: readonly NDArray[]): Shape {
+export function sampleShape(
+  op: string,
+  shape: Shape | null | undefined,
+  ...parameters: readonly NDArray[]
+): Shape {
   const natural = broadcastShapes(op, parameters)
   if (shape == null) return natural
   const asked = canonicalShape(op, shape)
@@ -86,8 +97,7 @@ function unitInterval(op: string, k: Key, shape: Shape, dtype: DType): NDArray {
 /** 52 fraction bits from two words, exactly: 20 of the upper one, all the rest below them. */
 function unitIntervalDouble(op: string, k: Key, shape: Shape): NDArray {
   const [high, low] = doubleWords(op, k, shape)
-  const shift = (x: NDArray, by: number): NDArray =>
-    prim.shiftRightLogical(x, filledLike(x, by))
+  const shift = (x: NDArray, by: number): NDArray => prim.shiftRightLogical(x, filledLike(x, by))
   const upper = convert(shift(high, 12), 'float64')
   const carried = prim.shiftLeft(prim.and(high, filledLike(high, 0xfff)), filledLike(high, 20))
   const lower = convert(prim.or(carried, shift(low, 12)), 'float64')
@@ -127,7 +137,14 @@ export function uniformBetween(
  */
 export function uniform(k: Key, shape: Shape = [], options: UniformOptions = {}): NDArray {
   const { minval = 0, maxval = 1 } = options
-  return uniformBetween('uniform', k, canonicalShape('uniform', shape), floatDType('uniform', options), minval, maxval)
+  return uniformBetween(
+    'uniform',
+    k,
+    canonicalShape('uniform', shape),
+    floatDType('uniform', options),
+    minval,
+    maxval,
+  )
 }
 
 /** Uniform integers in [minval, maxval), int32 unless another integer dtype is given. */
@@ -158,7 +175,10 @@ export function randint(
     }
     const array = asArray('randint', v)
     const integral = isInteger(array.dtype) ? array : convert(array, 'int32')
-    return convert(working === dtype ? integral : clip(convert(integral, 'int32'), least, highest), working)
+    return convert(
+      working === dtype ? integral : clip(convert(integral, 'int32'), least, highest),
+      working,
+    )
   }
   const low = bound(minval, most)
   const high = bound(maxval, bytesOf(dtype) < 4 ? most + 1 : most)
@@ -166,7 +186,10 @@ export function randint(
   const [from, to] = [low, high].map((v) => broadcastTo(v, sizes))
 
   const keys = split(k)
-  const [upper, lower] = [words('randint', rows(keys, 0), sizes), words('randint', rows(keys, 1), sizes)]
+  const [upper, lower] = [
+    words('randint', rows(keys, 0), sizes),
+    words('randint', rows(keys, 1), sizes),
+  ]
   const one = filledLike(upper, 1)
   const nonempty = prim.gt(to, from)
   const distance = convert(prim.sub(to, from), 'uint32')
@@ -195,4 +218,3 @@ export const shapeAndOptions = <T extends object>(
   isOptions<T>(shapeOrOptions as T | Shape | undefined)
     ? [undefined, shapeOrOptions as T]
     : [shapeOrOptions as Shape | undefined, options]
-
