@@ -280,7 +280,8 @@ describe('contract', () => {
       stride: fc.integer({ min: 1, max: 2 }),
       dilation: fc.integer({ min: 1, max: 2 }),
       channelsLast: fc.boolean(),
-      kernelAsBatch: fc.boolean(),
+      channelInside: fc.boolean(),
+      imagesInRows: fc.boolean(),
       relaxed: fc.constantFrom(...relaxations),
     })
     fc.assert(
@@ -307,7 +308,7 @@ describe('contract', () => {
                 x: [c, h * dilation, w * dilation],
                 f: [output, window * input * output, input * output],
               }
-        const { shape: k, x, f } = window4(s.channelsLast ? 'channel' : 'window')
+        const { shape: k, x, f } = window4(s.channelInside ? 'channel' : 'window')
         const pixels = [images, ...out]
         const common = { dtype: 'float32' as const, k }
         const outHW = (out[0] ?? 1) * (out[1] ?? 1)
@@ -322,6 +323,23 @@ describe('contract', () => {
               n: [output],
               lhs: { ...inputAt, strides: [n, h * stride, w * stride, ...x] },
               rhs: { offset: 0, size: weightsSize, strides: [1, ...f] },
+            },
+            s.relaxed,
+          )
+        } else if (s.imagesInRows) {
+          check(
+            {
+              ...common,
+              batch: [],
+              m: pixels,
+              n: [output],
+              lhs: { ...inputAt, strides: [n, h * stride, w * stride, ...x] },
+              rhs: { offset: 0, size: weightsSize, strides: [1, ...f] },
+              out: {
+                offset: 0,
+                size: images * output * outHW,
+                strides: [output * outHW, out[1] ?? 1, 1, outHW],
+              },
             },
             s.relaxed,
           )

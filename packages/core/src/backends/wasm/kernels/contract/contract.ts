@@ -7,18 +7,28 @@ import type { FunctionBuilder, FunctionRef, Local, ModuleBuilder } from '../../e
 import { sizeOf } from './axes'
 import { finishingKernel } from './finish'
 import type { Problem } from './problem'
-import { isLinear, plainStore, problemOf } from './problem'
+import { arrangementsOf, isLinear, plainStore, problemOf } from './problem'
 import { emitProduct } from './product'
 import { stage } from './staging'
 import { choose, chooseProblem } from './strategy'
 
-/** The way to compute a contraction: which operand gives the rows, which axes form the batch. */
+/** Products smaller than this are not worth their loops: one large product is mapped afterwards. */
+const SMALLEST_TILE = 64
+
+/** The way to compute a contraction: which axes form the batch, which operand gives the rows. */
 export function problemFor(node: ContractNode): Problem | null {
-  const views = (folded: boolean): Problem[] =>
-    [false, true].flatMap((swapped) => problemOf(node, swapped, folded) ?? [])
-  const folded = views(true)
-  // Fewer axes in the batch are better, unless the result is then no longer linear.
-  return chooseProblem(folded.some(isLinear) ? folded : views(false)) ?? null
+  const arrangements = arrangementsOf(node)
+  const views = arrangements.map((arrangement) =>
+    [false, true].flatMap((swapped) => problemOf(node, arrangement, swapped) ?? []),
+  )
+  const [largest = []] = views
+  const linear = views.find(
+    ([problem]) =>
+      problem &&
+      isLinear(problem) &&
+      (problem === largest[0] || problem.rows * problem.columns >= SMALLEST_TILE),
+  )
+  return chooseProblem(linear ?? largest) ?? null
 }
 
 /** One function that computes a contraction. */

@@ -3,7 +3,7 @@ import type { ContractNode, Store } from '../../../../compiler/nodes'
 import type { Shape } from '../../../../types/aval'
 import { affinesOf } from '../../codegen/iteration'
 import type { Axis } from './axes'
-import { constantStride, scaleAxes, sizeOf, splitByGroup } from './axes'
+import { constantStride, mergeAxes, scaleAxes, sizeOf } from './axes'
 import type { Element } from './element'
 import { elementOf } from './element'
 
@@ -42,67 +42,118 @@ export interface Problem {
 export const isPlainLoad = (value: Scalar): value is Load =>
   value.kind === 'load' && value.offsets.length === 0
 
-interface Groups {
-  readonly batch: Shape
-  readonly m: Shape
-  readonly n: Shape
-  readonly k: Shape
-}
-
-function operand(load: Load, groups: Groups, free: Shape, element: Element): Operand {
-  const split = splitByGroup(load.at, [groups.batch, free, groups.k])
-  const [batch = [], rows = [], k = []] = split.map((axes) => scaleAxes(axes, element.bytes))
-  return { source: load.source, offset: load.at.offset * element.bytes, batch, free: rows, k }
+/** The axes of the result, `[...batch, ...m, ...n]`, by the part that they play in the product. */
+export interface Arrangement {
+  readonly batch: readonly number[]
+  readonly m: readonly number[]
+  readonly n: readonly number[]
 }
 
 /**
- * Moves the last batch axes over which the right operand does not vary into the rows: one large
- * product instead of many small ones. The order of the axes of the left operand and of the result
- * stays the same.
+ * The ways to divide the axes, the one with the largest products first. Leading axes of m or n may
+ * be taken as axes of the batch, since one operand simply does not vary along them; last axes of
+ * the batch may be taken into m where the right operand does not vary.
  */
-function foldBatch(groups: Groups, rhs: Load): { groups: Groups; rhs: Load } {
-  const last = groups.batch.length - 1
-  if (last < 0 || (rhs.at.strides[last] ?? 0) !== 0) return { groups, rhs }
-  const strides = rhs.at.strides.filter((_, axis) => axis !== last)
-  return foldBatch(
-    {
-      ...groups,
-      batch: groups.batch.slice(0, last),
-      m: [...groups.batch.slice(last), ...groups.m],
-    },
-    { ...rhs, at: { offset: rhs.at.offset, strides } },
-  )
+export function arrangementsOf(node: ContractNode): Arrangement[] {
+  const rhs = node.rhs.value
+  const shape = [...node.batch, ...node.m, ...node.n]
+  const axes = shape.map((_, axis) => axis).filter((axis) => shape[axis] !== 1)
+  const firstN = node.batch.length + node.m.length
+  const [store] = node.stores
+  const outer = (x: number, y: number): number =>
+    Math.abs(store?.at.strides[y] ?? 0) - Math.abs(store?.at.strides[x] ?? 0)
+  const [left, right] = [
+    axes.filter((axis) => axis < firstN),
+    axes.filter((axis) => axis >= firstN),
+  ]
+  const varies = (axis: number): boolean =>
+    axis < node.batch.length && (!isPlainLoad(rhs) || rhs.at.strides[axis] !== 0)
+  // What follows the last axis of the batch that matters to both sides may be rows.
+  const needed = left.reduce((count, axis, i) => (varies(axis) ? i + 1 : count), 0)
+  const found: Arrangement[] = []
+  for (let fromN = 0; fromN <= Math.max(0, right.length - 1); fromN++) {
+    for (let fromM = needed; fromM <= Math.max(needed, left.length - 1); fromM++) {
+      found.push({
+        batch: [...left.slice(0, fromM), ...right.slice(0, fromN)],
+        m: left.slice(fromM).sort(outer),
+        n: right.slice(fromN).sort(outer),
+      })
+    }
+  }
+  return found
 }
 
-export function problemOf(node: ContractNode, swapped: boolean, folded: boolean): Problem | null {
+export function problemOf(
+  node: ContractNode,
+  { batch, m, n }: Arrangement,
+  swapped: boolean,
+): Problem | null {
   const lhs = node.lhs.value
-  if (!isPlainLoad(lhs) || !isPlainLoad(node.rhs.value)) return null
+  const rhs = node.rhs.value
+  if (!isPlainLoad(lhs) || !isPlainLoad(rhs)) return null
   const element = elementOf(node.dtype)
-  const { groups, rhs } = folded
-    ? foldBatch(node, node.rhs.value)
-    : { groups: node, rhs: node.rhs.value }
-  const left = operand(lhs, groups, groups.m, element)
-  const right = operand(rhs, groups, groups.n, element)
-  const [m, n] = [sizeOf(groups.m), sizeOf(groups.n)]
+  const shape = [...node.batch, ...node.m, ...node.n]
+  const [batches, firstN] = [node.batch.length, node.batch.length + node.m.length]
+  // An operand's stride along an axis of the result.
+  const lhsStride = (axis: number): number => (axis < firstN ? (lhs.at.strides[axis] ?? 0) : 0)
+  const rhsStride = (axis: number): number => {
+    if (axis < batches) return rhs.at.strides[axis] ?? 0
+    return axis < firstN ? 0 : (rhs.at.strides[axis - node.m.length] ?? 0)
+  }
+  const axesOf = (axes: readonly number[], stride: (axis: number) => number): Axis[] =>
+    mergeAxes(axes.map((axis) => ({ size: shape[axis] ?? 1, stride: stride(axis) })))
+  const inBytes = (axes: readonly Axis[]): Axis[] => scaleAxes(axes, element.bytes)
+  const lhsK = lhs.at.strides.slice(firstN)
+  const rhsK = rhs.at.strides.slice(batches + node.n.length)
+  const order = orderOfK(node, lhsK, rhsK)
+  const kAxes = (strides: readonly number[]): Axis[] =>
+    mergeAxes(order.map((axis) => ({ size: node.k[axis] ?? 1, stride: strides[axis] ?? 0 })))
+  const operand = (
+    { source, at }: Load,
+    free: readonly number[],
+    stride: (axis: number) => number,
+    k: readonly number[],
+  ): Operand => ({
+    source,
+    offset: at.offset * element.bytes,
+    batch: inBytes(axesOf(batch, stride)),
+    free: inBytes(axesOf(free, stride)),
+    k: inBytes(kAxes(k)),
+  })
+  const left = operand(lhs, m, lhsStride, lhsK)
+  const right = operand(rhs, n, rhsStride, rhsK)
+  const sizes = (axes: readonly number[]): Shape => axes.map((axis) => shape[axis] ?? 1)
+  const [rows, columns] = swapped ? [n, m] : [m, n]
   return {
     element,
-    batch: groups.batch,
-    rows: swapped ? n : m,
-    columns: swapped ? m : n,
-    depth: sizeOf(groups.k),
+    batch: sizes(batch),
+    rows: sizeOf(sizes(rows)),
+    columns: sizeOf(sizes(columns)),
+    depth: sizeOf(node.k),
     a: swapped ? right : left,
     b: swapped ? left : right,
     stores: node.stores,
-    linear: (at) => {
-      const [, ms = [], ns = []] = splitByGroup(at, [groups.batch, groups.m, groups.n])
-      const [row, column] = [constantStride(swapped ? ns : ms), constantStride(swapped ? ms : ns)]
+    linear: ({ offset, strides }) => {
+      const stride = (axis: number): number => strides[axis] ?? 0
+      const [row, column] = [rows, columns].map((axes) => constantStride(axesOf(axes, stride)))
       if (row === undefined || column === undefined) return null
-      return {
-        offset: at.offset,
-        strides: [...at.strides.slice(0, groups.batch.length), row, column],
-      }
+      return { offset, strides: [...batch.map(stride), row, column] }
     },
   }
+}
+
+/**
+ * The terms of a sum may come in any order: the axes of k are taken as they lie in the memory of
+ * the larger operand, so that they merge into long runs there.
+ */
+function orderOfK(
+  { m, n, k }: ContractNode,
+  lhsK: readonly number[],
+  rhsK: readonly number[],
+): number[] {
+  const strides = sizeOf(m) >= sizeOf(n) ? lhsK : rhsK
+  const axes = k.map((_, axis) => axis).filter((axis) => k[axis] !== 1)
+  return axes.sort((x, y) => Math.abs(strides[y] ?? 0) - Math.abs(strides[x] ?? 0))
 }
 
 /** Whether everything that the stores touch is linear in the rows and columns of a tile. */

@@ -71,28 +71,10 @@ interface Product {
   readonly k: Shape
   readonly lhs: readonly number[]
   readonly rhs: readonly number[]
+  /** Row-major unless given. */
+  readonly out?: readonly number[]
   /** What is stored of a sum: itself unless given. */
   readonly epilogue?: Epilogue
-}
-
-/** The same over an NCHW input, with weights OIHW: an axis of the batch for the images. */
-export function channelsFirst(
-  images: number,
-  size: number,
-  input: number,
-  outputs: number,
-): Product {
-  const padded = size + 2
-  const plane = padded * padded
-  return {
-    name: `NCHW 3×3 ${images}×${input}×${size}×${size}→${outputs}`,
-    batch: [images],
-    m: [outputs],
-    n: [size, size],
-    k: [input, 3, 3],
-    lhs: [0, 9 * input, 9, 3, 1],
-    rhs: [input * plane, padded, 1, plane, padded, 1],
-  }
 }
 
 /** The gradient of the weights of `convolution`: the sum goes over the pixels. */
@@ -160,7 +142,7 @@ export const matmul = (m: number, n: number, k: number, tA = false, tB = false):
   rhs: tB ? [k, 1] : [1, n],
 })
 
-/** A 3×3 convolution over a padded NHWC input, weights HWIO. */
+/** A 3×3 convolution over a padded NHWC input, weights HWIO, summed over channel and window. */
 export function convolution(images: number, size: number, input: number, outputs: number): Product {
   const padded = size + 2
   const pixel = [padded * padded * input, padded * input, input]
@@ -168,14 +150,34 @@ export function convolution(images: number, size: number, input: number, outputs
     name: `conv 3×3 ${images}×${size}×${size}×${input}→${outputs}`,
     m: [images, size, size],
     n: [outputs],
-    k: [3, 3, input],
-    lhs: [...pixel, padded * input, input, 1],
-    rhs: [1, 3 * input * outputs, input * outputs, outputs],
+    k: [input, 3, 3],
+    lhs: [...pixel, 1, padded * input, input],
+    rhs: [1, outputs, 3 * input * outputs, input * outputs],
+  }
+}
+
+/** The same over an NCHW input, with weights OIHW. */
+export function channelsFirst(
+  images: number,
+  size: number,
+  input: number,
+  outputs: number,
+): Product {
+  const padded = size + 2
+  const plane = padded * padded
+  return {
+    name: `NCHW 3×3 ${images}×${input}×${size}×${size}→${outputs}`,
+    m: [images, size, size],
+    n: [outputs],
+    k: [input, 3, 3],
+    lhs: [input * plane, padded, 1, plane, padded, 1],
+    rhs: [9 * input, 9, 3, 1],
+    out: [outputs * size * size, size, 1, size * size],
   }
 }
 
 function measure(
-  { name, batch = [], m, n, k, lhs, rhs, epilogue = (sum) => sum }: Product,
+  { name, batch = [], m, n, k, lhs, rhs, out, epilogue = (sum) => sum }: Product,
   peak: number,
 ): string {
   const operand = (free: Shape, strides: readonly number[]): ContractNode['lhs'] => {
@@ -197,7 +199,7 @@ function measure(
     stores: [
       {
         target,
-        at: { offset: 0, strides: rowMajor(shape) },
+        at: { offset: 0, strides: out ?? rowMajor(shape) },
         offsets: [],
         value: epilogue({ kind: 'accumulator', dtype: 'float32', slot: 0 }, shape),
       },
