@@ -10,8 +10,21 @@ export type ShortFloat = 'float16' | 'bfloat16'
 const i32 = (graph: VectorGraph, value: number): Vec => graph.constant(v128.i32x4(value))
 const f32 = (graph: VectorGraph, value: number): Vec => graph.constant(v128.f32x4(value))
 
+/**
+ * Where values came from, so that writing one does not round it again: bits that were read, and
+ * values before they were rounded. What nothing asks for any more is never written as code.
+ */
+const readFrom = new WeakMap<Vec, { readonly format: ShortFloat; readonly bits: Vec }>()
+const roundedFrom = new WeakMap<Vec, { readonly format: ShortFloat; readonly value: Vec }>()
+
 /** The f32 value of bits that stand in the low half of each lane, zero-extended. */
 export function widenBits(graph: VectorGraph, format: ShortFloat, bits: Vec): Vec {
+  const value = widened(graph, format, bits)
+  readFrom.set(value, { format, bits })
+  return value
+}
+
+function widened(graph: VectorGraph, format: ShortFloat, bits: Vec): Vec {
   if (format === 'bfloat16') return graph.shift('i32x4.shl', bits, 16)
   // The exponent field is moved into place and its bias corrected by a multiplication, which also
   // normalises subnormals; what lands at 2^16 or above was an infinity or NaN.
@@ -28,9 +41,13 @@ export function widenBits(graph: VectorGraph, format: ShortFloat, bits: Vec): Ve
 }
 
 /** The bits, in the low half of each lane, of f32 values rounded to the format. */
-export function narrowToBits(graph: VectorGraph, format: ShortFloat, x: Vec): Vec {
+export function narrowToBits(graph: VectorGraph, format: ShortFloat, value: Vec): Vec {
+  const read = readFrom.get(value)
+  if (read?.format === format) return read.bits
+  const rounded = roundedFrom.get(value)
+  const x = rounded?.format === format ? rounded.value : value
   if (format === 'bfloat16') {
-    return graph.shift('i32x4.shr_u', roundShort(graph, format, x), 16)
+    return graph.shift('i32x4.shr_u', rounding(graph, format, x), 16)
   }
   const magnitude = graph.op('f32x4.abs', x)
   const sign = graph.shift('i32x4.shr_u', graph.op('v128.xor', x, magnitude), 16)
@@ -50,6 +67,13 @@ export function narrowToBits(graph: VectorGraph, format: ShortFloat, x: Vec): Ve
 
 /** f32 values rounded to the format, still as f32. */
 export function roundShort(graph: VectorGraph, format: ShortFloat, x: Vec): Vec {
+  if (readFrom.get(x)?.format === format) return x
+  const value = rounding(graph, format, x)
+  roundedFrom.set(value, { format, value: x })
+  return value
+}
+
+function rounding(graph: VectorGraph, format: ShortFloat, x: Vec): Vec {
   const notANumber = graph.op('f32x4.ne', x, x)
   if (format === 'bfloat16') {
     const odd = graph.op('v128.and', graph.shift('i32x4.shr_u', x, 16), i32(graph, 1))
