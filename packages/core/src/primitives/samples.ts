@@ -101,6 +101,18 @@ export const edgeFloat = (dtype: DType = 'float32'): fc.Arbitrary<number> => {
   )
 }
 
+/**
+ * For sums and products of several elements: an intermediate overflow or cancellation would make the
+ * result depend on the precision and the order, so there is nothing huge here and nothing tiny.
+ */
+export const accumulableElement = (dtype: DType): fc.Arbitrary<number> =>
+  isFloating(dtype)
+    ? fc.oneof(
+        { weight: 4, arbitrary: between(-8, 8) },
+        { weight: 1, arbitrary: fc.constantFrom(0, -0, 1, -1, Infinity, -Infinity, NaN) },
+      )
+    : edgeInteger(dtype)
+
 /** Integers of a dtype: small ones and its limits. */
 export const edgeInteger = (dtype: DType): fc.Arbitrary<number> => {
   const [low, high] = integerRange(dtype)

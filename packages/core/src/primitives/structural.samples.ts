@@ -8,6 +8,7 @@ import {
   arrayOf,
   between,
   distinctValues,
+  accumulableElement,
   edgeElement,
   hostOf,
   type PrimitiveSample,
@@ -29,6 +30,8 @@ function onShape(
     readonly smooth?: (shape: Shape) => fc.Arbitrary<HostArray>
     readonly dtypes?: readonly DType[]
     readonly differentiable?: boolean
+    /** Of the calls with edge values. */
+    readonly element?: (dtype: DType) => fc.Arbitrary<number>
   } = {},
 ): PrimitiveSamples {
   const operand = options.smooth ?? ((shape) => arrayOf(shape, 'float32', between(-3, 3)))
@@ -42,7 +45,7 @@ function onShape(
       .tuple(shapes, fc.constantFrom(...(options.dtypes ?? dtypes)))
       .chain(([shape, dtype]) =>
         fc
-          .tuple(arrayOf(shape, dtype, edgeElement(dtype)), params(shape))
+          .tuple(arrayOf(shape, dtype, (options.element ?? edgeElement)(dtype)), params(shape))
           .map(([x, p]) => sample([x], p, flags)),
       ),
   }
@@ -73,7 +76,10 @@ const cumulative = (name: string, distinct: boolean): PrimitiveSamples =>
     (shape) => fc.tuple(anAxis(shape), fc.boolean()).map(([axis, reverse]) => ({ axis, reverse })),
     distinct
       ? { smooth: untied }
-      : { dtypes: name === 'cumlogsumexp' ? ['float32', 'float64'] : dtypes },
+      : {
+          dtypes: name === 'cumlogsumexp' ? ['float32', 'float64'] : dtypes,
+          element: accumulableElement,
+        },
   )
 
 const reduction = (name: string, options: Parameters<typeof onShape>[3] = {}): PrimitiveSamples =>
@@ -250,10 +256,13 @@ export const structuralSamples: readonly PrimitiveSamples[] = [
   onShape('rev', smallShape(), (shape) => someAxes(shape).map((dimensions) => ({ dimensions }))),
   concatenations,
   iotas,
-  onShape('reduce_sum', smallShape(), (shape) =>
-    someAxes(shape).map((axes) => ({ axes, outSharding: null })),
+  onShape(
+    'reduce_sum',
+    smallShape(),
+    (shape) => someAxes(shape).map((axes) => ({ axes, outSharding: null })),
+    { element: accumulableElement },
   ),
-  reduction('reduce_prod'),
+  reduction('reduce_prod', { element: accumulableElement }),
   extremum('reduce_max'),
   extremum('reduce_min'),
   reduction('reduce_and', { dtypes: ['bool', 'int32'], smooth: logicals, differentiable: false }),
