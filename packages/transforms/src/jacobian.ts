@@ -152,7 +152,7 @@ function assemble(
 export function jacfwd<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
   f: ((...args: A) => R) & RefuseAsync<R>,
   options?: O,
-): (...args: A) => Jacobians<A, R, O> {
+): (...args: A) => NoInfer<Jacobians<A, R, O>> {
   requireFunction('jacfwd', f)
   const op = callName('jacfwd', f)
   return (...args) => {
@@ -210,7 +210,7 @@ export function jacfwd<A extends readonly unknown[], R, const O extends Jacobian
 export function jacrev<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
   f: ((...args: A) => R) & RefuseAsync<R>,
   options?: O,
-): (...args: A) => Jacobians<A, R, O> {
+): (...args: A) => NoInfer<Jacobians<A, R, O>> {
   requireFunction('jacrev', f)
   const op = callName('jacrev', f)
   return (...args) => {
@@ -247,7 +247,7 @@ export function jacrev<A extends readonly unknown[], R, const O extends Jacobian
 export function hessian<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
   f: ((...args: A) => R) & RefuseAsync<R>,
   options?: O,
-): (...args: A) => Jacobians<A, GradientOf<A[0]>, O> {
+): (...args: A) => NoInfer<Jacobians<A, GradientOf<A[0]>, O>> {
   requireFunction('hessian', f)
   const first: (...args: A) => unknown = jacrev<A, NDArray, JacobianOptions>(
     (...args) => f(...args) as NDArray,
