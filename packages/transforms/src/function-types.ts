@@ -35,8 +35,8 @@ type HasDiscreteLeaf<T> = T extends NDArray
     ? true
     : T extends number | null | undefined
       ? false
-      : T extends (...args: never[]) => unknown
-        ? true
+      : T extends (...args: never) => unknown
+        ? false // a method of a registered class
         : T extends readonly (infer E)[]
           ? HasDiscreteLeaf<E>
           : T extends object
@@ -70,7 +70,7 @@ export type RefuseDiscrete<A extends readonly unknown[], O> = O extends { readon
     : unknown
 
 /** True if every leaf is an array, so that derivatives have the very same type. */
-type OnlyArrays<T> = T extends NDArray | null | undefined
+type OnlyArrays<T> = T extends NDArray | null | undefined | ((...args: never) => unknown)
   ? true
   : T extends number | boolean | string | bigint
     ? false
