@@ -64,6 +64,7 @@ const transposeLinear: ParametricOperation<TransposeParams> = linear('transpose'
     const inner = paramsOf(transposeLinear.primitive, producer)
     return inner && { params: { permutation: permuted(inner.permutation, permutation) } }
   },
+  splat: ([element]) => element,
 })
 
 /** Axis `i` of the result is axis `permutation[i]` of `x`. */
@@ -284,6 +285,7 @@ const squeezeLinear: ParametricOperation<SqueezeParams> = linear('squeeze', {
       x.aval.shape.map((_, axis) => axisOf(dimensions.includes(axis) ? null : next++, y.ndim)),
     )
   },
+  splat: ([element]) => element,
 })
 
 /** Drops axes of size 1. */

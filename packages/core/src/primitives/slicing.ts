@@ -111,6 +111,7 @@ export const slice: ParametricOperation<SliceParams> = linear('slice', {
       params.startIndices.map((start, a) => along(a, y.ndim, start, steps[a])),
     )
   },
+  splat: ([element]) => element,
 })
 
 /** The part `start … limit - 1` of one axis. */
@@ -307,6 +308,7 @@ export const rev: ParametricOperation<RevParams> = linear('rev', {
         dimensions.includes(a) ? along(a, y.ndim, size - 1, -1) : along(a, y.ndim, 0, 1),
       ),
     ),
+  splat: ([element]) => element,
 })
 
 // --- concatenate ----------------------------------------------------------------------------------------------
