@@ -192,19 +192,22 @@ export function chooseVectorAxis(space: Space, axes: readonly number[]): number 
   return best
 }
 
-/** Whether the value can change when only the index along these axes does. */
-export function variesAlong(x: Scalar, axes: readonly number[]): boolean {
-  const known = new Map<Scalar, boolean>()
-  const varies = (y: Scalar): boolean => {
-    const answer = known.get(y)
-    if (answer !== undefined) return answer
-    const own =
-      y.kind === 'accumulator' ||
-      ((y.kind === 'load' || y.kind === 'index') &&
-        axes.some((axis) => strideAlong(y.at, axis) !== 0))
-    const result = own || operandsOf(y).some(varies)
-    known.set(y, result)
-    return result
-  }
-  return varies(x)
+/** The expressions whose value can change when the index moves in a way that `steps` tells of a map. */
+export function varyingScalars(
+  roots: readonly Scalar[],
+  steps: (at: Affine) => boolean,
+): ReadonlySet<Scalar> {
+  const varying = new Set<Scalar>()
+  visitScalars(roots, (x) => {
+    const varies =
+      x.kind === 'accumulator' ||
+      ((x.kind === 'load' || x.kind === 'index') && steps(x.at)) ||
+      operandsOf(x).some((operand) => varying.has(operand))
+    if (varies) varying.add(x)
+  })
+  return varying
 }
+
+/** Whether the value can change when only the index along these axes does. */
+export const variesAlong = (x: Scalar, axes: readonly number[]): boolean =>
+  varyingScalars([x], (at) => axes.some((axis) => strideAlong(at, axis) !== 0)).has(x)

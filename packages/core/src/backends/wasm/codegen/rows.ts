@@ -15,6 +15,7 @@ import { Emission, VectorGraph } from '../math/index'
 import type { Vec } from '../math/index'
 import { operandsOf, visitScalars } from './environment'
 import type { BufferAddresses } from './environment'
+import { varyingScalars } from './iteration'
 import { loadGroup, storedForm, storeGroup } from './memory-forms'
 import type { GroupAccess, LaneCount, VectorValue } from './memory-forms'
 import { translateScalar } from './scalar'
@@ -78,8 +79,8 @@ export class RowCode {
   private readonly counters = new Map<string, { at: Affine; local: Local<'v128'> }>()
   private readonly hoisted = new Map<Scalar, Hoisted>()
   private readonly postOrder: Scalar[] = []
-  private readonly variesInRow = new Map<Scalar, boolean>()
-  private readonly variesAtAll = new Map<Scalar, boolean>()
+  private readonly variesInRow: ReadonlySet<Scalar>
+  private readonly variesAtAll: ReadonlySet<Scalar>
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -90,17 +91,9 @@ export class RowCode {
       ...stores.flatMap((store) => [...store.offsets.map((o) => o.value), store.value]),
       ...values,
     ]
-    visitScalars(roots, (x) => {
-      this.postOrder.push(x)
-      this.variesInRow.set(
-        x,
-        this.varies(x, this.variesInRow, (at) => this.stepsInRow(at)),
-      )
-      this.variesAtAll.set(
-        x,
-        this.varies(x, this.variesAtAll, (at) => at.strides.some((stride) => stride !== 0)),
-      )
-    })
+    visitScalars(roots, (x) => this.postOrder.push(x))
+    this.variesInRow = varyingScalars(roots, (at) => this.stepsInRow(at))
+    this.variesAtAll = varyingScalars(roots, (at) => at.strides.some((stride) => stride !== 0))
     const offsetValues = [
       ...stores.flatMap((store) => store.offsets),
       ...this.postOrder.flatMap((x) => (x.kind === 'load' ? x.offsets : [])),
@@ -109,8 +102,8 @@ export class RowCode {
     for (const x of this.postOrder) if (x.kind === 'load') this.cursorOf(x.source, x)
     for (const store of stores) this.cursorOf(store.target, store).moves = true
     for (const x of this.postOrder) {
-      if (x.kind === 'load' && this.variesInRow.get(x)) this.cursorOf(x.source, x).moves = true
-      if (x.kind === 'index' && this.variesInRow.get(x)) this.counterOf(x)
+      if (x.kind === 'load' && this.variesInRow.has(x)) this.cursorOf(x.source, x).moves = true
+      if (x.kind === 'index' && this.variesInRow.has(x)) this.counterOf(x)
     }
   }
 
@@ -121,36 +114,26 @@ export class RowCode {
     return strideOf(at, vectorAxis) !== 0 || (blockAxis !== null && strideOf(at, blockAxis) !== 0)
   }
 
-  private varies(
-    x: Scalar,
-    known: ReadonlyMap<Scalar, boolean>,
-    steps: (at: Affine) => boolean,
-  ): boolean {
-    if (x.kind === 'accumulator') return true
-    if ((x.kind === 'load' || x.kind === 'index') && steps(x.at)) return true
-    return operandsOf(x).some((operand) => known.get(operand))
-  }
-
   /** The largest subexpressions that stay the same along a row, or everywhere. */
   private chooseHoisted(roots: readonly Scalar[]): void {
     const hoist = (x: Scalar): void => {
-      if (x.kind === 'const' || this.variesInRow.get(x) || this.hoisted.has(x)) return
+      if (x.kind === 'const' || this.variesInRow.has(x) || this.hoisted.has(x)) return
       const local = this.f.local('v128')
       // Both halves of a float64 are the same.
       const locals = x.dtype === 'float64' ? [local, local] : [local]
-      this.hoisted.set(x, { locals, everywhere: !this.variesAtAll.get(x) })
+      this.hoisted.set(x, { locals, everywhere: !this.variesAtAll.has(x) })
     }
     for (const root of roots) hoist(root)
     for (const x of this.postOrder) {
       for (const operand of operandsOf(x)) {
-        if (this.variesInRow.get(x)) hoist(operand)
-        else if (this.variesAtAll.get(x) && !this.variesAtAll.get(operand)) hoist(operand)
+        if (this.variesInRow.has(x)) hoist(operand)
+        else if (this.variesAtAll.has(x) && !this.variesAtAll.has(operand)) hoist(operand)
       }
     }
   }
 
   private rowOffsets(offsets: readonly DynamicOffset[]): readonly DynamicOffset[] {
-    return offsets.filter((o) => !this.variesInRow.get(o.value))
+    return offsets.filter((o) => !this.variesInRow.has(o.value))
   }
 
   private cursorOf(
@@ -241,7 +224,7 @@ export class RowCode {
     return (
       !cursor.moves &&
       cursor.strides.every((stride) => stride === 0) &&
-      cursor.offsets.every((o) => !this.variesAtAll.get(o.value))
+      cursor.offsets.every((o) => !this.variesAtAll.has(o.value))
     )
   }
 
@@ -412,7 +395,7 @@ export class RowCode {
   }
 
   isCounted(x: Index): boolean {
-    return this.variesInRow.get(x) === true
+    return this.variesInRow.has(x)
   }
 
   counter(graph: VectorGraph, x: Index, at: GroupPosition): Vec {
@@ -426,7 +409,7 @@ export class RowCode {
   }
 
   variesAlongRow(x: Scalar): boolean {
-    return this.variesInRow.get(x) === true
+    return this.variesInRow.has(x)
   }
 
   get features(): WasmFeatures {
