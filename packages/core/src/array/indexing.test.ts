@@ -20,15 +20,17 @@ interface Update extends Read {
   readonly op: 'set' | 'add' | 'multiply' | 'min' | 'max'
   readonly value: Recorded
 }
-const reads = recording.reads as unknown[] as Read[]
-const updates = recording.updates as unknown[] as Update[]
+const recorded: { operand: Recorded; reads: Read[]; updates: Update[] } = JSON.parse(
+  JSON.stringify(recording),
+)
+const { reads, updates } = recorded
 
 const named = (index: readonly Recorded[], error: unknown): Error =>
   new Error(`at ${JSON.stringify(index)}`, { cause: error })
 
 for (const { name: device } of devices()) {
   describe(`indexing on ${device}`, () => {
-    const operand = (): NDArray => decode(recording.operand as unknown as Recorded) as NDArray
+    const operand = (): NDArray => decode(recorded.operand) as NDArray
     const decoded = (index: readonly Recorded[]): Index[] => index.map((e) => decode(e) as Index)
 
     test('reads are those of JAX', () => {

@@ -1,6 +1,6 @@
 /** Arguments as users write them: axes, shapes, and options that may begin with an axis. */
 import type { NDArray } from '../array/ndarray'
-import { Aval, type Shape } from '../types/aval'
+import type { Aval, Shape } from '../types/aval'
 import { ArgumentError, ShapeError } from '../types/errors'
 
 /** One axis, several, or null for all of them. */

@@ -16,7 +16,7 @@ import {
 import { Aval } from '../types/aval'
 import { abs, divide, power } from './np/elementwise'
 import { matmul } from './np/products'
-import { eye } from './np/creation'
+import { eye } from './np/grids'
 import { max, min, sum } from './np/reductions'
 import { matrixTranspose } from './np/shape'
 

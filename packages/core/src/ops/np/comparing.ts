@@ -4,16 +4,8 @@ import * as prim from '../../primitives'
 import { shapesEqual } from '../../types/aval'
 import { ShapeError } from '../../types/errors'
 import { type ArrayLike, asArray, convert, full, promoteInexact } from '../promotion'
-import {
-  add,
-  equal,
-  isfinite,
-  isnan,
-  lessEqual,
-  logicalAnd,
-  logicalOr,
-  multiply,
-} from './elementwise'
+import { add, multiply } from './elementwise'
+import { equal, isfinite, isnan, lessEqual, logicalAnd, logicalOr } from './logic'
 import { all } from './reductions'
 
 export interface ClosenessOptions {

@@ -1,15 +1,20 @@
 /** NumPy's elementwise functions: promotion and broadcasting around strict primitives. */
 import type { NDArray } from '../../array/ndarray'
 import * as prim from '../../primitives'
+import { type DType, floatInfo, isFloating, isUnsigned } from '../../types/dtype'
+import { ArgumentError } from '../../types/errors'
 import {
-  bytesOf,
-  type DType,
-  floatInfo,
-  isFloating,
-  isInteger,
-  isUnsigned,
-} from '../../types/dtype'
-import { ArgumentError, DTypeError } from '../../types/errors'
+  type Binary,
+  binary,
+  type BinaryPrimitive,
+  differsFromItself,
+  notForBooleans,
+  onFloats,
+  real,
+  type Unary,
+  type UnaryPrimitive,
+} from './families'
+import { isnan, isneginf, isposinf, signbit } from './logic'
 import { isOptions } from '../arguments'
 import {
   type ArrayLike,
@@ -18,67 +23,13 @@ import {
   choose,
   convert,
   filledLike,
-  full,
   operandReports,
   promote,
   promoteDTypes,
   promoteInexact,
   promoteNumeric,
-  resultTypeOf,
-  signature,
   toBool,
 } from '../promotion'
-
-type UnaryPrimitive = (x: NDArray) => NDArray
-type BinaryPrimitive = (x: NDArray, y: NDArray) => NDArray
-export type Unary = (x: ArrayLike) => NDArray
-export type Binary = (x: ArrayLike, y: ArrayLike) => NDArray
-type Promotion = (op: string, args: readonly ArrayLike[]) => NDArray[]
-
-// --- how a family of functions is made from its primitives --------------------------------------
-
-/** A function of real numbers: integers and booleans become float32. */
-const real =
-  (op: string, primitive: UnaryPrimitive): Unary =>
-  (x) =>
-    primitive(promoteInexact(op, [x])[0])
-
-/** Leaves integers and booleans alone, because they are fixed points. */
-const onFloats =
-  (op: string, primitive: UnaryPrimitive): Unary =>
-  (x) => {
-    const a = asArray(op, x)
-    return isFloating(a.dtype) ? primitive(a) : a
-  }
-
-const binary =
-  (op: string, promotion: Promotion, primitive: BinaryPrimitive): Binary =>
-  (x, y) => {
-    const [a, b] = promotion(op, [x, y])
-    return primitive(a, b)
-  }
-
-function notForBooleans(op: string, args: readonly NDArray[], hint: string): void {
-  if (args[0].dtype !== 'bool') return
-  throw new DTypeError({
-    op: signature(op, args.length),
-    problem: 'is not defined for booleans',
-    operands: operandReports(args),
-    hint,
-  })
-}
-
-function integersOnly(op: string, args: readonly NDArray[], booleansToo: boolean): void {
-  const dtype = args[0].dtype
-  if (isInteger(dtype) || (booleansToo && dtype === 'bool')) return
-  throw new DTypeError({
-    op: signature(op, args.length),
-    problem: `is not defined for ${dtype}`,
-    operands: operandReports(args),
-    rule: booleansToo ? 'operands are integers or booleans' : 'operands are integers',
-    hint: "convert first, with x.astype('int32')",
-  })
-}
 
 // --- arithmetic -----------------------------------------------------------------------------------
 
@@ -253,7 +204,7 @@ const logAddWith =
   (exponential: UnaryPrimitive, scale: number): BinaryPrimitive =>
   (x, y) => {
     const difference = prim.sub(x, y)
-    const undefinedDifference = isNaNPrimitive(difference)
+    const undefinedDifference = differsFromItself(difference)
     const distance = prim.abs(choose(undefinedDifference, filledLike(x, 0), difference))
     const correction = prim.log1p(exponential(prim.neg(distance)))
     const scaled = scale === 1 ? correction : prim.mul(correction, filledLike(x, scale))
@@ -382,7 +333,7 @@ const ignoringNaN =
   (x, y) => {
     const [a, b] = promote(op, [x, y])
     if (!isFloating(a.dtype)) return primitive(a, b)
-    return choose(prim.or(better(a, b), isNaNPrimitive(b)), a, b)
+    return choose(prim.or(better(a, b), differsFromItself(b)), a, b)
   }
 export const fmax: Binary = ignoringNaN('fmax', prim.max, prim.gt)
 export const fmin: Binary = ignoringNaN('fmin', prim.min, prim.lt)
@@ -409,7 +360,7 @@ export function clip(
 export const heaviside: Binary = (x, atZero) => {
   const [a, b] = promoteInexact('heaviside', [x, atZero])
   const zero = filledLike(a, 0)
-  const above = choose(prim.gt(a, zero), filledLike(a, 1), choose(isNaNPrimitive(a), a, b))
+  const above = choose(prim.gt(a, zero), filledLike(a, 1), choose(differsFromItself(a), a, b))
   return choose(prim.lt(a, zero), zero, above)
 }
 
@@ -436,107 +387,6 @@ export function nanToNum(
   return where(isneginf(below), value(neginf ?? -max), below)
 }
 
-// --- tests ----------------------------------------------------------------------------------------
-
-const isNaNPrimitive: UnaryPrimitive = (x) => prim.ne(x, x)
-
-const allOf = (x: NDArray, value: boolean): NDArray => full(x.shape, value, 'bool')
-
-const testOfFloats =
-  (op: string, test: UnaryPrimitive, otherwise: boolean): Unary =>
-  (x) => {
-    const a = asArray(op, x)
-    return isFloating(a.dtype) ? test(a) : allOf(a, otherwise)
-  }
-export const isnan: Unary = testOfFloats('isnan', isNaNPrimitive, false)
-export const isfinite: Unary = testOfFloats('isfinite', prim.isFinite, true)
-export const isinf: Unary = testOfFloats(
-  'isinf',
-  (x) => prim.eq(prim.abs(x), filledLike(x, Infinity)),
-  false,
-)
-export const isposinf: Unary = testOfFloats(
-  'isposinf',
-  (x) => prim.eq(x, filledLike(x, Infinity)),
-  false,
-)
-export const isneginf: Unary = testOfFloats(
-  'isneginf',
-  (x) => prim.eq(x, filledLike(x, -Infinity)),
-  false,
-)
-
-/** True where the sign bit is set: also for −0. */
-export const signbit: Unary = (x) => {
-  const a = asArray('signbit', x)
-  if (!isFloating(a.dtype)) {
-    return isUnsigned(a.dtype) || a.dtype === 'bool'
-      ? allOf(a, false)
-      : prim.lt(a, filledLike(a, 0))
-  }
-  // No 64-bit integers: a double keeps its sign when narrowed.
-  const narrow = a.dtype === 'float64' ? convert(a, 'float32') : a
-  const bits: DType = bytesOf(narrow.dtype) === 2 ? 'int16' : 'int32'
-  const word = prim.bitcastConvertType(narrow, { newDtype: bits })
-  return prim.lt(word, filledLike(word, 0))
-}
-
-// --- comparisons and logic ------------------------------------------------------------------------
-
-export const equal: Binary = binary('equal', promote, prim.eq)
-export const notEqual: Binary = binary('notEqual', promote, prim.ne)
-export const less: Binary = binary('less', promote, prim.lt)
-export const lessEqual: Binary = binary('lessEqual', promote, prim.le)
-export const greater: Binary = binary('greater', promote, prim.gt)
-export const greaterEqual: Binary = binary('greaterEqual', promote, prim.ge)
-
-const logical =
-  (op: string, primitive: BinaryPrimitive): Binary =>
-  (x, y) => {
-    const [a, b] = broadcastAll(
-      op,
-      [x, y].map((v) => toBool(asArray(op, v))),
-    )
-    return primitive(a, b)
-  }
-export const logicalAnd: Binary = logical('logicalAnd', prim.and)
-export const logicalOr: Binary = logical('logicalOr', prim.or)
-export const logicalXor: Binary = logical('logicalXor', prim.xor)
-export const logicalNot: Unary = (x) => prim.not(toBool(asArray('logicalNot', x)))
-
-const bitwise =
-  (op: string, primitive: BinaryPrimitive): Binary =>
-  (x, y) => {
-    const args = promote(op, [x, y])
-    integersOnly(op, args, true)
-    return primitive(args[0], args[1])
-  }
-export const bitwiseAnd: Binary = bitwise('bitwiseAnd', prim.and)
-export const bitwiseOr: Binary = bitwise('bitwiseOr', prim.or)
-export const bitwiseXor: Binary = bitwise('bitwiseXor', prim.xor)
-export const bitwiseNot: Unary = (x) => {
-  const a = asArray('bitwiseNot', x)
-  integersOnly('bitwiseNot', [a], true)
-  return prim.not(a)
-}
-export const invert: Unary = bitwiseNot
-export const bitwiseInvert: Unary = bitwiseNot
-
-const shift =
-  (op: string, primitive: BinaryPrimitive): Binary =>
-  (x, y) => {
-    const args = promoteNumeric(op, [x, y])
-    integersOnly(op, args, false)
-    return primitive(args[0], args[1])
-  }
-export const leftShift: Binary = shift('leftShift', prim.shiftLeft)
-export const bitwiseLeftShift: Binary = leftShift
-/** Arithmetic for signed integers, logical for unsigned ones. */
-export const rightShift: Binary = shift('rightShift', (x, y) =>
-  isUnsigned(x.dtype) ? prim.shiftRightLogical(x, y) : prim.shiftRightArithmetic(x, y),
-)
-export const bitwiseRightShift: Binary = rightShift
-
 // --- dtypes ---------------------------------------------------------------------------------------
 
 /** Converts to another dtype; floats are truncated towards zero by an integer dtype. */
@@ -544,7 +394,3 @@ export const astype = (x: ArrayLike, dtype: DType): NDArray => {
   const a = asArray('astype', x)
   return dtype === 'bool' ? toBool(a) : convert(a, dtype)
 }
-
-/** The dtype that an operation on these operands has. */
-export const resultType = (...args: readonly ArrayLike[]): DType =>
-  resultTypeOf('resultType', args).dtype

@@ -15,7 +15,8 @@ import {
   operandReports,
   promoteDTypesInexact,
 } from '../promotion'
-import { add, clip, divide, less, mod, multiply, subtract, where } from './elementwise'
+import { add, clip, divide, mod, multiply, subtract, where } from './elementwise'
+import { less } from './logic'
 import { concatenate } from './joining'
 import { sum } from './reductions'
 import { searchsorted } from './searching'
