@@ -54,12 +54,12 @@ describe('customJvp', () => {
     expect(String(makeJaxpr(f)(f32(1)))).toMatchInlineSnapshot(`
       "{ lambda ; a:f32[]. let
           b:f32[] = custom_jvp_call[
+            name=<lambda>
             call_jaxpr={ lambda ; c:f32[]. let
                 d:f32[] = mul c c
                 e:f32[] = mul c d
               in (e,) }
             jvp=jvp
-            name=<lambda>
             num_consts=0
             symbolic_zeros=False
           ] a

@@ -4,8 +4,11 @@ import type { NDArray } from '@adjoint/core/internal'
 type AsyncMessage =
   'a transformed function cannot be async: await outside and pass the results as arguments'
 
+/** Nothing is known about a result of this type: it is judged when the function is called. */
+type IsUnknown<R> = 0 extends 1 & R ? true : [R] extends [never] ? true : false
+
 /** Intersected with a parameter's type: no function has it when the result is a Promise. */
-export type RefuseAsync<R> = [R] extends [never]
+export type RefuseAsync<R> = IsUnknown<R> extends true
   ? unknown
   : [R] extends [PromiseLike<unknown>]
     ? AsyncMessage
@@ -14,7 +17,7 @@ export type RefuseAsync<R> = [R] extends [never]
 type IsScalar<R> = [R] extends [NDArray | number] ? true : false
 
 /** Intersected with a parameter's type: no function has it when the result is not one scalar. */
-export type RefuseNonScalar<R, O> = [R] extends [never]
+export type RefuseNonScalar<R, O> = IsUnknown<R> extends true
   ? unknown
   : [R] extends [PromiseLike<unknown>]
     ? AsyncMessage

@@ -123,11 +123,11 @@ describe('derivatives', () => {
     expect(String(makeJaxpr((x: NDArray) => np.add(f(x), x))(f32(1)))).toMatchInlineSnapshot(`
       "{ lambda ; a:f32[]. let
           b:f32[] = jit[
+            name=f
             jaxpr={ lambda ; c:f32[]. let
                 d:f32[] = sin c
                 e:f32[] = mul d 2.0:f32[]
               in (e,) }
-            name=f
           ] a
           f:f32[] = add b a
         in (f,) }"

@@ -73,9 +73,13 @@ const binder = (v: Var, names: Names, used: ReadonlySet<Var>): string =>
   `${used.has(v) ? names.of(v) : '_'}:${v.aval}`
 const reference = (atom: Atom, names: Names): string => (isVar(atom) ? names.of(atom) : literal(atom))
 
+/** JAX shows the name of a called function before everything else. */
+const nameFirst = (a: string, b: string): number =>
+  a === b ? 0 : a === 'name' ? -1 : b === 'name' ? 1 : a < b ? -1 : 1
+
 function equation(e: Equation, names: Names, used: ReadonlySet<Var>): Doc {
   const results = e.outputs.map((v) => binder(v, names, used)).join(' ')
-  const keys = Object.keys(e.params).sort()
+  const keys = Object.keys(e.params).sort(nameFirst)
   const params: Doc =
     keys.length === 0
       ? ''
