@@ -48,8 +48,8 @@ export interface Strategy {
 
 const BLOCK_ROWS = 240
 const BLOCK_COLUMNS = 1024
-const BLOCK_DEPTH = 256
-/** A depth up to this is not cut. */
+const BLOCK_DEPTH = 320
+/** A depth up to this is not cut; a longer one is cut into equal parts. */
 const WHOLE_DEPTH = 448
 /** Up to so many columns packing A costs more than it saves. */
 const COLUMNS_UNPACKED = 256
@@ -96,7 +96,8 @@ export function choose(problem: Problem, relaxed: boolean): Strategy {
   if (dot) return dotStrategy(problem, columnStep, bStep)
 
   const bDirect = bInPlace && rows <= ROWS_UNPACKED
-  const tallest = relaxed && element.fusedOp ? 6 : 5
+  // A product that is added in a second instruction needs a register for itself.
+  const tallest = relaxed && element.fusedOp ? 6 : 4
   const vectors = bDirect && rows < 4 && columns >= 4 * lanes ? ([8, 4, 3][rows - 1] ?? 2) : 2
   const columnPhases = phasesOfColumns(columns, vectors * lanes, lanes)
   const direct = directRows(a)
@@ -159,7 +160,7 @@ function dotStrategy(
 /** Equal blocks of k, each a multiple of `unit` long. */
 function depthOfBlock(depth: number, unit: number): number {
   if (depth <= WHOLE_DEPTH) return depth
-  const blocks = Math.ceil(depth / (BLOCK_DEPTH + 64))
+  const blocks = Math.ceil(depth / BLOCK_DEPTH)
   return roundUp(Math.ceil(depth / blocks), unit)
 }
 
