@@ -1,0 +1,120 @@
+"""lax, special and linalg as JAX computes them. Run: python packages/core/scripts/golden/lax_functions.py"""
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy import special as jax_special
+from record import Recorder, array
+
+rng = np.random.RandomState(1)
+A = array(rng.uniform(-2, 2, (3, 4)).round(2))
+B = array(rng.uniform(-2, 2, (3, 4)).round(2))
+T = array(rng.uniform(-1, 1, (2, 3, 4)).round(2))
+I = array([[1, -2, 3, 0], [4, 5, -6, 7]], 'int32')
+folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'test-data')
+
+case = Recorder(jax.lax)
+for name in 'add sub mul div max min atan2 lt eq'.split():
+    case(name, A, B)
+    case(name, A, 2.5)
+case('rem', A, B)
+case('integer_pow', A, -3)
+case('rsqrt', abs(A))
+case('logistic', A)
+case('clamp', -0.5, A, 1.0)
+case('select', A > 0, A, B)
+case('bitcast_convert_type', A, 'int32')
+case('convert_element_type', A, 'int32')
+case('population_count', I)
+case('clz', I)
+case('reduce_precision', A, 5, 3)
+case('broadcast', A, (2,))
+case('broadcast_in_dim', A, (3, 2, 4), (0, 2))
+case('reshape', A, (2, 6))
+case('transpose', T, (2, 0, 1))
+case('collapse', T, 0, 2)
+case('rev', T, (0, 2))
+case('concatenate', [A, B], 1)
+case('pad', A, 1.5, ((1, 2, 0), (-1, 1, 2)))
+case('iota', 'int32', 4)
+case('broadcasted_iota', 'float32', (2, 3), 1)
+case('slice', A, (0, 1), (3, 4), (2, 1))
+case('slice_in_dim', A, 1, 4, stride=2, axis=1)
+case('index_in_dim', A, -1, axis=1, keepdims=False)
+case('dynamic_slice', A, (1, 3), (2, 2))
+case('dynamic_slice', A, array([-1, 1], 'int32'), (1, 2))
+case('dynamic_update_slice', A, B[:2, :2], (2, 1))
+case('dynamic_slice_in_dim', A, 2, 2, axis=1)
+case('dynamic_index_in_dim', A, 1, axis=0, keepdims=False)
+case('dynamic_update_index_in_dim', A, B[0], 2, axis=0)
+case('dynamic_update_slice_in_dim', A, B[:, :2], 3, axis=1)
+for name in 'cumsum cumprod cummax cummin cumlogsumexp'.split():
+    case(name, A, axis=1)
+    case(name, A, axis=0, reverse=True)
+case('reduce_sum', A, (1,))
+case('reduce_max', A, (0,))
+case('argmax', A, 1, 'int32')
+case('dot_general', T, T, (((2,), (2,)), ((0,), (0,))))
+case('dot', A, B.T)
+case('batch_matmul', T, jnp.swapaxes(T, 1, 2))
+case('sort', A, dimension=0)
+case('sort', [I, I.astype('float32')], dimension=1)
+case('sort_key_val', I, I.astype('float32'))
+case('top_k', A, 2)
+X = array(rng.uniform(-1, 1, (2, 4, 6, 5)).round(2))
+F = array(rng.uniform(-1, 1, (3, 4, 3, 2)).round(2))
+for padding in ('SAME', 'VALID', ((1, 0), (2, 1))):
+    case('conv_general_dilated', X, F, (1, 2), padding)
+    case('conv_general_dilated', X, F, (1, 1), padding, rhs_dilation=(2, 1))
+case('conv_general_dilated', X, F, (1, 1), ((2, 2), (2, 2)), lhs_dilation=(2, 3))
+case('conv_general_dilated', X, array(rng.uniform(-1, 1, (6, 2, 3, 2)).round(2)), (1, 1), 'SAME', feature_group_count=2)
+case('conv_general_dilated', jnp.transpose(X, (0, 2, 3, 1)), jnp.transpose(F, (2, 3, 1, 0)), (2, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+case('conv', X, F, (1, 1), 'VALID')
+for padding in ('SAME', 'VALID'):
+    case('conv_transpose', jnp.transpose(X, (0, 2, 3, 1)), jnp.transpose(F, (2, 3, 1, 0)), (2, 2), padding)
+case.write(os.path.join(folder, 'lax.json'))
+
+case = Recorder(jax_special)
+S = array([0.0, -0.0, 0.5, -1.5, 3.0, 20.0, -20.0, np.inf, -np.inf, np.nan, 1e-6])
+P = array([0.1, 0.5, 0.9, 1e-4, 0.0, 1.0])
+for name in 'erf erfc expit gammaln digamma entr ndtr'.split():
+    case(name, S)
+case('gamma', array([0.5, 3.0, -1.5, -0.5, 6.0, 0.0, -0.0, -2.0]))
+case('erfinv', array([0.1, -0.5, 0.999, 1.0, -1.0, 0.0]))
+case('logit', P)
+for name in 'xlogy xlog1py'.split():
+    case(name, array([0.0, 0.0, 1.5, 0.0, 2.0]), array([0.0, 3.0, 0.5, np.inf, 2.0]))
+case('rel_entr', array([0.0, 0.5, 1.0, 0.5]), array([0.3, 0.5, 2.0, 0.0]))
+case('kl_div', array([0.0, 0.5, 1.0]), array([0.3, 0.5, 2.0]))
+case('betaln', array([0.5, 2.0]), array([1.5, 3.0]))
+case('logsumexp', A)
+case('logsumexp', A * 100, axis=1)
+case('logsumexp', A, axis=0, keepdims=True)
+case('logsumexp', A, axis=1, b=abs(B))
+case('logsumexp', A, axis=1, b=B, return_sign=True)
+case('logsumexp', array([[np.inf, 1.0], [-np.inf, -np.inf], [1000.0, 1000.0]]), axis=1)
+case.write(os.path.join(folder, 'special.json'))
+
+case = Recorder(jnp.linalg)
+SPD = array([[4.0, 1.0, 0.5], [1.0, 3.0, -0.25], [0.5, -0.25, 2.0]])
+V = array([0.5, -1.5, 2.25, 3.0])
+for order in (None, 1, 2, 3, 0, -1, np.inf, -np.inf):
+    case('norm', V, ord=order)
+    case('norm', A, ord=order, axis=1)
+for order in (None, 'fro', 1, -1, np.inf, -np.inf):
+    case('norm', A, ord=order)
+    case('norm', T, ord=order, axis=(2, 0), keepdims=True)
+case('norm', T)
+case('vector_norm', A, axis=0, ord=3)
+case('matrix_norm', T, ord=1)
+case('cholesky', SPD)
+case('cholesky', SPD, upper=True)
+# Compiled, these take minutes.
+with jax.disable_jit():
+    for n in (0, 1, 2, 5):
+        case('matrix_power', SPD, n)
+case('multi_dot', [A, B.T, SPD, A])
+case('multi_dot', [V, B.T, SPD, A, V])
+case('vecdot', A, B)
+case.write(os.path.join(folder, 'linalg.json'))
