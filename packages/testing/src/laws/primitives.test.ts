@@ -84,15 +84,6 @@ afterAll(() => {
   setDevice('wasm')
 })
 
-it('every primitive of core has samples', () => {
-  // Those that hold programs are made in transforms, where their laws are tested.
-  const holdsPrograms = new Set(['jit', 'scan', 'while', 'cond', 'custom_jvp_call', 'custom_vjp_call', 'remat2'])
-  const missing = registeredPrimitives()
-    .map((p) => p.name)
-    .filter((name) => !primitiveSamples.has(name) && !holdsPrograms.has(name))
-  expect(missing).toEqual([])
-})
-
 describe.each(primitives.map((p) => [p.name, p] as const))('%s', (_name, primitive) => {
   it('compiled = reference, also at the edges of the domain', () => {
     fc.assert(
