@@ -37,8 +37,10 @@ import {
   requireFunction,
 } from './flat-function'
 import type { ArgumentsAt, NondiffOf, RefuseAsync, WithoutArguments } from './function-types'
+import { linearizeFlat } from './linearize'
 import { backwardPass } from './transpose'
 import { batchFlat, batchJaxpr, mappedFirst } from './vmap'
+import { nonzeros, withZeros } from './zeros'
 
 type FlatJvpRule = (operands: readonly NDArray[], tangents: readonly NDArray[]) => JvpResult
 
@@ -82,6 +84,39 @@ const customJvpPrimitive: Primitive<CustomJvpParams> = register(
     jvp: (primals, tangents, { name, jvp, numConsts }) => {
       refuseClosedOverTangents('customJvp', name, tangents.slice(0, numConsts))
       return jvp(primals, tangents.slice(numConsts).map(instantiate))
+    },
+    // The rule is linear in the tangents, so as a function of them it is its own derivative, at zero
+    // as anywhere. Linearizing it splits every program in it, a loop for example, into what the
+    // primals determine and what is linear; recording its equations as they are would not.
+    linearize: (primals, tangentIn, { name, jvp, numConsts }) => {
+      const zeros = primals.map(zeroLike)
+      refuseClosedOverTangents(
+        'customJvp',
+        name,
+        zeros.slice(0, numConsts).map((zero, i) => (tangentIn[i] ? instantiate(zero) : zero)),
+      )
+      let numOut = 0
+      const { primals: results, linear, tangentOut } = linearizeFlat(
+        (xDots) => {
+          const { primals: ys, tangents: yDots } = jvp(primals, xDots)
+          numOut = ys.length
+          return [...ys, ...yDots.map(instantiate)]
+        },
+        zeros.slice(numConsts).map(instantiate),
+        tangentIn.slice(numConsts),
+        { name: 'customJvp', subject: name },
+      )
+      const ys = results.slice(0, numOut)
+      return {
+        primals: ys,
+        tangentOut: tangentOut.slice(numOut),
+        linear: (tangents) =>
+          withZeros(
+            evaluateJaxpr(linear.jaxpr, [...linear.residuals, ...nonzeros(tangents)]),
+            tangentOut.slice(numOut),
+            ys.map((y) => y.aval),
+          ),
+      }
     },
     // A linear function may have a custom rule too; its transpose is that of the function.
     transpose: (cotangents, operands, { callJaxpr }) => {

@@ -1,0 +1,166 @@
+/**
+ * Random programs under random stacks of transformations compute what the stack means, on every
+ * device; and whatever is done to a program on its way to a device leaves its values alone.
+ */
+import { np, setDevice, type NDArray, type Shape } from '@adjoint/core'
+import { checkJaxpr, checkPasses, evaluateJaxpr, fromHostArray, hostArray, optimize, toHostArray, withDevice } from '@adjoint/core/internal'
+import { jit } from '@adjoint/transforms'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { arbitraryArray } from './arbitraries'
+import { type ArbitraryProgram, arbitraryProgram, jaxprOf } from './arbitrary-program'
+import { arbitraryTransformations, type Endomorphism } from './arbitrary-transformations'
+import { checkGrads } from './check-grads'
+import { largestDifference } from './compare'
+import type { Tolerance } from './tolerance'
+
+const runs = (n: number): { numRuns: number } => ({
+  numRuns: Math.max(1, Math.round((n * Number(process.env['LAW_RUNS'] ?? 8)) / 8)),
+})
+
+beforeAll(() => {
+  checkPasses(true)
+  setDevice('reference')
+})
+afterAll(() => {
+  checkPasses(false)
+  setDevice('wasm')
+})
+
+/** A program with arguments of its input shapes. */
+const programs = (maxInputs: number, maxDepth: number): fc.Arbitrary<Case> =>
+  arbitraryProgram({ maxSteps: 5, maxInputs, maxDepth }).chain((program) =>
+    fc.tuple(...program.inputShapes.map((shape: Shape) => arbitraryArray({ shape, min: -1.5, max: 1.5 }))).map((xs) => ({
+      program,
+      xs: xs.map((x) => fromHostArray(toHostArray(x))),
+      toString: () => `${program} at ${xs.map((x) => JSON.stringify(x.toArray())).join(' ')}`,
+    })),
+  )
+interface Case {
+  readonly program: ArbitraryProgram
+  readonly xs: readonly NDArray[]
+}
+
+const doublesOf = (x: NDArray): Float64Array => Float64Array.from(toHostArray(x).data)
+
+/** The point as an array of the current device, in float32. */
+const onDevice = (x: NDArray): NDArray => np.array(Float32Array.from(doublesOf(x))).reshape(x.shape)
+
+/** The same point, a little further on: how much a result changes here tells how exact it can be. */
+const nearby = (x: NDArray): NDArray =>
+  fromHostArray(hostArray(x.aval, Float64Array.from(doublesOf(x), (v, i) => v + (i % 2 === 0 ? 1e-6 : -0.7e-6))))
+
+/** A line through a point, with another slope in every coordinate. */
+const along = (x: NDArray, t: number): NDArray =>
+  fromHostArray(hostArray(x.aval, Float64Array.from(doublesOf(x), (v, i) => v + t * (1 - 0.37 * i))))
+
+const agree = (xs: Float64Array, ys: Float64Array, allowed: number): boolean =>
+  xs.every((x, i) => Math.abs(x - (ys[i] ?? 0)) < allowed)
+
+const sizeOf = (xs: Float64Array): number => xs.reduce((most, x) => Math.max(most, Math.abs(x)), 1)
+
+/**
+ * Rounding to float32 moves a value by some 1e-7 of its size at every step, and the result by what the
+ * program makes of that. Where a change of 1e-6 makes much of a difference the point is a kink, or
+ * too close to one to say anything, and is passed over.
+ */
+function float32Allowance(expected: Float64Array, besides: Float64Array): Tolerance | null {
+  const scale = sizeOf(expected)
+  const change = expected.reduce((most, y, i) => Math.max(most, Math.abs(y - (besides[i] ?? y))), 0)
+  return Number.isFinite(scale) && change < 1e-3 * scale
+    ? { relative: 0, absolute: 3e-5 * scale + 20 * change }
+    : null
+}
+
+function expectClose(what: string, actual: NDArray, expected: Float64Array, tolerance: Tolerance): void {
+  const difference = largestDifference(doublesOf(actual), expected, tolerance)
+  if (difference && difference.excess > 1) {
+    expect.fail(
+      `${what}: element ${difference.where} is ${difference.actual}, expected ${difference.expected}, ` +
+        `${difference.excess.toPrecision(3)} times what is allowed`,
+    )
+  }
+}
+
+/** A program as a function from one array to another of its shape, of size about 1. */
+const endomorphismOf =
+  ({ f }: ArbitraryProgram): Endomorphism =>
+  (x) => {
+    const y = f(x)
+    const fitting = y.shape.join() === x.shape.join() ? y : np.mean(y)
+    return np.sin(np.add(np.multiply(x, 0.5), fitting))
+  }
+
+describe('random programs', () => {
+  it('under random stacks of transformations mean what the stack means', () => {
+    fc.assert(
+      fc.property(programs(1, 1), arbitraryTransformations(), ({ program, xs: [x] }, stack) => {
+        const f = endomorphismOf(program)
+        const meaning = stack.meaning(f)
+        const [expected, besides] = [doublesOf(meaning(x)), doublesOf(meaning(nearby(x)))]
+        const allowance = float32Allowance(expected, besides)
+        fc.pre(allowance !== null)
+        if (allowance === null) return
+        const exact = { relative: 0, absolute: 1e-8 * sizeOf(expected) }
+        expectClose('on the reference device', stack.transform(f)(x), expected, exact)
+        expectClose('compiled on the reference device', jit(stack.transform(f))(x), expected, exact)
+        const compiled = withDevice('wasm', () => jit(stack.transform(f))(onDevice(x)))
+        expectClose('compiled to WebAssembly', compiled, expected, allowance)
+      }),
+      runs(40),
+    )
+  })
+
+  it('have the derivatives of finite differences', () => {
+    fc.assert(
+      fc.property(programs(2, 1), ({ program: { f }, xs }) => {
+        const moved = (t: number): Float64Array => doublesOf(f(...xs.map((x) => along(x, t))))
+        const here = moved(0)
+        // Near ties of extrema and jumps of `where`, differences with two steps disagree.
+        const [fine, coarse] = [1e-4, 1e-3].map((h) => {
+          const [plus, minus] = [moved(h), moved(-h)]
+          const first = plus.map((y, i) => (y - (minus[i] ?? 0)) / (2 * h))
+          const second = plus.map((y, i) => (y - 2 * (here[i] ?? 0) + (minus[i] ?? 0)) / h ** 2)
+          return { first, second }
+        })
+        const scale = Math.max(sizeOf(fine.first), sizeOf(coarse.second))
+        fc.pre(agree(fine.first, coarse.first, 1e-2 * scale) && agree(fine.second, coarse.second, 1e-1 * scale))
+        checkGrads(f, xs, { order: 2, tolerance: { relative: 1e-4, absolute: 1e-4 * scale } })
+      }),
+      runs(20),
+    )
+  })
+
+  it('are their jaxprs, optimised or not', () => {
+    fc.assert(
+      fc.property(programs(2, 2), ({ program, xs }) => {
+        const { jaxpr, constants } = jaxprOf(program)
+        checkJaxpr(jaxpr)
+        const expected = doublesOf(program.f(...xs))
+        const optimised = optimize(jaxpr)
+        checkJaxpr(optimised)
+        const exact = { relative: 0, absolute: 1e-10 * sizeOf(expected) }
+        expectClose('the jaxpr', evaluateJaxpr(jaxpr, [...constants, ...xs])[0], expected, exact)
+        expectClose('the optimised jaxpr', evaluateJaxpr(optimised, [...constants, ...xs])[0], expected, exact)
+      }),
+      runs(40),
+    )
+  })
+
+  it('compute the same on every device, eagerly and compiled', () => {
+    fc.assert(
+      fc.property(programs(2, 1), ({ program: { f }, xs }) => {
+        const expected = doublesOf(f(...xs))
+        const allowance = float32Allowance(expected, doublesOf(f(...xs.map(nearby))))
+        fc.pre(allowance !== null)
+        if (allowance === null) return
+        withDevice('wasm', () => {
+          const here = xs.map(onDevice)
+          expectClose('compiled', jit(f)(...here), expected, allowance)
+          expectClose('eager', f(...here), expected, allowance)
+        })
+      }),
+      runs(15),
+    )
+  })
+})
