@@ -8,6 +8,8 @@ export default defineConfig({
       ...packages.map((name) => ({
         test: { name, root: `packages/${name}`, include: ['src/**/*.test.ts'] },
       })),
+      // What the documentation says and shows.
+      { test: { name: 'docs', include: ['scripts/docs/*.test.ts'] } },
       {
         // Type tests: what must and must not compile. One run of the type checker for all packages;
         // errors outside the test files are `pnpm types`' business.

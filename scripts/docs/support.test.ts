@@ -1,0 +1,11 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { supportFile, supportPage } from './support'
+
+test(
+  'docs/support.md says what happens: `pnpm docs:support` writes it',
+  { timeout: 60_000 },
+  async () => {
+    expect(readFileSync(supportFile, 'utf8')).toBe(await supportPage())
+  },
+)
