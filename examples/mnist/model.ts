@@ -30,7 +30,9 @@ export function loss(params: Params, images: NDArray, labels: NDArray): NDArray 
 
 export const lossAndGradient = jit(valueAndGrad(loss))
 
-export const predict = jit((params: Params, images: NDArray) => np.argmax(logits(params, images), -1))
+export const predict = jit((params: Params, images: NDArray) =>
+  np.argmax(logits(params, images), -1),
+)
 
 /** One step of an optimiser as one compiled program that reuses the buffers of what it replaces. */
 export function trainingStep(optimiser: optim.GradientTransformation) {
