@@ -71,3 +71,13 @@ describe('over an axis', () => {
     expect(activations.oneHot(np.array([1]), 2, { dtype: 'bool' }).dtype).toBe('bool')
   })
 })
+
+describe('logaddexp', () => {
+  it('has derivative one half in each of two equal operands', () => {
+    const [gx, gy] = grad((x: NDArray, y: NDArray) => np.logaddexp(x, y), { argnums: [0, 1] })(
+      np.array(0.5),
+      np.array(0.5),
+    )
+    expect([gx.item(), gy.item()]).toEqual([0.5, 0.5])
+  })
+})

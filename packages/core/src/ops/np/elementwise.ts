@@ -20,6 +20,7 @@ import {
   type ArrayLike,
   asArray,
   broadcastAll,
+  checkDType,
   choose,
   convert,
   filledLike,
@@ -196,19 +197,22 @@ export const sqrt: Unary = real('sqrt', prim.sqrt)
 export const cbrt: Unary = real('cbrt', prim.cbrt)
 
 /**
- * log(eˣ + eʸ) = max(x, y) + log1p(e^−|x−y|), which neither overflows nor cancels. The difference of
- * equal infinities is NaN: there the sum is the answer, and the other branch is kept finite so that
- * its derivative is too.
+ * log(eˣ + eʸ) = larger + log1p(e^(smaller − larger)), which neither overflows nor cancels, and
+ * whose derivative at x = y is ½ in each: the operands are exchanged as a whole, so no kink of max
+ * or abs is differentiated. The difference of equal infinities is NaN: there the sum is the answer,
+ * and the other branch is kept finite so that its derivative is too.
  */
 const logAddWith =
   (exponential: UnaryPrimitive, scale: number): BinaryPrimitive =>
   (x, y) => {
-    const difference = prim.sub(x, y)
+    const isFirst = prim.ge(x, y)
+    const larger = choose(isFirst, x, y)
+    const difference = prim.sub(choose(isFirst, y, x), larger)
     const undefinedDifference = differsFromItself(difference)
-    const distance = prim.abs(choose(undefinedDifference, filledLike(x, 0), difference))
-    const correction = prim.log1p(exponential(prim.neg(distance)))
+    const finite = choose(undefinedDifference, filledLike(x, 0), difference)
+    const correction = prim.log1p(exponential(finite))
     const scaled = scale === 1 ? correction : prim.mul(correction, filledLike(x, scale))
-    return choose(undefinedDifference, prim.add(x, y), prim.add(prim.max(x, y), scaled))
+    return choose(undefinedDifference, prim.add(x, y), prim.add(larger, scaled))
   }
 export const logaddexp: Binary = binary('logaddexp', promoteInexact, logAddWith(prim.exp, 1))
 export const logaddexp2: Binary = binary(
@@ -392,5 +396,5 @@ export function nanToNum(
 /** Converts to another dtype; floats are truncated towards zero by an integer dtype. */
 export const astype = (x: ArrayLike, dtype: DType): NDArray => {
   const a = asArray('astype', x)
-  return dtype === 'bool' ? toBool(a) : convert(a, dtype)
+  return checkDType('astype', dtype) === 'bool' ? toBool(a) : convert(a, dtype)
 }
