@@ -10,11 +10,12 @@ import { ArgumentError, DeletedArrayError } from '../../types/errors'
 import type { CostSummary, Executable, Storage } from '../backend'
 import { emitProgram } from './codegen/program'
 import type { ModuleCode } from './codegen/program'
+import { READ_SLACK } from './codegen/environment'
 import { BLOCK_HEADER } from './codegen/program'
 import { disassemble } from './disassemble'
 import type { WasmFeatures } from './emit/index'
-import { CALL_BLOCK } from './memory/memory'
-import type { Cell, LinearMemory } from './memory/memory'
+import { CALL_BLOCK, Cell, SMALL_BYTES, SmallCell } from './memory/memory'
+import type { LinearMemory } from './memory/memory'
 import { WasmStorage } from './storage'
 import type { StorageOwner } from './storage'
 
@@ -25,7 +26,11 @@ export class WasmExecutable implements Executable {
   readonly outAvals: readonly Aval[]
   private readonly code: ModuleCode
   private readonly outputBytes: readonly number[]
+  /** Offsets in working memory. */
   private readonly scratchOffset: number
+  private readonly blockOffset: number | null
+  /** Where small arrays lie during a call: inputs, then outputs; −1 for all others. */
+  private readonly smallOffsets: readonly number[]
   private readonly workingBytes: number
   private entry: ((block: number) => void) | null
 
@@ -42,19 +47,21 @@ export class WasmExecutable implements Executable {
     this.outAvals = jaxpr.outAvals
     this.outputBytes = this.outAvals.map(byteSizeOf)
     this.code = emitProgram(planned, features)
-    const { arenaBytes, scratchBytes } = this.code
-    const entries = BLOCK_HEADER + this.inAvals.length + this.outAvals.length
-    // Arena, then working memory, then the addresses of a call that has very many of them.
-    this.scratchOffset = align(arenaBytes + 16)
-    this.blockOffset =
-      entries > CALL_BLOCK.entries ? this.scratchOffset + align(scratchBytes) : null
-    const needed = arenaBytes + scratchBytes
-    this.workingBytes =
-      this.blockOffset === null
-        ? needed === 0
-          ? 0
-          : this.scratchOffset + scratchBytes
-        : this.blockOffset + 4 * entries
+    // Working memory is the arena, what nodes share, copies of small arrays, and the addresses of a
+    // call that has very many of them.
+    let end = this.code.arenaBytes
+    const reserve = (bytes: number): number => {
+      if (bytes === 0) return 0
+      const start = end === 0 ? 0 : align(end + READ_SLACK)
+      end = start + bytes
+      return start
+    }
+    this.scratchOffset = reserve(this.code.scratchBytes)
+    const sizes = [...this.inAvals.map(byteSizeOf), ...this.outputBytes]
+    this.smallOffsets = sizes.map((bytes) => (bytes <= SMALL_BYTES ? reserve(bytes) : -1))
+    const entries = BLOCK_HEADER + sizes.length
+    this.blockOffset = entries > CALL_BLOCK.entries ? reserve(4 * entries) : null
+    this.workingBytes = end
     const module = new WebAssembly.Module(this.code.bytes)
     const { exports } = new WebAssembly.Instance(module, { env: { memory: memory.memory } })
     const { run } = exports
@@ -63,8 +70,6 @@ export class WasmExecutable implements Executable {
       run(block)
     }
   }
-
-  private readonly blockOffset: number | null
 
   run(inputs: readonly Storage[]): readonly Storage[] {
     const { memory, entry, jaxpr, planned } = this
@@ -76,29 +81,34 @@ export class WasmExecutable implements Executable {
       })
     }
     memory.beginUse()
-    const count = inputs.length
+    const { smallOffsets, outputBytes } = this
     const own: WasmStorage[] = []
     for (const storage of inputs) own.push(this.usable(storage))
-    const addresses: number[] = []
-    for (const storage of own) addresses.push(memory.locate(storage.cell, storage.aval))
     const working = memory.workingMemory(this.workingBytes)
+    const addresses: number[] = []
+    for (const { cell, aval } of own) {
+      const offset = smallOffsets[addresses.length] ?? -1
+      addresses.push(cell instanceof Cell ? memory.locate(cell, aval) : working + offset)
+    }
 
     const { outputStorage } = planned.plan
     const created: (Cell | null)[] = []
     try {
-      for (let i = 0; i < this.outputBytes.length; i++) {
+      for (let i = 0; i < outputBytes.length; i++) {
+        const offset = smallOffsets[own.length + i] ?? -1
         const source = outputStorage[i] ?? null
-        const aval = jaxpr.outputs[i]?.aval
         const reused = source === null ? undefined : own[source]
+        let cell: Cell | null = null
         // An array that is passed twice can be taken over only once nobody else reads it.
         if (reused && own.indexOf(reused) === own.lastIndexOf(reused)) {
-          created.push(null)
           addresses.push(addresses[source ?? 0] ?? 0)
-          continue
+        } else if (offset >= 0) {
+          addresses.push(working + offset)
+        } else {
+          cell = memory.create(outputBytes[i] ?? 0, jaxpr.outputs[i]?.aval ?? 'a result')
+          addresses.push(cell.residence.block?.address ?? 0)
         }
-        const cell = memory.create(this.outputBytes[i] ?? 0, aval ?? 'a result')
         created.push(cell)
-        addresses.push(cell.residence.block?.address ?? 0)
       }
     } catch (error) {
       for (const cell of created) if (cell) memory.release(cell)
@@ -111,16 +121,38 @@ export class WasmExecutable implements Executable {
     words[at] = working
     words[at + 1] = working + this.scratchOffset
     for (let i = 0; i < addresses.length; i++) words[at + BLOCK_HEADER + i] = addresses[i] ?? 0
+    for (let i = 0; i < own.length; i++) {
+      const { cell } = present(own[i])
+      if (cell instanceof Cell) continue
+      const start = (addresses[i] ?? 0) >>> 2
+      for (let k = 0; k < cell.words.length; k++) words[start + k] = cell.words[k] ?? 0
+    }
     entry(block)
 
     const results: Storage[] = []
     for (let i = 0; i < created.length; i++) {
-      const source = outputStorage[i]
-      const cell = created[i] ?? memory.transfer(present(own[source ?? -1]).cell)
+      const address = addresses[own.length + i] ?? 0
+      const cell =
+        created[i] ?? this.result(address, outputBytes[i] ?? 0, own[outputStorage[i] ?? -1])
       results.push(new WasmStorage(this.owner, present(this.outAvals[i]), cell))
     }
-    for (let i = 0; i < count; i++) if (this.donated[i]) this.owner.release(present(own[i]))
+    for (let i = 0; i < own.length; i++) if (this.donated[i]) this.owner.release(present(own[i]))
     return results
+  }
+
+  /** A result that has no block of its own: a small one, or one that takes over an input's. */
+  private result(
+    address: number,
+    bytes: number,
+    source: WasmStorage | undefined,
+  ): Cell | SmallCell {
+    if (source && source.cell instanceof Cell) return this.memory.transfer(source.cell)
+    const { words } = this.memory
+    const start = address >>> 2
+    const end = start + ((bytes + 3) >>> 2)
+    const copy: number[] = []
+    for (let k = start; k < end; k++) copy.push(words[k] ?? 0)
+    return new SmallCell(bytes, copy)
   }
 
   private usable(storage: Storage): WasmStorage {

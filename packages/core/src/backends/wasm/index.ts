@@ -7,7 +7,7 @@ import { DeletedArrayError } from '../../types/errors'
 import type { Backend, CompileOptions, DeviceData, Executable, Storage } from '../backend'
 import { wasmFeatures } from './emit/index'
 import { byteSizeOf, WasmExecutable } from './executable'
-import { LinearMemory } from './memory/memory'
+import { Cell, LinearMemory, SMALL_BYTES, SmallCell } from './memory/memory'
 import type { MemoryUse, Residence } from './memory/memory'
 import { WasmStorage } from './storage'
 
@@ -39,20 +39,24 @@ export class WasmBackend implements Backend {
   }
 
   fromHost(aval: Aval, data: DeviceData): Storage {
-    this.memory.beginUse()
-    const cell = this.memory.create(byteSizeOf(aval), aval)
-    const target = this.memory.view(cell)
-    target.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-    // In memory a bool is 0 or 1, whatever bytes the caller had.
-    if (aval.dtype === 'bool') {
-      for (let i = 0; i < target.length; i++) if (target[i] !== 0) target[i] = 1
+    const bytes = byteSizeOf(aval)
+    const source = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    if (bytes <= SMALL_BYTES) {
+      copyElements(smallBytes, source, aval.dtype)
+      const words = Array.from(smallWords.subarray(0, Math.ceil(bytes / 4)))
+      return new WasmStorage(this, aval, new SmallCell(bytes, words))
     }
+    this.memory.beginUse()
+    const cell = this.memory.create(bytes, aval)
+    copyElements(this.memory.view(cell), source, aval.dtype)
     return new WasmStorage(this, aval, cell)
   }
 
   read(storage: Storage): DeviceData {
     const { aval, cell } = this.own(storage)
-    return typedCopy(aval.dtype, this.memory.view(cell))
+    if (cell instanceof Cell) return typedCopy(aval.dtype, this.memory.view(cell))
+    smallWords.set(cell.words)
+    return typedCopy(aval.dtype, smallBytes.subarray(0, cell.bytes))
   }
 
   readAsync(storage: Storage): Promise<DeviceData> {
@@ -72,11 +76,12 @@ export class WasmBackend implements Backend {
   release(storage: Storage): void {
     if (!(storage instanceof WasmStorage) || storage.deleted) return
     storage.deleted = true
-    this.memory.release(storage.cell)
+    if (storage.cell instanceof Cell) this.memory.release(storage.cell)
   }
 
   track(handle: object, storage: Storage): void {
-    if (storage instanceof WasmStorage) this.collected.register(handle, storage.cell.residence)
+    if (!(storage instanceof WasmStorage) || !(storage.cell instanceof Cell)) return
+    this.collected.register(handle, storage.cell.residence)
   }
 
   /** How much memory is in use. */
@@ -99,6 +104,17 @@ export class WasmBackend implements Backend {
     }
     return storage
   }
+}
+
+/** Where bytes become words and words bytes. */
+const smallBytes = new Uint8Array(SMALL_BYTES)
+const smallWords = new Int32Array(smallBytes.buffer)
+
+function copyElements(target: Uint8Array, source: Uint8Array, dtype: DType): void {
+  target.set(source)
+  // In memory a bool is 0 or 1, whatever bytes the caller had.
+  if (dtype !== 'bool') return
+  for (let i = 0; i < source.length; i++) if (target[i] !== 0) target[i] = 1
 }
 
 /** A copy of the bytes as users see the dtype: narrow floats as their bits. */

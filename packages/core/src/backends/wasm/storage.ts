@@ -1,7 +1,7 @@
-/** Handles of arrays in linear memory. */
+/** Handles of arrays of the device. */
 import type { Aval } from '../../types/aval'
 import type { Backend, Storage } from '../backend'
-import type { Cell } from './memory/memory'
+import type { Cell, SmallCell } from './memory/memory'
 
 export type StorageOwner = Backend
 
@@ -11,6 +11,6 @@ export class WasmStorage implements Storage {
   constructor(
     readonly backend: StorageOwner,
     readonly aval: Aval,
-    readonly cell: Cell,
+    readonly cell: Cell | SmallCell,
   ) {}
 }

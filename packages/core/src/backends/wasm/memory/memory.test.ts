@@ -151,6 +151,27 @@ describe('arrays on the device', () => {
     expect(backend.read(second)[0]).toBe(1)
   })
 
+  it('take no memory of the device while they are small', () => {
+    const backend = createWasmBackend()
+    for (const size of [0, 1, 3, 63, 64, 65, 1000]) {
+      const r = new Recorder()
+      const x = r.input([size])
+      const jaxpr = r.jaxpr([r.binary('add', x, x), x])
+      const data = Float32Array.from({ length: size }, (_, i) => i - 20.5)
+      for (const donated of [false, true]) {
+        const executable = backend.compile(jaxpr, { donated: [donated], name: 'twice' })
+        const input = backend.fromHost(new Aval([size], 'float32'), data)
+        const [twice, same] = executable.run([input])
+        if (!twice || !same) throw new Error('two results')
+        expect(backend.read(twice)).toEqual(data.map((value) => 2 * value))
+        expect(backend.read(same)).toEqual(data)
+        expect(backend.memoryUse().cells > 0).toBe(size > 64)
+        for (const storage of [input, twice, same]) backend.release(storage)
+        expect(backend.memoryUse().cells).toBe(0)
+      }
+    }
+  })
+
   it('donated twice in one call are still read as they were', () => {
     const backend = createWasmBackend()
     const r = new Recorder()

@@ -7,6 +7,10 @@
  * budget moves the cells that were used longest ago to the host, whose memory the engine counts
  * and collects by itself. Moving back happens on the next use.
  *
+ * Small arrays never come to live in linear memory: their elements are words on the host, which a
+ * program call copies in and out. Copying 64 words costs less than setting a block aside and having
+ * the engine watch for the end of the array.
+ *
  * For that to work nothing here may keep a cell alive once its array is gone: linear memory knows
  * cells through their *residences*, which point to their cell only while it is here.
  */
@@ -22,12 +26,21 @@ const RESERVED = PAGE
 /** Where the block of addresses of a call is written, and how many entries there is room for. */
 export const CALL_BLOCK = { address: 1024, entries: (RESERVED - 1024) / 4 } as const
 
-/** What a collected array leaves behind: enough to return its block, but not its cell. */
+/** Arrays of at most this size stay on the host. */
+export const SMALL_BYTES = 256
+
+/**
+ * What a collected array leaves behind: enough to return its block, but not its cell. Those that
+ * have a block form a ring, in the order of their last use.
+ */
 export class Residence {
   block: Block | null = null
   cell: Cell | null = null
+  older: Residence = this
+  newer: Residence = this
 }
 
+/** The elements of an array that lives in linear memory when it is used. */
 export class Cell {
   /** The elements while they are not in linear memory. */
   host: Uint8Array<ArrayBuffer> | null = null
@@ -35,6 +48,14 @@ export class Cell {
   readonly residence = new Residence()
 
   constructor(readonly bytes: number) {}
+}
+
+/** The elements of a small array, as 32-bit words; the last one may be used in part only. */
+export class SmallCell {
+  constructor(
+    readonly bytes: number,
+    readonly words: readonly number[],
+  ) {}
 }
 
 export interface MemoryOptions {
@@ -55,7 +76,9 @@ export interface MemoryUse {
 export class LinearMemory {
   readonly memory = new WebAssembly.Memory({ initial: RESERVED / PAGE })
   private readonly heap = new Heap()
-  private readonly residents = new Set<Residence>()
+  /** Where the ring of residences begins and ends: its `newer` neighbour was used longest ago. */
+  private readonly ends = new Residence()
+  private residents = 0
   private readonly budget: number
   private clock = 0
   /** Cells used since then stay where they are. */
@@ -84,7 +107,7 @@ export class LinearMemory {
       used: this.heap.used,
       reserved: this.memory.buffer.byteLength,
       budget: this.budget,
-      cells: this.residents.size,
+      cells: this.residents,
     }
   }
 
@@ -111,9 +134,15 @@ export class LinearMemory {
 
   /** The address of a cell's elements, which are brought to linear memory if they are not there. */
   locate(cell: Cell, what: Described): number {
-    cell.lastUse = this.clock
     const { block } = cell.residence
-    if (block) return block.address
+    if (block) {
+      if (cell.lastUse !== this.clock) {
+        cell.lastUse = this.clock
+        this.unlink(cell.residence)
+        this.linkAsNewest(cell.residence)
+      }
+      return block.address
+    }
     const { host } = cell
     const taken = this.take(cell.bytes, what)
     this.settle(cell, taken)
@@ -135,9 +164,7 @@ export class LinearMemory {
     const { residence } = old
     const { block } = residence
     if (block) {
-      this.residents.delete(residence)
-      residence.block = null
-      residence.cell = null
+      this.leave(residence)
       this.settle(cell, block)
     } else cell.host = old.host
     old.host = null
@@ -152,11 +179,33 @@ export class LinearMemory {
   /** Returns the block of a cell that may be gone. */
   vacate(residence: Residence): void {
     const { block } = residence
+    if (!block) return
+    this.leave(residence)
+    this.heap.release(block)
+  }
+
+  private leave(residence: Residence): void {
     residence.block = null
     residence.cell = null
-    if (!block) return
-    this.residents.delete(residence)
-    this.heap.release(block)
+    this.unlink(residence)
+    this.residents--
+  }
+
+  private unlink(residence: Residence): void {
+    const { older, newer } = residence
+    older.newer = newer
+    newer.older = older
+    // What leaves the ring must not keep its former neighbours.
+    residence.older = residence
+    residence.newer = residence
+  }
+
+  private linkAsNewest(residence: Residence): void {
+    const { ends } = this
+    residence.newer = ends
+    residence.older = ends.older
+    ends.older.newer = residence
+    ends.older = residence
   }
 
   private settle(cell: Cell, block: Block): void {
@@ -164,7 +213,8 @@ export class LinearMemory {
     residence.block = block
     residence.cell = cell
     cell.lastUse = this.clock
-    this.residents.add(residence)
+    this.linkAsNewest(residence)
+    this.residents++
   }
 
   /** Moves a cell's elements to the host. */
@@ -214,10 +264,16 @@ export class LinearMemory {
 
   private pinnedBytes(): number {
     let sum = 0
-    for (const { block, cell } of this.residents) {
-      if (block && cell && cell.lastUse >= this.pinnedSince) sum += block.size
+    let at = this.ends.older
+    while (this.isPinned(at)) {
+      sum += at.block?.size ?? 0
+      at = at.older
     }
     return sum
+  }
+
+  private isPinned({ cell }: Residence): boolean {
+    return cell !== null && cell.lastUse >= this.pinnedSince
   }
 
   /** Grows memory up to the budget, then moves cells to the host until a block is free. */
@@ -227,19 +283,18 @@ export class LinearMemory {
       const block = this.heap.allocate(bytes)
       if (block) return block
     }
-    const movable = [...this.residents]
-      .filter(({ cell }) => cell !== null && cell.lastUse < this.pinnedSince)
-      .sort((a, b) => (a.cell?.lastUse ?? 0) - (b.cell?.lastUse ?? 0))
-    // Some more than needed at once, since looking for the oldest ones takes time.
+    // Some more than needed at once, so that the memory that is freed is not in pieces.
     const enough = Math.max(bytes, this.budget / 8)
     let moved = 0
-    for (const residence of movable) {
+    for (;;) {
+      const { newer: oldest } = this.ends
+      if (oldest === this.ends || this.isPinned(oldest)) break
       if (moved >= enough) {
         const block = this.heap.allocate(bytes)
         if (block) return block
       }
-      moved += residence.block?.size ?? 0
-      this.evict(residence)
+      moved += oldest.block?.size ?? 0
+      this.evict(oldest)
     }
     return this.heap.allocate(bytes)
   }
