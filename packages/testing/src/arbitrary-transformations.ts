@@ -199,8 +199,13 @@ const modeOf = (name: LayerName): readonly ('forward' | 'reverse')[] => {
   return derivative === 'none' ? [] : [derivative]
 }
 
-/** Whether every layer's derivatives exist under the layers around it; innermost first. */
+/**
+ * Whether every layer's derivatives exist under the layers around it; innermost first. The forward
+ * function of a custom vjp calls its body outside of the rule, where a second one would be found by
+ * forward mode.
+ */
 function isDifferentiable(names: readonly LayerName[]): boolean {
+  if (names.filter((name) => name === 'customVjp').length > 1) return false
   return names.every((name, i) => {
     const layer: Layer = layers[name]
     if (layer.outside === 'any') return true

@@ -40,8 +40,10 @@ export function largestDifference(
 }
 
 /** A concrete array's elements as numbers. */
-export const numbersOf = (x: NDArray): ArrayLike<number> =>
-  [x.toArray()].flat(Infinity).map(Number)
+export const numbersOf = (x: NDArray): ArrayLike<number> => {
+  const flat = (nested: unknown): number[] => (Array.isArray(nested) ? nested.flatMap(flat) : [Number(nested)])
+  return flat(x.toArray())
+}
 
 export interface CompareOptions {
   readonly tolerance?: Tolerance

@@ -5,3 +5,13 @@ export { checkGrads, type CheckGradsOptions } from './check-grads'
 export { checkJit, checkVmap } from './check-vmap'
 export { type CompareOptions, compareTrees, type Difference, requireClose } from './compare'
 export { deviceTolerance, differenceTolerance, type Tolerance, toleranceOf } from './tolerance'
+export { describeEquivalence, type DescribeEquivalenceOptions, type TestRunner } from './describe-equivalence'
+export type { Divergence } from './divergence'
+export {
+  type Aspect,
+  type Comparison,
+  equivalence,
+  EquivalenceError,
+  type EquivalenceOptions,
+  type EquivalenceReport,
+} from './equivalence'
