@@ -12,12 +12,14 @@ import { printJaxpr } from './print'
 export function checkJaxpr(jaxpr: Jaxpr): void {
   const defined = new Set<Var>()
   const define = (v: Var, where: string): void => {
-    if (defined.has(v)) throw illTyped(jaxpr, `${where} defines a variable of type ${v.aval} a second time`)
+    if (defined.has(v))
+      throw illTyped(jaxpr, `${where} defines a variable of type ${v.aval} a second time`)
     defined.add(v)
   }
   const use = (atom: Atom, where: string): void => {
     if (isVar(atom)) {
-      if (!defined.has(atom)) throw illTyped(jaxpr, `${where} uses an undefined variable of type ${atom.aval}`)
+      if (!defined.has(atom))
+        throw illTyped(jaxpr, `${where} uses an undefined variable of type ${atom.aval}`)
     } else if (atom.aval.ndim !== 0) {
       throw illTyped(jaxpr, `${where} uses a literal of type ${atom.aval}; literals are scalars`)
     }
@@ -33,7 +35,11 @@ export function checkJaxpr(jaxpr: Jaxpr): void {
   for (const atom of jaxpr.outputs) use(atom, 'the result')
 }
 
-function checkResults(jaxpr: Jaxpr, { primitive, inputs, outputs, params }: Equation, where: string): void {
+function checkResults(
+  jaxpr: Jaxpr,
+  { primitive, inputs, outputs, params }: Equation,
+  where: string,
+): void {
   const expected = primitive.abstractEval(
     inputs.map((a) => a.aval),
     params,

@@ -57,21 +57,44 @@ function param(value: ParamValue, names: Names): Doc {
   if (value instanceof Jaxpr) return jaxprDoc(value, names)
   if (isTuple(value)) {
     if (value.some((v) => v instanceof Jaxpr)) {
-      return ['(', nest(2, [line(), join(line(), value.map((v) => param(v, names)))]), line(), ')']
+      return [
+        '(',
+        nest(2, [
+          line(),
+          join(
+            line(),
+            value.map((v) => param(v, names)),
+          ),
+        ]),
+        line(),
+        ')',
+      ]
     }
-    const items = join(', ', value.map((v) => param(v, names)))
+    const items = join(
+      ', ',
+      value.map((v) => param(v, names)),
+    )
     return ['(', items, value.length === 1 ? ',)' : ')']
   }
   const fields = Object.keys(value).sort()
-  return ['{', join(', ', fields.map((key) => [`${snakeCase(key)}=`, param(fieldOf(value, key), names)])), '}']
+  return [
+    '{',
+    join(
+      ', ',
+      fields.map((key) => [`${snakeCase(key)}=`, param(fieldOf(value, key), names)]),
+    ),
+    '}',
+  ]
 }
 
 const isTuple = (value: ParamValue): value is readonly ParamValue[] => Array.isArray(value)
-const fieldOf = (value: { readonly [key: string]: ParamValue }, key: string): ParamValue => value[key]
+const fieldOf = (value: { readonly [key: string]: ParamValue }, key: string): ParamValue =>
+  value[key]
 
 const binder = (v: Var, names: Names, used: ReadonlySet<Var>): string =>
   `${used.has(v) ? names.of(v) : '_'}:${v.aval}`
-const reference = (atom: Atom, names: Names): string => (isVar(atom) ? names.of(atom) : literal(atom))
+const reference = (atom: Atom, names: Names): string =>
+  isVar(atom) ? names.of(atom) : literal(atom)
 
 /** JAX shows the name of a called function before everything else. */
 const nameFirst = (a: string, b: string): number =>
@@ -122,12 +145,14 @@ function jaxprDoc(jaxpr: Jaxpr, names: Names, constants = 0): Doc {
   const parameters = [
     ...(constants > 0 ? [' ', inputs.slice(0, constants).join(' ')] : [' ']),
     ';',
-    inputs.length > constants ? ` ${inputs.slice(constants).join(' ')}` : '',
+    ` ${inputs.slice(constants).join(' ')}`,
   ].join('')
   return group([
     `{ lambda${parameters}. let`,
-    nest(4, [line(), // Several equations never share a line.
-      join(hardLine, equations)]),
+    nest(4, [
+      line(), // Several equations never share a line.
+      join(hardLine, equations),
+    ]),
     nest(2, line()),
     `in ${tuple} }`,
   ])

@@ -22,7 +22,10 @@ export const shareCommonSubexpressions = definePass('common subexpressions', (ja
     const inputs = substitution.all(equation.inputs)
     const key = `${primitive.name}${paramsKey(params)} ${inputs.map(atomKey).join(' ')}`
     const earlier = primitive.opaque ? undefined : seen.get(key)
-    if (earlier && earlier.every((v, i) => outputs[i] && avalKey(v.aval) === avalKey(outputs[i].aval))) {
+    if (
+      earlier &&
+      earlier.every((v, i) => outputs[i] && avalKey(v.aval) === avalKey(outputs[i].aval))
+    ) {
       outputs.forEach((v, i) => {
         const same = earlier[i]
         if (same) substitution.set(v, same)

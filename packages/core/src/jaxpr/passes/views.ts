@@ -34,5 +34,7 @@ export const simplifyViews = definePass('views', (jaxpr) => {
     for (const v of equation.outputs) producers.set(v, equation)
     equations.push(equation)
   }
-  return changed ? new Jaxpr(jaxpr.inputs, equations, substitution.all(jaxpr.outputs), jaxpr.name) : jaxpr
+  return changed
+    ? new Jaxpr(jaxpr.inputs, equations, substitution.all(jaxpr.outputs), jaxpr.name)
+    : jaxpr
 })
