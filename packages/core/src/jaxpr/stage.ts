@@ -1,6 +1,6 @@
 /** Staging: running a function on tracers that record what is done to them. */
 import type { NDArray } from '../array/ndarray'
-import { Aval } from '../types/aval'
+import type { Aval } from '../types/aval'
 import {
   bind,
   currentInterpreter,
