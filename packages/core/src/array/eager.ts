@@ -6,32 +6,38 @@
  */
 import type { Backend, DeviceData, Executable, Storage } from '../backends/backend'
 import { type Atom, type Equation, Jaxpr, Var } from '../jaxpr/ir'
-import { jaxprKey, paramsKey } from '../jaxpr/key'
-import { optimize } from '../jaxpr/passes'
 import { broadcastInDim } from '../primitives'
-import { type Elements, installArray, installRoot, type Interpreter } from '../trace/interpreter'
+import {
+  type Elements,
+  installArray,
+  installRoot,
+  type Interpreter,
+  leaked,
+} from '../trace/interpreter'
 import type { Params, Primitive } from '../trace/primitive'
-import { Aval, avalKey } from '../types/aval'
+import { Aval } from '../types/aval'
 import type { DType } from '../types/dtype'
 import { elementBits, elementData, elementOf } from '../types/element'
-import {
-  ConcretizationError,
-  DeletedArrayError,
-  DeviceError,
-  DTypeError,
-} from '../types/errors'
+import { ConcretizationError, DeletedArrayError, DeviceError } from '../types/errors'
 import { bitsToBfloat16, bitsToFloat16 } from '../types/float-formats'
-import { Splat, Stored } from './content'
+import { type ArrayContent, Content, Splat, Stored } from './content'
 import { currentBackend } from './device'
 import { NDArray } from './ndarray'
+import { Newest } from './newest'
+import { compiled, operationProgram, requireSupport } from './programs'
 
 // --- arrays and storage ------------------------------------------------------------------------------
 
 /** A concrete array around a device's storage. */
 export function wrap(storage: Storage, aval: Aval, committed: boolean): NDArray {
+  return new NDArray(aval, null, tracked(storage, committed))
+}
+
+/** The content that a storage ends with. */
+function tracked(storage: Storage, committed: boolean): Stored {
   const content = new Stored(storage, committed)
   storage.backend.track(content, storage)
-  return new NDArray(aval, null, content)
+  return content
 }
 
 /** An array on the current device from host data in memory form (16-bit floats as bits). */
@@ -64,48 +70,52 @@ export function decoded(data: DeviceData, dtype: DType): Elements {
   return data
 }
 
-function contentOf(array: NDArray, op: string): Splat | Stored {
-  const { content } = array
-  if (array.owner !== null) {
+function contentOf(array: NDArray, op: string): ArrayContent {
+  const { content, owner } = array
+  if (owner !== null) {
+    if (!owner.active) throw leaked(op, owner, array.aval)
     throw new ConcretizationError({
       op,
-      problem: `needs a concrete array, got a tracer of ${array.owner.name}`,
+      problem: `needs a concrete array, got a tracer of ${owner.name}`,
       operands: [{ name: 'x', aval: array.aval }],
       rule: 'while a function is being transformed its values are not known',
       hint: 'return the value and read it outside, or use cond, where and scan instead of JavaScript control flow',
     })
   }
-  if (content instanceof Stored) {
-    if (content.deleted) {
-      throw new DeletedArrayError({
-        op,
-        problem: 'the array was disposed of, or donated to a compiled program',
-        operands: [{ name: 'x', aval: array.aval }],
-        hint: 'use the result of the program instead, or do not donate this argument',
-      })
-    }
-    return content
+  if (!(content instanceof Splat || content instanceof Stored)) {
+    throw new Error('an array without content')
   }
-  if (content instanceof Splat) return content
-  throw new Error('an array without content')
+  if (content.deleted) {
+    throw new DeletedArrayError({
+      op,
+      problem: 'the array was disposed of, or donated to a compiled program',
+      operands: [{ name: 'x', aval: array.aval }],
+      hint: 'use the result of the program instead, or do not donate this argument',
+    })
+  }
+  return content
 }
 
-const scalarCache = new WeakMap<Backend, Map<string, Storage>>()
+type Scalars = Newest<number | boolean | '-0', Stored>
+
+const scalarsOf = new WeakMap<Backend, Map<DType, Scalars>>()
 const SCALARS_KEPT = 512
 
-/** Scalars recur (learning rates, constants of formulas): each value is uploaded once. */
+/**
+ * Scalars recur (learning rates, constants of formulas): each value is uploaded once. One that is
+ * forgotten goes when it is collected and not at once, because a program may be about to read it.
+ */
 function scalarStorage(backend: Backend, aval: Aval, value: number | boolean): Storage {
-  let cache = scalarCache.get(backend)
-  if (!cache) scalarCache.set(backend, (cache = new Map()))
-  const key = `${aval.dtype}:${Object.is(value, -0) ? '-0' : String(value)}`
-  const known = cache.get(key)
-  if (known && !known.deleted) return known
-  if (cache.size >= SCALARS_KEPT) {
-    for (const storage of cache.values()) backend.release(storage)
-    cache.clear()
-  }
+  let byDType = scalarsOf.get(backend)
+  if (!byDType) scalarsOf.set(backend, (byDType = new Map()))
+  let scalars = byDType.get(aval.dtype)
+  if (!scalars) byDType.set(aval.dtype, (scalars = new Newest(SCALARS_KEPT)))
+  // A map takes 0 and -0 for the same key.
+  const key = Object.is(value, -0) ? '-0' : value
+  const known = scalars.get(key)
+  if (known && !known.primary.deleted) return known.primary
   const storage = uploadSplat(backend, new Aval([], aval.dtype), value)
-  cache.set(key, storage)
+  scalars.set(key, tracked(storage, false))
   return storage
 }
 
@@ -118,33 +128,19 @@ function uploadSplat(backend: Backend, aval: Aval, value: number | boolean): Sto
 /** The elements of an array on a device, brought there if need be. */
 export function storageOn(backend: Backend, array: NDArray, op: string): Storage {
   const content = contentOf(array, op)
-  if (content instanceof Splat) {
-    if (array.ndim === 0) return scalarStorage(backend, array.aval, content.value)
-    const storage = uploadSplat(backend, array.aval, content.value)
-    backend.track(content, storage)
-    return storage
+  if (content instanceof Splat && array.ndim === 0) {
+    return scalarStorage(backend, array.aval, content.value)
   }
   const here = content.on(backend)
   if (here) return here
   requireSupport(op, backend, [array.aval])
-  const source = content.primary
-  const copy = backend.fromHost(array.aval, source.backend.read(source))
+  const copy =
+    content instanceof Splat
+      ? uploadSplat(backend, array.aval, content.value)
+      : backend.fromHost(array.aval, content.primary.backend.read(content.primary))
   backend.track(content, copy)
   content.remember(copy)
   return copy
-}
-
-function requireSupport(op: string, backend: Backend, avals: readonly Aval[]): void {
-  for (const aval of avals) {
-    if (!backend.supports(aval.dtype)) {
-      throw new DTypeError({
-        op,
-        problem: `the ${backend.name} device has no ${aval.dtype}`,
-        operands: [{ name: 'x', aval }],
-        hint: `convert with astype, or choose another device with setDevice`,
-      })
-    }
-  }
 }
 
 /** The elements in memory form, synchronously. */
@@ -159,13 +155,15 @@ export function readSync(array: NDArray, op = 'dataSync'): DeviceData {
 /** The elements in memory form. */
 export async function readAsync(array: NDArray, op = 'data'): Promise<DeviceData> {
   const content = contentOf(array, op)
-  return content instanceof Splat ? readSync(array, op) : content.primary.backend.readAsync(content.primary)
+  return content instanceof Splat
+    ? readSync(array, op)
+    : content.primary.backend.readAsync(content.primary)
 }
 
 /** Ends an array early. Using it afterwards is an error; disposing twice is not. */
 export function dispose(array: NDArray): void {
   const { content } = array
-  if (!(content instanceof Stored) || content.deleted) return
+  if (!(content instanceof Content) || content.deleted) return
   content.deleted = true
   for (const storage of content.storages) storage.backend.release(storage)
 }
@@ -178,7 +176,8 @@ export const deviceOf = (array: NDArray): string =>
 export function place(array: NDArray, backend: Backend): NDArray {
   requireSupport('devicePut', backend, [array.aval])
   const content = contentOf(array, 'devicePut')
-  if (content instanceof Stored && content.committed && content.primary.backend === backend) return array
+  if (content instanceof Stored && content.committed && content.primary.backend === backend)
+    return array
   const data = readSync(array, 'devicePut')
   return wrap(backend.fromHost(array.aval, data), array.aval, true)
 }
@@ -211,67 +210,14 @@ export function backendFor(op: string, operands: readonly NDArray[]): Backend {
   return backend ?? currentBackend()
 }
 
-const isCommitted = (operands: readonly NDArray[]): boolean =>
-  operands.some(({ content }) => content instanceof Stored && content.committed)
-
-// --- compiled programs -------------------------------------------------------------------------------
-
-const PROGRAMS_KEPT = 2048
-
-/** Keeps the newest entries. */
-class Newest<V> {
-  private readonly entries = new Map<string, V>()
-  get(key: string): V | undefined {
-    return this.entries.get(key)
+function isCommitted(operands: readonly NDArray[]): boolean {
+  for (const { content } of operands) {
+    if (content instanceof Stored && content.committed) return true
   }
-  set(key: string, value: V): void {
-    if (this.entries.size >= PROGRAMS_KEPT) {
-      const oldest = this.entries.keys().next()
-      if (!oldest.done) this.entries.delete(oldest.value)
-    }
-    this.entries.set(key, value)
-  }
+  return false
 }
 
-interface Programs {
-  readonly byIdentity: WeakMap<Jaxpr, Map<string, Executable>>
-  readonly byStructure: Newest<Executable>
-  readonly bySignature: Newest<Executable>
-}
-const programsOf = new WeakMap<Backend, Programs>()
-function programs(backend: Backend): Programs {
-  let known = programsOf.get(backend)
-  if (!known) {
-    known = { byIdentity: new WeakMap(), byStructure: new Newest(), bySignature: new Newest() }
-    programsOf.set(backend, known)
-  }
-  return known
-}
-
-/** The executable of a jaxpr on a device: optimised and compiled once, also for equal jaxprs. */
-export function compiled(
-  jaxpr: Jaxpr,
-  backend: Backend,
-  donated: readonly boolean[] = [],
-): Executable {
-  const { byIdentity, byStructure } = programs(backend)
-  const donation = donated.map(Number).join('')
-  let perDonation = byIdentity.get(jaxpr)
-  if (!perDonation) byIdentity.set(jaxpr, (perDonation = new Map()))
-  const known = perDonation.get(donation)
-  if (known) return known
-  requireSupport(jaxpr.name || 'program', backend, jaxpr.inAvals)
-  requireSupport(jaxpr.name || 'program', backend, jaxpr.outAvals)
-  const key = `${donation}|${jaxprKey(jaxpr)}`
-  let executable = byStructure.get(key)
-  if (!executable) {
-    const flags = jaxpr.inputs.map((_, i) => donated[i] ?? false)
-    executable = backend.compile(optimize(jaxpr), { donated: flags, name: jaxpr.name })
-    byStructure.set(key, executable)
-  }
-  perDonation.set(donation, executable)
-  return executable
-}
+// --- running programs --------------------------------------------------------------------------------
 
 /** Runs a compiled program on concrete arrays. Donated arrays are ended. */
 export function execute(
@@ -282,14 +228,25 @@ export function execute(
   op: string,
   donated: readonly boolean[] = [],
 ): NDArray[] {
-  const inputs = operands.map((operand) => storageOn(backend, operand, op))
+  const inputs: Storage[] = []
+  for (const operand of operands) inputs.push(storageOn(backend, operand, op))
   const outputs = executable.run(inputs)
   const committed = isCommitted(operands)
-  donated.forEach((isDonated, i) => {
+  for (let i = 0; i < donated.length; i++) {
     const content = operands[i]?.content
-    if (isDonated && content instanceof Stored) content.deleted = true
-  })
-  return outputs.map((storage, i) => wrap(storage, outAvals[i] ?? storage.aval, committed))
+    if (donated[i] && content instanceof Content) content.deleted = true
+  }
+  return wrapAll(outputs, outAvals, committed)
+}
+
+function wrapAll(
+  storages: readonly Storage[],
+  avals: readonly Aval[],
+  committed: boolean,
+): NDArray[] {
+  const arrays: NDArray[] = []
+  for (let i = 0; i < storages.length; i++) arrays.push(wrap(storages[i], avals[i], committed))
+  return arrays
 }
 
 // --- the interpreter -----------------------------------------------------------------------------------
@@ -349,23 +306,21 @@ class EvaluatingInterpreter implements Interpreter {
     const constant = this.splat(primitive, operands, params)
     if (constant) return constant
 
-    const { bySignature } = programs(backend)
-    let key = primitive.name + paramsKey(params)
-    for (const { aval, content } of operands) key += (content instanceof Splat ? '=' : ' ') + avalKey(aval)
-    let executable = bySignature.get(key)
-    if (!executable) {
+    const executable = operationProgram(backend, primitive, operands, params, () => {
+      // Before compiling, so that a misuse costs nothing and is not kept.
       for (const operand of operands) contentOf(operand, primitive.name)
-      executable = compiled(oneEquation(primitive, operands, params), backend)
-      bySignature.set(key, executable)
+      return oneEquation(primitive, operands, params)
+    })
+    const inputs: Storage[] = []
+    for (const operand of operands) {
+      const content = contentOf(operand, primitive.name)
+      inputs.push(
+        content instanceof Splat
+          ? scalarStorage(backend, operand.aval, content.value)
+          : storageOn(backend, operand, primitive.name),
+      )
     }
-    const inputs = operands.map((operand) =>
-      operand.content instanceof Splat
-        ? scalarStorage(backend, operand.aval, operand.content.value)
-        : storageOn(backend, operand, primitive.name),
-    )
-    const outAvals = executable.outAvals
-    const committed = isCommitted(operands)
-    return executable.run(inputs).map((s, i) => wrap(s, outAvals[i] ?? s.aval, committed))
+    return wrapAll(executable.run(inputs), executable.outAvals, isCommitted(operands))
   }
 
   private splat<P extends Params>(
@@ -375,7 +330,8 @@ class EvaluatingInterpreter implements Interpreter {
   ): readonly NDArray[] | null {
     if (primitive.splat === null || operands.length === 0) return null
     const elements: (number | boolean)[] = []
-    for (const { content } of operands) {
+    for (const operand of operands) {
+      const content = contentOf(operand, primitive.name)
       if (!(content instanceof Splat)) return null
       elements.push(content.value)
     }

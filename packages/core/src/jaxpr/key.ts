@@ -29,6 +29,26 @@ export function paramsKey(params: Params): string {
   return `${key}}`
 }
 
+/** Whether parameters are the same data. False may also mean "equal programs, not one object". */
+export function paramsEqual(a: Params, b: Params): boolean {
+  if (a === b) return true
+  let surplus = 0
+  for (const name in a) {
+    if (!paramEqual(a[name], b[name])) return false
+    surplus++
+  }
+  for (const _ in b) surplus--
+  return surplus === 0
+}
+
+function paramEqual(a: ParamValue, b: ParamValue): boolean {
+  if (Object.is(a, b)) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (a instanceof Jaxpr || b instanceof Jaxpr) return false
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  return paramsEqual(a as Params, b as Params)
+}
+
 const keys = new WeakMap<Jaxpr, string>()
 
 /** Equal for jaxprs that differ in nothing but the identity of their variables. */

@@ -68,8 +68,8 @@ export function refuse(op: string, x: unknown): never {
     if (x instanceof Promise) return ['a Promise', 'await it first']
     if (typeof x === 'bigint') return ['a bigint', 'convert it with Number(x)']
     if (typeof x === 'function') return ['a function', 'call it, or transform it instead']
-    if (x === null || typeof x === 'object')
-      return [x === null ? 'null' : 'an object', 'map over its arrays with tree.map']
+    if (x === null) return ['null', 'use 0 or np.zerosLike where there is nothing']
+    if (typeof x === 'object') return ['an object', 'map over its arrays with tree.map']
     return [
       x === undefined ? 'undefined' : `a ${typeof x}`,
       'pass an NDArray, a number or a boolean',
@@ -233,7 +233,9 @@ export function broadcastTo(x: NDArray, shape: Shape): NDArray {
   return broadcastInDim(x, { shape, broadcastDimensions: x.shape.map((_, axis) => axis + offset) })
 }
 
-export function broadcastAll(op: string, arrays: readonly NDArray[]): NDArray[] {
+export function broadcastAll(op: string, arrays: NDArray[]): NDArray[] {
+  const [first] = arrays
+  if (arrays.every((x) => shapesEqual(x.shape, first.shape))) return arrays
   const shape = broadcastShapes(op, arrays)
   return arrays.map((x) => broadcastTo(x, shape))
 }

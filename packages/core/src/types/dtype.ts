@@ -159,9 +159,21 @@ function upperSet(node: LatticeNode): ReadonlySet<LatticeNode> {
   return result
 }
 
+/** The least upper bound; undefined when there is none. */
 function join(a: LatticeNode, b: LatticeNode): LatticeNode | undefined {
   const common = [...upperSet(a)].filter((n) => upperSet(b).has(n))
   return common.find((n) => common.every((m) => upperSet(n).has(m)))
+}
+
+const knownJoins = new Map<LatticeNode, Map<LatticeNode, LatticeNode | undefined>>()
+
+/** `join`, looked up. */
+function joins(a: LatticeNode, b: LatticeNode): LatticeNode | undefined {
+  if (a === b) return a
+  let row = knownJoins.get(a)
+  if (row === undefined) knownJoins.set(a, (row = new Map()))
+  if (!row.has(b)) row.set(b, join(a, b))
+  return row.get(b)
 }
 
 export interface WeakDType {
@@ -184,8 +196,8 @@ export function promoteTypes(operands: readonly WeakDType[]): WeakDType | undefi
   if (first === undefined) return { dtype: 'float32', weakType: true }
   // When every operand has the same dtype, or all are weak, the lattice only decides weakness.
   let node: LatticeNode | undefined = toNode(first)
-  for (const operand of operands.slice(1)) {
-    node = node === undefined ? undefined : join(node, toNode(operand))
+  for (const operand of operands) {
+    node = node === undefined ? undefined : joins(node, toNode(operand))
   }
   switch (node) {
     case undefined:
