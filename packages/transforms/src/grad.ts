@@ -173,7 +173,7 @@ export function differentiate(
   requireFunction(op, f)
   const call = callName(op, f)
   const { argnums = 0, hasAux = false, allowInt = false } = options
-  const several = typeof argnums !== 'number'
+  const several = typeof argnums === 'object'
   const positions = several ? argnums : [argnums]
   return (args) => {
     const { chosen, fill } = selectArguments(call, args, positions)
@@ -212,6 +212,14 @@ function requireFloats(op: string, arg: unknown, name: string): void {
 }
 
 function requireScalar(op: string, { arrays, structure }: FlatArguments): NDArray {
+  if (structure.kind === 'none') {
+    throw new DifferentiationError({
+      op,
+      problem: `the function returned ${String(structure.value)}`,
+      rule: 'a gradient is that of one scalar',
+      hint: 'a function with braces needs a return statement',
+    })
+  }
   if (structure.kind !== 'leaf') {
     throw new DifferentiationError({
       op,

@@ -92,7 +92,7 @@ function requireFloats(op: string, what: string, avals: readonly Aval[]): void {
   if (discrete === undefined) return
   throw new DifferentiationError({
     op,
-    problem: `${what} has a ${discrete.dtype} leaf, which has no derivative`,
+    problem: `${what} has a leaf of dtype ${discrete.dtype}, which has no derivative`,
     operands: [{ name: 'leaf', aval: discrete }],
     rule: 'jacobians are taken between floating point arrays',
     hint: 'convert with astype, or choose other argnums',
@@ -114,14 +114,15 @@ function choose<A extends readonly unknown[]>(
   args: readonly unknown[],
   { argnums = 0 }: JacobianOptions,
 ): Differentiated {
-  const positions = typeof argnums === 'number' ? [argnums] : argnums
+  const several = typeof argnums === 'object'
+  const positions = several ? argnums : [argnums]
   const { chosen, fill } = selectArguments(op, args, positions)
   return {
     op,
     names: positions.map((i) => `args[${i}]`),
     chosen,
     call: (xs) => f(...(fill(xs) as readonly unknown[] as A)),
-    several: typeof argnums !== 'number',
+    several,
   }
 }
 

@@ -6,6 +6,7 @@
  * two are kept apart because each interpreter recognises its own tracers only.
  */
 import {
+  ArgumentError,
   avalsMatch,
   bind,
   currentInterpreter,
@@ -160,6 +161,14 @@ export function jvp<A extends readonly unknown[], R>(
 ): [R, R] {
   requireFunction('jvp', f)
   const op = callName('jvp', f)
+  if (!Array.isArray(primals)) {
+    throw new ArgumentError({
+      op,
+      problem: 'primals is not a list',
+      rule: 'primals and tangents are lists, with one entry per argument of the function',
+      hint: 'jvp(f, [x], [xDot])',
+    })
+  }
   const point = flattenArrays(op, primals, 'primals', differentiable)
   const dots = matchTangents(op, point, tangents)
   const flat = flattenFunction<A>(op, f, point.structure)

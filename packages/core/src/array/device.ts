@@ -19,14 +19,14 @@ export function registerDevice(name: DeviceName, create: () => Backend): void {
   factories.set(name, create)
 }
 
-export function backendNamed(name: string): Backend {
+export function backendNamed(name: string, op = `setDevice('${name}')`): Backend {
   const known = backends.get(name as DeviceName)
   if (known) return known
   const create = factories.get(name as DeviceName)
   if (!create) {
     throw new DeviceError({
-      op: `setDevice('${name}')`,
-      problem: 'this machine has no such device',
+      op,
+      problem: `this machine has no device '${name}'`,
       rule: `devices here: ${[...factories.keys()].join(', ')}`,
       hint: 'devices() lists what can be used',
     })

@@ -128,6 +128,13 @@ function itemsOf(x: NDArray, index: readonly ArrayIndex[]): Item[] {
         'use np.where to choose by a condition',
       )
     }
+    if (!isArray(entry)) {
+      throw wrong(
+        x,
+        `${entry === undefined ? 'undefined' : `a value of type ${typeof entry}`} is not an index`,
+        "an index is an integer, a slice like '1:4', '...', null, or an array of integers or booleans",
+      )
+    }
     return entry.dtype === 'bool' ? truePositions(x, entry) : [entry]
   })
 }
@@ -224,7 +231,7 @@ function arrayEntries(entries: readonly Entry[], integersToo: boolean): ArrayEnt
   })
   if (arrays.length === 0) return []
   const indices = broadcastAll(
-    'get(...index)',
+    'get',
     arrays.map((e) => e.index),
   )
   return arrays.map((e, i) => ({ ...e, index: indices[i] }))

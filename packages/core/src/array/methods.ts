@@ -370,6 +370,8 @@ function rows(x: NDArray): Iterator<NDArray> {
       op: 'iteration',
       problem: 'a scalar has no rows',
       operands: [{ name: 'x', aval: x.aval }],
+      rule: 'the elements of an iteration are the slices along the first axis',
+      hint: 'use the scalar itself, or x.reshape([1])',
     })
   }
   let i = 0

@@ -41,7 +41,7 @@ export function canonicalAxes(
   ndim = x.aval.ndim,
 ): number[] {
   if (axes == null) return Array.from({ length: ndim }, (_, i) => i)
-  const list = typeof axes === 'number' ? [axes] : axes
+  const list = Array.isArray(axes) ? (axes as readonly number[]) : [axes as number]
   const result = list.map((axis) => canonicalAxis(op, axis, x, ndim))
   if (new Set(result).size !== result.length) {
     throw new ShapeError({
@@ -69,14 +69,20 @@ export function canonicalShape(op: string, shape: number | Shape): Shape {
     if (!Number.isInteger(n) || n < 0) {
       throw new ArgumentError({
         op,
-        problem: `shape [${list.join(', ')}] contains ${typeof n === 'number' ? n : typeof n}`,
+        problem: `shape [${list.map(shownSize).join(', ')}] contains ${shownSize(n)}`,
         rule: 'a shape is a list of nonnegative integers',
-        hint: 'shapes are static: a traced value cannot be a size',
+        hint:
+          typeof n === 'number'
+            ? 'a size that was computed may be NaN, negative or a fraction by mistake'
+            : 'shapes are static: no array, traced or not, can be a size',
       })
     }
   }
   return list.slice()
 }
+
+const shownSize = (n: unknown): string =>
+  typeof n === 'number' ? String(n) : typeof n === 'object' && n !== null ? 'an array' : typeof n
 
 /** Told apart from operands: an NDArray is a class, options are plain objects. */
 export const isOptions = <T extends object>(
@@ -93,7 +99,6 @@ export function axisOptions<A, T extends { readonly axis?: A }>(
   options: T | undefined,
 ): T | undefined {
   if (axisOrOptions === undefined) return options
-  if (typeof axisOrOptions === 'object' && axisOrOptions !== null && !Array.isArray(axisOrOptions))
-    return axisOrOptions as T
+  if (isOptions(axisOrOptions as T | null)) return axisOrOptions as T
   return { ...options, axis: axisOrOptions } as T
 }

@@ -40,7 +40,7 @@ function checkBlock(op: string, x: Aval, block: Shape, starts: readonly Aval[]):
   if (fits) return
   throw new ShapeError({
     op,
-    problem: `a block of [${block.join(',')}] at these starts does not fit`,
+    problem: `a block of [${block.join(',')}] does not fit`,
     operands: [
       { name: 'x', aval: x },
       ...starts.map((aval, axis) => ({ name: `start ${axis}`, aval })),

@@ -149,8 +149,11 @@ export function leaked(op: string, owner: Interpreter, aval: Aval): LeakedTracer
   })
 }
 
+/** Programs print functions without a name as JAX does; a sentence leaves them out. */
+const subjectOf = ({ subject }: Interpreter): string => (subject === '<lambda>' ? '' : subject)
+
 export const describe = (interpreter: Interpreter): string =>
-  interpreter.subject ? `${interpreter.name} of ${interpreter.subject}` : interpreter.name
+  subjectOf(interpreter) ? `${interpreter.name} of ${interpreter.subject}` : interpreter.name
 
 /** `vmap of grad of loss`, outermost first; empty when nothing is being transformed. */
 export function describeNesting(): string {
@@ -158,7 +161,7 @@ export function describeNesting(): string {
   let subject = ''
   for (let i = current; i !== null && i.parent !== null; i = i.parent) {
     names.push(i.name)
-    subject ||= i.subject
+    subject ||= subjectOf(i)
   }
   if (names.length === 0) return ''
   return [...names.reverse(), subject].filter(Boolean).join(' of ')

@@ -1,5 +1,6 @@
 /** Single elements and typed arrays, by dtype: the memory form that devices and users exchange. */
 import { type DType, isFloating } from './dtype'
+import { OutOfMemoryError } from './errors'
 import { bfloat16ToBits, float16ToBits, roundToDType } from './float-formats'
 
 /** Typed arrays as users see them: float16 and bfloat16 as their raw 16 bits. */
@@ -13,8 +14,27 @@ export type ElementData =
   | Int32Array
   | Uint32Array
 
-/** A typed array of the memory form of a dtype. */
+/**
+ * A typed array of the memory form of a dtype.
+ *
+ * @throws OutOfMemoryError when the engine cannot give so many elements
+ */
 export function elementData(dtype: DType, size: number): ElementData {
+  try {
+    return typedArray(dtype, size)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new OutOfMemoryError({
+      op: 'allocate',
+      problem: `the host has no memory for ${size} elements of ${dtype}`,
+      rule: 'the elements of an array that is read, or computed on the host, lie in one buffer',
+      hint: 'reduce the array, or read it in parts',
+      cause,
+    })
+  }
+}
+
+function typedArray(dtype: DType, size: number): ElementData {
   switch (dtype) {
     case 'float64':
       return new Float64Array(size)

@@ -103,13 +103,32 @@ export interface Flattened<Leaf = unknown> {
   readonly structure: TreeStructure
 }
 
+/** No tree of arrays is nested like this, but one that contains itself is. */
+const DEEPEST = 1000
+
+const endless = (): TreeError =>
+  new TreeError({
+    op: 'tree.flatten',
+    problem: `the tree is nested more than ${DEEPEST} levels deep`,
+    rule: 'a tree is finite: no object contains itself',
+    hint: 'pass the arrays only, not objects that refer to their owners',
+  })
+
 /** Leaves in order, and the structure that puts them back. */
 export function flatten<Leaf = unknown>(
   tree: unknown,
   isLeaf: (value: unknown) => boolean = () => false,
 ): Flattened<Leaf> {
   const leaves: unknown[] = []
+  let depth = 0
   const visit = (value: unknown): TreeStructure => {
+    if (depth === DEEPEST) throw endless()
+    depth++
+    const structure = structureOf(value)
+    depth--
+    return structure
+  }
+  const structureOf = (value: unknown): TreeStructure => {
     if (value === null) return isLeaf(value) ? leaf(value) : noneStructures.null
     if (value === undefined) return noneStructures.undefined
     if (typeof value !== 'object' || isLeaf(value)) return leaf(value)

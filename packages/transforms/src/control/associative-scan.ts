@@ -6,6 +6,7 @@ import {
   type NDArray,
   reshape,
   rev,
+  shapesEqual,
   slice,
   TransformationError,
   tree,
@@ -109,6 +110,20 @@ export function associativeScan<T>(
       actual: 'their combination',
       root: 'elements',
     })
+    const changed = flat.arrays.findIndex((x, i) => !shapesEqual(x.shape, a[i].shape))
+    if (changed >= 0) {
+      const path = tree.structurePaths(structure, 'elements')[changed]
+      throw new TransformationError({
+        op,
+        problem: `the combination of ${path} has another shape`,
+        operands: [
+          { name: 'a', aval: a[changed].aval },
+          { name: 'f(a, b)', aval: flat.arrays[changed].aval },
+        ],
+        path,
+        rule: 'f combines elementwise along the scanned axis: a, b and f(a, b) have one shape',
+      })
+    }
     return flat.arrays
   }
   return tree.unflatten(structure, flip(scanPairs(combine, flip(arrays), axis))) as T

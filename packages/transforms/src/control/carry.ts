@@ -35,7 +35,7 @@ export const withAvals = (arrays: readonly NDArray[], avals: readonly Aval[]): r
 /** The new carries with the weakness of the old ones. */
 export const likeCarry = (arrays: readonly NDArray[], avals: readonly Aval[]): readonly NDArray[] =>
   arrays.map((x, i) =>
-    avalsMatch(x.aval, avals[i]) ? convert(x, x.dtype, avals[i].weakType) : x,
+    i < avals.length && avalsMatch(x.aval, avals[i]) ? convert(x, x.dtype, avals[i].weakType) : x,
   )
 
 /** Throws unless the new carry has the structure and the types of the old one. */

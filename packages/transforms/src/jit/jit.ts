@@ -94,7 +94,7 @@ class Tracer<A extends readonly unknown[], R> {
     name: string | undefined,
   ) {
     this.name = name ?? (f.name || '<lambda>')
-    this.op = callName('jit', { name: this.name })
+    this.op = callName('jit', { name: name ?? f.name })
   }
 
   call(args: A): R {
@@ -129,7 +129,7 @@ class Tracer<A extends readonly unknown[], R> {
   }
 
   private backendOf(operands: readonly NDArray[]): Backend {
-    return this.device === undefined ? backendFor(this.op, operands) : backendNamed(this.device)
+    return this.device === undefined ? backendFor(this.op, operands) : backendNamed(this.device, this.op)
   }
 
   /** The last program again, if these arguments fit it. */
@@ -148,6 +148,16 @@ class Tracer<A extends readonly unknown[], R> {
 
   find(args: A): Call {
     const isStatic = (i: number): boolean => this.statics.includes(i)
+    const array = this.statics.find((i) => args[i] instanceof NDArray)
+    if (array !== undefined) {
+      throw new ArgumentError({
+        op: this.op,
+        problem: `static argument ${array} is an array`,
+        operands: [{ name: `args[${array}]`, aval: (args[array] as NDArray).aval }],
+        rule: 'static arguments are compared by value, and choose among compiled programs',
+        hint: 'leave it out of staticArgnums, or pass x.item() or x.toArray()',
+      })
+    }
     const dynamic = args.filter((_, i) => !isStatic(i))
     const { arrays, structure } = flattenArrays(this.op, dynamic, 'args', abstractLeaf)
     const signature: Signature = {

@@ -1,8 +1,8 @@
 /** Elementwise primitives with strict types: equal shapes and dtypes, or JavaScript scalars. */
 import type { NDArray } from '../../array/ndarray'
 import * as prim from '../../primitives'
-import type { DType } from '../../types/dtype'
-import { ShapeError } from '../../types/errors'
+import { type DType, isFloating } from '../../types/dtype'
+import { ArgumentError, DTypeError, ShapeError } from '../../types/errors'
 import {
   type ArrayLike,
   asArray,
@@ -109,7 +109,27 @@ export const sub: Binary = binary('sub', prim.sub)
 
 /** `x` to a static integer power, differentiable everywhere. */
 export const integerPow = (x: ArrayLike, y: number): NDArray =>
-  prim.integerPow(asArray('integerPow', x), { y })
+  prim.integerPow(powerable(asArray('integerPow', x), y), { y })
+
+function powerable(x: NDArray, y: number): NDArray {
+  if (!Number.isInteger(y)) {
+    throw new ArgumentError({
+      op: 'integerPow(x, y)',
+      problem: `the exponent ${String(y)} is not an integer`,
+      operands: [{ name: 'x', aval: x.aval }],
+      rule: 'y is a JavaScript integer',
+      hint: 'lax.pow takes any exponent',
+    })
+  }
+  if (y >= 0 || isFloating(x.dtype)) return x
+  throw new DTypeError({
+    op: 'integerPow(x, y)',
+    problem: `an integer cannot be raised to the power ${y}`,
+    operands: [{ name: 'x', aval: x.aval }],
+    rule: 'negative powers are those of floating point numbers',
+    hint: "convert first: x.astype('float32')",
+  })
+}
 
 /** Halves away from zero, or to even. */
 export const round = (
@@ -135,6 +155,15 @@ export function select(which: ArrayLike, onTrue: ArrayLike, onFalse: ArrayLike):
       operands: operandReports([mask, a, b]),
       rule: 'the mask is a scalar or has the shape of the cases',
       hint: 'np.where broadcasts',
+    })
+  }
+  if (mask.dtype !== 'bool') {
+    throw new DTypeError({
+      op: signature('select', 3),
+      problem: `the mask is ${mask.dtype}, not bool`,
+      operands: operandReports([mask, a, b]),
+      rule: 'a mask holds truth values',
+      hint: 'compare first, for example np.greater(mask, 0); np.where takes any number as a mask',
     })
   }
   return choose(broadcastTo(mask, a.shape), a, b)

@@ -5,7 +5,7 @@ import type { Shape } from '../../types/aval'
 import type { DType } from '../../types/dtype'
 import { ArgumentError, ShapeError } from '../../types/errors'
 import { dilated, namedPadding, range } from '../../types/shape'
-import { type ArrayLike, asArray, broadcastTo, convert, operandReports } from '../promotion'
+import { type ArrayLike, asArray, broadcastTo, convert } from '../promotion'
 import * as lax from './elementwise'
 
 /** `'SAME'`, `'VALID'`, or `[low, high]` per axis. */
@@ -105,7 +105,10 @@ export function convGeneralDilated(
     throw new ShapeError({
       op: 'convGeneralDilated(lhs, rhs)',
       problem: 'input, filters and dimension numbers differ in rank',
-      operands: operandReports([x, filters]),
+      operands: [
+        { name: 'lhs', aval: x.aval },
+        { name: 'rhs', aval: filters.aval },
+      ],
       rule: 'a batch axis, a feature axis and the same number of spatial axes in both',
     })
   }

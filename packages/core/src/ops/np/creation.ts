@@ -48,8 +48,18 @@ export interface ArrayOptions extends DTypeOptions {
   readonly shape?: Shape
 }
 
-export const ofDType = (op: string, options: DTypeOptions | undefined, otherwise: DType): DType =>
-  options?.dtype === undefined ? otherwise : checkDType(op, options.dtype)
+export function ofDType(op: string, options: DTypeOptions | undefined, otherwise: DType): DType {
+  if (options === undefined) return otherwise
+  if (!isOptions(options)) {
+    throw new ArgumentError({
+      op,
+      problem: `options are an object, not ${String(options)}`,
+      rule: 'a shape is one list of sizes, and options are { dtype }',
+      hint: `for example ${op}([2, 3], { dtype: 'int32' })`,
+    })
+  }
+  return options.dtype === undefined ? otherwise : checkDType(op, options.dtype)
+}
 
 // --- from data --------------------------------------------------------------------------------------
 
@@ -266,8 +276,10 @@ export const fullLike = (x: ArrayLike, value: ArrayLike, options?: LikeOptions):
 
 /** Broadcasts to a shape given by the user. */
 export function broadcastChecked(op: string, x: NDArray, shape: Shape): NDArray {
-  const common = broadcastShapes(op, [x, new Aval(shape, x.dtype)])
-  if (shapesEqual(common, shape)) return broadcastTo(x, shape)
+  const offset = shape.length - x.ndim
+  if (offset >= 0 && x.shape.every((n, axis) => n === 1 || n === shape[axis + offset])) {
+    return broadcastTo(x, shape)
+  }
   throw new ShapeError({
     op: `${op}(a, shape)`,
     problem: `cannot broadcast to [${shape.join(',')}]`,
@@ -300,7 +312,7 @@ export function arange(
     if (Number.isFinite(value)) continue
     throw new ArgumentError({
       op: 'arange(start, stop, step)',
-      problem: `needs finite JavaScript numbers, was given ${typeof value === 'number' ? value : typeof value}`,
+      problem: `needs finite JavaScript numbers, was given ${typeof value === 'number' ? value : isArray(value) ? 'an array' : typeof value}`,
       rule: 'the length of the result is static',
       hint: 'for a traced start use np.add(start, np.arange(n))',
     })

@@ -52,6 +52,15 @@ export function concatenate(
       : axisOrOptions
   const list = requireSome('concatenate', arrays)
   const xs = promoteDTypes('concatenate', axis === null ? list.map(ravel) : list)
+  if (axis !== null && xs[0].ndim === 0) {
+    throw new ShapeError({
+      op: signature('concatenate', xs.length),
+      problem: 'a scalar has no axis to join along',
+      operands: operandReports(xs),
+      rule: 'every array has the joined axis',
+      hint: 'np.stack makes a vector of scalars',
+    })
+  }
   const along = axis === null ? 0 : canonicalAxis('concatenate', axis, xs[0])
   const odd = xs.findIndex(
     (x) => x.ndim !== xs[0].ndim || x.shape.some((n, i) => i !== along && n !== xs[0].shape[i]),

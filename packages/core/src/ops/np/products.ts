@@ -8,12 +8,10 @@ import { canonicalAxis } from '../arguments'
 import {
   type ArrayLike,
   asArray,
-  broadcastShapes,
   operandReports,
   promote,
   signature,
 } from '../promotion'
-import { Aval } from '../../types/aval'
 import {
   arrange,
   dropBroadcastAxes,
@@ -59,7 +57,23 @@ function requireAxes(op: string, operands: readonly NDArray[]): void {
     problem: 'an operand is a scalar',
     operands: operandReports(operands),
     rule: 'every operand has at least one axis',
-    hint: 'use * (np.multiply) to scale by a scalar',
+    hint: 'np.multiply scales by a scalar',
+  })
+}
+
+function requireCommonBatch(left: NDArray, right: NDArray): void {
+  const [p, q] = [left, right].map((x) => x.shape.slice(0, -2).reverse())
+  const fromEnd = p.findIndex((n, i) => i < q.length && n !== q[i] && n !== 1 && q[i] !== 1)
+  if (fromEnd < 0) return
+  throw new ShapeError({
+    op: 'matmul(a, b)',
+    problem: 'batch dimensions cannot be broadcast together',
+    operands: operandReports([left, right], (i) => {
+      const axis = [left, right][i].ndim - 3 - fromEnd
+      return `axis ${axis} is ${[p, q][i][fromEnd]}`
+    }),
+    rule: 'all axes before the last two are equal, aligned at the last, or one of them is 1',
+    hint: 'add axes of size 1 with np.expandDims or x.get(..., null) where the batches should align',
   })
 }
 
@@ -84,10 +98,7 @@ export function matmul(x: ArrayLike, y: ArrayLike, options: ProductOptions = {})
     range(Math.max(0, a.ndim - 2)).map((axis) => batchLabel(a.ndim - axis))
   const leftLabels = [...batchOf(left), ...(left.ndim === 1 ? ['k'] : ['m', 'k'])]
   const rightLabels = [...batchOf(right), ...(right.ndim === 1 ? ['k'] : ['k', 'n'])]
-  broadcastShapes('matmul', [
-    new Aval(left.shape.slice(0, -2), left.dtype),
-    new Aval(right.shape.slice(0, -2), right.dtype),
-  ])
+  requireCommonBatch(left, right)
   const order = [
     ...range(rank - 2 > 0 ? rank - 2 : 0).map((axis) => batchLabel(rank - axis)),
     ...(left.ndim === 1 ? [] : ['m']),
@@ -149,8 +160,9 @@ export function vdot(x: ArrayLike, y: ArrayLike, options: ProductOptions = {}): 
   if (a.size !== b.size) {
     throw new ShapeError({
       op: 'vdot(a, b)',
-      problem: 'the operands have different numbers of elements',
+      problem: `the operands have ${a.size} and ${b.size} elements`,
       operands: operandReports([a, b]),
+      rule: 'vdot flattens both, which then have the same number of elements',
     })
   }
   const flat = (v: NDArray): NDArray => prim.reshape(v, { newSizes: [v.size] })

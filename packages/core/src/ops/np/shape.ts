@@ -25,6 +25,14 @@ export const isscalar = (x: unknown): boolean =>
 export function resolveShape(op: string, x: NDArray, shape: number | Shape): Shape {
   const wanted = typeof shape === 'number' ? [shape] : shape
   const free = Array.isArray(wanted) ? wanted.indexOf(-1) : -1
+  if (free >= 0 && wanted.indexOf(-1, free + 1) >= 0) {
+    throw new ArgumentError({
+      op: `${op}(a, shape)`,
+      problem: `[${wanted.join(', ')}] leaves more than one size open`,
+      operands: operandReports([x]),
+      rule: 'at most one size is -1; it is computed from the others',
+    })
+  }
   if (free < 0) {
     const sizes = canonicalShape(op, wanted)
     if (sizeOf(sizes) === x.size) return sizes

@@ -60,9 +60,17 @@ const pair = (high: NDArray, low: NDArray): Key =>
     { dimension: high.ndim },
   )
 
+const notAKey = (op: string, given: unknown): ArgumentError =>
+  new ArgumentError({
+    op: `${op}(key)`,
+    problem: `${Array.isArray(given) ? 'a list' : typeof given === 'number' ? 'a number' : 'this'} is no key`,
+    rule: 'randomness is explicit: the first argument is a key',
+    hint: typeof given === 'number' ? `random.key(${given}) makes one` : 'random.key(0) makes one',
+  })
+
 /** The two words of one key, after checking that it is one. */
 function wordsOf(op: string, k: Key): [NDArray, NDArray] {
-  if (!isArray(k)) return refuse(`${op}(key)`, k)
+  if (!isArray(k)) throw notAKey(op, k)
   if (k.dtype !== 'uint32' || k.ndim !== 1 || k.shape[0] !== 2) {
     throw new ShapeError({
       op: `${op}(key)`,
