@@ -4,6 +4,7 @@ import {
   asArray,
   Aval,
   isFloating,
+  leaked,
   makeScalar,
   NDArray,
   TransformationError,
@@ -27,8 +28,11 @@ export function requireFunction(op: string, f: unknown): void {
   if (typeof f !== 'function') {
     throw new ArgumentError({
       op,
-      problem: `takes a function, but was given ${f === null ? 'null' : `a ${typeof f}`}`,
-      hint: `write ${op}(f), then call the result: ${op}(f)(x)`,
+      problem: `takes a function, but was given ${
+        f instanceof NDArray ? 'an array' : f === null || f === undefined ? String(f) : described(f)
+      }`,
+      rule: 'the first operand is the function itself, not its result',
+      hint: `write ${op}(f, …), not ${op}(f(x), …)`,
     })
   }
   if (asyncTags.has(Object.prototype.toString.call(f))) {
@@ -63,7 +67,7 @@ export const callName = (op: string, f: { readonly name: string }): string =>
 
 /** A leaf as an array; the error names its path. */
 export function leafToArray(op: string, leaf: unknown, path: string): NDArray {
-  if (leaf instanceof NDArray) return leaf
+  if (leaf instanceof NDArray) return requireAlive(op, leaf)
   if (typeof leaf === 'number' || typeof leaf === 'boolean') return asArray(op, leaf)
   throw new ArgumentError({
     op,
@@ -74,6 +78,12 @@ export function leafToArray(op: string, leaf: unknown, path: string): NDArray {
       ? 'make it an array first: np.array(data)'
       : 'close over other values, or list their positions in staticArgnums of jit',
   })
+}
+
+/** Refuses a tracer whose transformation has finished. */
+function requireAlive(op: string, x: NDArray): NDArray {
+  if (x.owner !== null && !x.owner.active) throw leaked(op, x.owner, x.aval)
+  return x
 }
 
 const described = (leaf: unknown): string => {
@@ -103,9 +113,14 @@ export function flattenArrays(
   root: string,
   convert: (op: string, leaf: unknown, path: string) => NDArray = leafToArray,
 ): FlatArguments {
-  if (value instanceof NDArray) return { arrays: [value], structure: leafStructure }
+  if (value instanceof NDArray) {
+    return { arrays: [requireAlive(op, value)], structure: leafStructure }
+  }
   const { leaves, structure } = tree.flatten(value)
-  if (leaves.every((leaf) => leaf instanceof NDArray)) return { arrays: leaves, structure }
+  if (leaves.every((leaf) => leaf instanceof NDArray)) {
+    for (const leaf of leaves) requireAlive(op, leaf)
+    return { arrays: leaves, structure }
+  }
   const paths = tree.structurePaths(structure, root)
   return { arrays: leaves.map((leaf, i) => convert(op, leaf, paths[i])), structure }
 }
