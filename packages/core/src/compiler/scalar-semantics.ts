@@ -160,7 +160,8 @@ export function applyBinary(
     case 'min':
       return held(result, Math.min(x, y))
     case 'pow':
-      return held(result, x ** y)
+      // C's power; JavaScript's has NaN in these places.
+      return held(result, x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : x ** y)
     case 'atan2':
       return held(result, Math.atan2(x, y))
     case 'eq':

@@ -128,8 +128,12 @@ export const atanh: UnaryOperation = unary('atanh', {
 
 // --- general powers -----------------------------------------------------------------------------------------
 
-/** C's `pow`: 1 to any power and anything to the power 0 are 1, also with NaN (JavaScript differs). */
-const power = (x: number, y: number): number => (x === 1 ? 1 : x ** y)
+/**
+ * C's `pow` (C99, F.9.4.4): 1 to any power and anything to the power 0 are 1, also with NaN, and so
+ * is −1 to an infinite power. JavaScript differs.
+ */
+const power = (x: number, y: number): number =>
+  x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : x ** y
 
 const bindPow = (x: NDArray, y: NDArray): NDArray => bind1(powPrimitive, [x, y], {})
 

@@ -74,6 +74,12 @@ describe('derivatives where several are possible', () => {
     expect(gradient(p.integerPow, [array([0])], { y: 0 })).toEqual([0])
   })
 
+  it('powers of 1 and −1, also to infinity', () => {
+    const exponents = array([Infinity, -Infinity, NaN])
+    expect(valueOf(() => p.pow(array([1, 1, 1]), exponents))).toEqual([1, 1, 1])
+    expect(valueOf(() => p.pow(array([-1, -1, -1]), exponents))).toEqual([1, 1, NaN])
+  })
+
   it('products do not divide by zeros', () => {
     expect(gradient(p.reduceProd, [array([0, 2, 3])], { axes: [0] })).toEqual([6, 0, 0])
     expect(gradient(p.reduceProd, [array([0, 0, 3])], { axes: [0] })).toEqual([0, 0, 0])

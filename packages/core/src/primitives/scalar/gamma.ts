@@ -72,9 +72,10 @@ export function lgamma(x: number): number {
   if (!Number.isFinite(x)) return Infinity
   if (x <= 0) {
     if (Number.isInteger(x)) return Infinity
-    // Reflection: Γ(x) Γ(1 − x) = π / sin πx (DLMF 5.5.3); the quotient overflows where its logarithm
-    // does not.
-    return Math.log(Math.PI) - Math.log(Math.abs(sinPi(x))) - lgamma(1 - x)
+    // Γ(x) = 1/x − γ + O(x) (DLMF 5.7.1); below, π / sin πx overflows where its logarithm does not.
+    if (x > -1e-17) return -Math.log(-x)
+    // Reflection: Γ(x) Γ(1 − x) = π / sin πx (DLMF 5.5.3).
+    return Math.log(Math.PI / Math.abs(sinPi(x))) - lgamma(1 - x)
   }
   if (x >= 10) return lgammaStirling(x)
   // Γ(x) = Γ(x + 2) / (x (x + 1)).
