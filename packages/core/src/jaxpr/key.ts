@@ -1,22 +1,14 @@
 /** Keys that are equal exactly for programs that compile to the same code. */
 import { avalKey } from '../types/aval'
+import { identityOf } from '../types/identity'
 import type { ParamValue, Params } from '../trace/primitive'
 import { type Atom, isVar, Jaxpr, type Var } from './ir'
-
-const functionIds = new WeakMap<object, number>()
-let lastFunctionId = 0
-function identity(value: object): number {
-  const known = functionIds.get(value)
-  if (known !== undefined) return known
-  functionIds.set(value, ++lastFunctionId)
-  return lastFunctionId
-}
 
 export function paramKey(value: ParamValue): string {
   if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value)
   if (typeof value === 'string') return JSON.stringify(value)
   if (value === null || typeof value !== 'object') {
-    return typeof value === 'function' ? `#${identity(value)}` : String(value)
+    return typeof value === 'function' ? `#${identityOf(value)}` : String(value)
   }
   if (value instanceof Jaxpr) return jaxprKey(value)
   if (Array.isArray(value)) return `(${value.map(paramKey).join(',')})`

@@ -14,6 +14,7 @@ import type { HKT, Kind, URIS } from 'fp-ts/HKT.js'
 import type { Show } from 'fp-ts/lib/Show.js'
 import type { Traversable1 } from 'fp-ts/lib/Traversable.js'
 import { TreeError } from './errors'
+import { identityOf } from './identity'
 
 // --- registered classes ----------------------------------------------------------------------------
 
@@ -247,14 +248,6 @@ const keyOfChild = (children: readonly TreeStructure[], i: number): string => {
   return child ? structureKey(child) : ''
 }
 
-const identities = new WeakMap<object, number>()
-let lastIdentity = 0
-const identityOf = (value: object): number => {
-  const known = identities.get(value)
-  if (known !== undefined) return known
-  identities.set(value, ++lastIdentity)
-  return lastIdentity
-}
 const auxKey = (aux: unknown): string =>
   aux !== null && (typeof aux === 'object' || typeof aux === 'function')
     ? isPlainData(aux)

@@ -13,6 +13,7 @@ import {
   DifferentiationError,
   evaluateJaxpr,
   evaluateOnHost,
+  identityOf,
   instantiate,
   type Jaxpr,
   JaxprTypeError,
@@ -156,14 +157,6 @@ const batchedLoop = derivedOnce(
 /** One flag per lane, over the lane's whole value. */
 const spread = (lane: NDArray, shape: readonly number[]): NDArray =>
   broadcastInDim(lane, { shape, broadcastDimensions: [0] })
-
-const identities = new WeakMap<object, number>()
-let lastIdentity = 0
-function identityOf(value: object): number {
-  let identity = identities.get(value)
-  if (identity === undefined) identities.set(value, (identity = ++lastIdentity))
-  return identity
-}
 
 // --- the primitive -------------------------------------------------------------------------------
 

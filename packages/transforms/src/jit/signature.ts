@@ -3,6 +3,7 @@ import {
   type Aval,
   avalKey,
   avalsEqual,
+  identityOf,
   makeScalar,
   NDArray,
   scalarAval,
@@ -19,9 +20,6 @@ export interface Signature {
   /** The named axes of enclosing vmaps, which collectives may refer to. */
   readonly axes: string
 }
-
-const identities = new WeakMap<object, number>()
-let lastIdentity = 0
 
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value)
@@ -40,9 +38,7 @@ export function staticKey(value: unknown): string {
     const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
     return `{${entries.map(([k, v]) => `${JSON.stringify(k)}:${staticKey(v)}`).join(',')}}`
   }
-  let identity = identities.get(value)
-  if (identity === undefined) identities.set(value, (identity = ++lastIdentity))
-  return `#${identity}`
+  return `#${identityOf(value)}`
 }
 
 export const signatureKey = (s: Signature): string =>
