@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module'
 import { defineConfig, type Options } from 'tsup'
 import { writeDeclarations } from './scripts/build/declarations'
+import { oneFilePerModule, reachableModules } from './scripts/build/modules'
+import { pureConstants } from './scripts/build/purity'
 
 type Plugin = NonNullable<Options['esbuildPlugins']>[number]
 
@@ -23,21 +25,23 @@ const fpTsFromModules: Plugin = {
 }
 
 /**
- * The build of every published package: ESM, CommonJS and declarations.
+ * The build of every published package: ESM, CommonJS and declarations, one file per module.
  *
- * `splitting` matters for correctness, not only for size: `index` and `internal` share state (the
- * current interpreter), so both entries must load it from one shared chunk, in CommonJS too.
+ * Modules stay apart so that a web page ships only what it uses: inside one large file a bundler
+ * cannot see that `np` is a namespace of which a program needs two functions. It also leaves each
+ * piece of shared state (the current interpreter) in the one module that holds it, whichever entry
+ * point it is reached from.
  */
-export const packageBuild = defineConfig({
-  entry: ['src/index.ts', 'src/internal.ts'],
+export const packageBuild = defineConfig(async () => ({
+  entry: await reachableModules(process.cwd(), ['src/index.ts', 'src/internal.ts']),
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
-  splitting: true,
-  treeshake: true,
+  splitting: false,
   sourcemap: true,
   clean: true,
+  silent: true,
   noExternal: [/^fp-ts\//],
-  esbuildPlugins: [fpTsFromModules],
+  esbuildPlugins: [oneFilePerModule, fpTsFromModules, pureConstants],
   onSuccess: async () => writeDeclarations(process.cwd()),
-})
+}))
