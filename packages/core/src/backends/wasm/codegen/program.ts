@@ -14,8 +14,10 @@ import { byteSize } from '../../../compiler/plan'
 import type { InnerPlan, Plan } from '../../../compiler/plan'
 import { ModuleBuilder } from '../emit/index'
 import type { FunctionBuilder, Label, Local, WasmFeatures } from '../emit/index'
+import { shared } from '../kernels/shared'
 import { buffersOf } from './environment'
 import type { CodegenEnvironment } from './environment'
+import { nodeKey } from './node-key'
 import { emitNode } from './nodes'
 
 /** Where in linear memory a condition leaves its answer: the memory's first bytes are not given out. */
@@ -124,7 +126,8 @@ class ProgramEmitter {
       case 'branch':
         return this.branch(f, node, innerPlan(plan, node), arena, push)
       default: {
-        const target = emitNode(this.env.module, node, this.env)
+        const { module } = this.env
+        const target = shared(module, nodeKey(node), () => emitNode(module, node, this.env))
         for (const buffer of buffersOf(node)) push(buffer)
         f.call(target)
       }
