@@ -172,7 +172,8 @@ const compareDescending = (x: number, y: number): number => {
 /**
  * Keys whose ascending order is the descending order of `x`. The bits of a float, read as an integer
  * and with the magnitude bits of negative numbers flipped, are ordered as the float; complementing
- * an integer reverses it. There is no integer as wide as a float64: it is ordered by "is not NaN", −x.
+ * an integer reverses it. There is no integer as wide as a float64: it is ordered by "is not NaN", −x,
+ * and among zeros by the sign of 1/x.
  */
 function descendingKeys(context: LoweringContext, x: Tensor): readonly Tensor[] {
   const { shape, dtype } = x.aval
@@ -182,6 +183,10 @@ function descendingKeys(context: LoweringContext, x: Tensor): readonly Tensor[] 
     return [
       map('bool', (v) => expr.binary('eq', 'bool', v, v)),
       map('float64', (v) => expr.unary('neg', 'float64', v)),
+      map('bool', (v) => {
+        const reciprocal = expr.binary('div', 'float64', expr.constant('float64', 1), v)
+        return expr.binary('lt', 'bool', reciprocal, expr.constant('float64', 0))
+      }),
     ]
   }
   if (!isFloating(dtype)) return [map(dtype, (v) => expr.unary('not', dtype, v))]
