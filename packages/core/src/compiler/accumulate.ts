@@ -4,7 +4,7 @@ import { type DType, isFloating } from '../types/dtype'
 import { accumulationType } from './accumulation-type'
 import type { Contraction, Monoid, Tensor } from './context'
 import { accumulator, type Affine, binary, constant, convert, type Scalar } from './expr'
-import { identityOf } from './identity'
+import { identityElement } from './identity'
 import { measure } from './measure'
 import type { Reduction } from './nodes'
 import { alongAxis, reindexScalar, rowMajor } from './views'
@@ -21,7 +21,7 @@ export function reduce(
   aval: Aval,
 ): Tensor {
   if (aval.size === 0) return filledWith(aval, 0)
-  if (x.aval.size === 0) return filledWith(aval, identityOf(monoid, aval.dtype))
+  if (x.aval.size === 0) return filledWith(aval, identityElement(monoid, aval.dtype))
   const dtype = accumulationType(x.aval.dtype)
   const boolean = x.aval.dtype === 'bool'
   const plain = boolean && monoid === 'max' ? 'or' : boolean && monoid === 'min' ? 'and' : monoid

@@ -8,6 +8,7 @@
 import type { Jaxpr } from '../jaxpr/ir'
 import type { Aval, Shape } from '../types/aval'
 import type { DType } from '../types/dtype'
+import type { MonoidName } from '../types/monoid'
 import type { Affine, Scalar } from './expr'
 
 export interface Tensor {
@@ -16,7 +17,7 @@ export interface Tensor {
   readonly value: Scalar
 }
 
-export type Monoid = 'sum' | 'prod' | 'max' | 'min' | 'and' | 'or'
+export type Monoid = MonoidName
 export type CumulativeMonoid = 'sum' | 'prod' | 'max' | 'min' | 'logsumexp'
 
 /** A product of two tensors over groups of axes; each group may have any rank, also 0. */

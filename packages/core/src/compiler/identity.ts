@@ -1,20 +1,8 @@
-/** The value that leaves every other as it is. */
-import { type DType, integerRange, isFloating, isUnsigned } from '../types/dtype'
-import type { Monoid } from './context'
+/** The element that leaves every other as it is, in the form that expressions hold constants in. */
+import type { DType } from '../types/dtype'
+import { type MonoidName, reductionMonoid } from '../types/monoid'
 
-export function identityOf(monoid: Monoid, dtype: DType): number | boolean {
-  switch (monoid) {
-    case 'sum':
-      return 0
-    case 'prod':
-      return 1
-    case 'and':
-      return dtype === 'bool' ? true : isUnsigned(dtype) ? integerRange(dtype)[1] : -1
-    case 'or':
-      return dtype === 'bool' ? false : 0
-    case 'max':
-      return isFloating(dtype) ? -Infinity : dtype === 'bool' ? false : integerRange(dtype)[0]
-    case 'min':
-      return isFloating(dtype) ? Infinity : dtype === 'bool' ? true : integerRange(dtype)[1]
-  }
+export function identityElement(name: MonoidName, dtype: DType): number | boolean {
+  const { empty } = reductionMonoid(name, dtype)
+  return dtype === 'bool' ? empty !== 0 : empty
 }

@@ -14,7 +14,7 @@ import {
 import { sizeOf } from '../types/aval'
 import { programsOf } from './dependence'
 import type { Affine, Buffer, Scalar } from './expr'
-import { identityOf } from './identity'
+import { identityElement } from './identity'
 import type {
   CumulativeNode,
   LoopNode,
@@ -258,7 +258,7 @@ function runNode(node: LoopNode, memory: Memory): void {
           const reader = (index: Index): number => evaluate(value, index, [], memory)
           if (monoid === 'argmax' || monoid === 'argmin')
             return extremum(monoid, outer, node.reduced, reader)
-          let result = Number(identityOf(monoid, value.dtype))
+          let result = Number(identityElement(monoid, value.dtype))
           for (const inner of indices(node.reduced)) {
             result = combine(monoid, value.dtype, result, reader([...outer, ...inner]))
           }

@@ -15,6 +15,7 @@ import {
   float16ToBits,
   roundToDType,
 } from '../types/float-formats'
+import { combination } from '../types/monoid'
 import type { Monoid } from './context'
 import type { BinaryOp, UnaryOp } from './expr'
 
@@ -202,18 +203,5 @@ export function applyBinary(
 }
 
 export function combine(monoid: Monoid, dtype: DType, x: number, y: number): number {
-  switch (monoid) {
-    case 'sum':
-      return held(dtype, x + y)
-    case 'prod':
-      return isInteger(dtype) ? held(dtype, Math.imul(x, y)) : held(dtype, x * y)
-    case 'max':
-      return Math.max(x, y)
-    case 'min':
-      return Math.min(x, y)
-    case 'and':
-      return held(dtype, x & y)
-    case 'or':
-      return held(dtype, x | y)
-  }
+  return held(dtype, combination(monoid, dtype)(x, y))
 }

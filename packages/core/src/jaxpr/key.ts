@@ -1,6 +1,9 @@
 /** Keys that are equal exactly for programs that compile to the same code. */
+import type { Eq } from 'fp-ts/lib/Eq.js'
+import type { Ord } from 'fp-ts/lib/Ord.js'
 import { avalKey } from '../types/aval'
 import { identityOf } from '../types/identity'
+import { orderedBy } from '../types/order'
 import type { ParamValue, Params } from '../trace/primitive'
 import { type Atom, isVar, Jaxpr, type Var } from './ir'
 
@@ -64,3 +67,7 @@ export function jaxprKey(jaxpr: Jaxpr): string {
   keys.set(jaxpr, key)
   return key
 }
+
+/** Equal are jaxprs that compute the same by the same equations. */
+export const jaxprOrd: Ord<Jaxpr> = orderedBy(jaxprKey)
+export const jaxprEq: Eq<Jaxpr> = jaxprOrd

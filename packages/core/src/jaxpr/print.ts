@@ -162,4 +162,4 @@ function jaxprDoc(jaxpr: Jaxpr, names: Names, constants = 0): Doc {
 export const printJaxpr = (jaxpr: Jaxpr, constants = 0, width = 80): string =>
   layout(jaxprDoc(jaxpr, new Names(), constants), width)
 
-export const show: Show<Jaxpr> = { show: (jaxpr) => printJaxpr(jaxpr) }
+export const jaxprShow: Show<Jaxpr> = { show: (jaxpr) => printJaxpr(jaxpr) }

@@ -199,10 +199,7 @@ const reduceSumPrimitive: Primitive<ReduceSumParams> = definePrimitive<ReduceSum
     }),
   ),
   batch: reductionBatch(bindReduceSum),
-  evaluate: evaluateReduction(
-    () => 0,
-    (x, y) => x + y,
-  ),
+  evaluate: evaluateReduction('sum'),
   lower: lowerReduction('sum'),
 })
 

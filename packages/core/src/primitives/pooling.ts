@@ -7,6 +7,7 @@ import type { Tensor } from '../compiler/context'
 import * as expr from '../compiler/expr'
 import { Aval, type Shape, shapesEqual, sizeOf, withShape } from '../types/aval'
 import { DifferentiationError, ShapeError } from '../types/errors'
+import { reductionMonoid } from '../types/monoid'
 import { range, withAxis } from '../types/shape'
 import { bind1 } from '../trace/interpreter'
 import {
@@ -26,7 +27,6 @@ import { operation, type Operation } from './operation'
 import { pad, slice } from './slicing'
 import { allocateHost, hostArray, type HostArray } from './strided'
 import {
-  extremeIdentity,
   forEachWindow,
   padTensor,
   type PaddingPairs,
@@ -113,7 +113,7 @@ const gatherAddPrimitive: Primitive<SelectAndGatherAddParams> =
         0,
         d - 1,
       ])
-      const least = extremeIdentity(extremumOf(params.selectPrim), operand.dtype)
+      const least = reductionMonoid(extremumOf(params.selectPrim), operand.dtype).empty
       const spread = pad(operand, full([], least, operand.dtype), { paddingConfig: interior })
       const { selectPrim, windowDimensions, windowStrides, padding } = params
       const spreadBar = selectAndScatterAdd(yBar, spread, {
@@ -149,7 +149,12 @@ const gatherAddPrimitive: Primitive<SelectAndGatherAddParams> =
     lower: (context, [x, operand], params, [aval]) => {
       const which = extremumOf(params.selectPrim)
       const config = windowPadding(params)
-      const padded = padTensor(context, operand, config, extremeIdentity(which, operand.aval.dtype))
+      const padded = padTensor(
+        context,
+        operand,
+        config,
+        reductionMonoid(which, operand.aval.dtype).empty,
+      )
       const source = padTensor(context, x, config, 0)
       const view = windowView(context, padded, aval.shape, params)
       const { windowDimensions: window } = params
@@ -270,7 +275,12 @@ const scatterAddPrimitive: Primitive<SelectAndScatterAddParams> =
     lower: (context, [source, operand], params, [aval]) => {
       const which = extremumOf(params.selectPrim)
       const config = windowPadding(undilated(params))
-      const padded = padTensor(context, operand, config, extremeIdentity(which, operand.aval.dtype))
+      const padded = padTensor(
+        context,
+        operand,
+        config,
+        reductionMonoid(which, operand.aval.dtype).empty,
+      )
       const spread = context.selectAndScatterAdd(which, padded, source, {
         window: params.windowDimensions,
         strides: params.windowStrides,

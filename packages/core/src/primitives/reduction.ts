@@ -2,8 +2,8 @@
 import type { NDArray } from '../array/ndarray'
 import type { Monoid } from '../compiler/context'
 import { type Aval, type Shape, sizeOf, withShape } from '../types/aval'
-import type { DType } from '../types/dtype'
 import { ArgumentError } from '../types/errors'
+import { reductionMonoid } from '../types/monoid'
 import { range, withoutAxes } from '../types/shape'
 import type { BatchRule, EvaluateRule, LowerRule } from '../trace/primitive'
 import { allocateHost, forEachStrided, hostArray, type HostArray, rowMajorStrides } from './strided'
@@ -77,18 +77,14 @@ export function forEachFiber(
 }
 
 export const evaluateReduction =
-  <P extends { readonly axes: readonly number[] }>(
-    identity: (dtype: DType) => number,
-    combine: (x: number, y: number, dtype: DType) => number,
-  ): EvaluateRule<P> =>
+  <P extends { readonly axes: readonly number[] }>(monoid: Monoid): EvaluateRule<P> =>
   ([x], { axes }, [aval]) => {
-    const { dtype } = aval
-    const data = allocateHost(dtype, aval.size)
-    const start = identity(dtype)
+    const { concat, empty } = reductionMonoid(monoid, aval.dtype)
+    const data = allocateHost(aval.dtype, aval.size)
     // Written back after every step, so that integers wrap as they do in memory.
     forEachFiber(x, axes, (base, relative, flat) => {
-      data[flat] = start
-      for (const r of relative) data[flat] = combine(data[flat], x.data[base + r], dtype)
+      data[flat] = empty
+      for (const r of relative) data[flat] = concat(data[flat], x.data[base + r])
     })
     return [hostArray(aval, data)]
   }

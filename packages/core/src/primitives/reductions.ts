@@ -2,7 +2,7 @@
 import type { NDArray } from '../array/ndarray'
 import type { Monoid } from '../compiler/context'
 import { Aval } from '../types/aval'
-import { type DType, integerRange, isFloating, isInteger } from '../types/dtype'
+import { type DType, isInteger } from '../types/dtype'
 import { ArgumentError, DTypeError } from '../types/errors'
 import { range } from '../types/shape'
 import { bind1 } from '../trace/interpreter'
@@ -39,8 +39,6 @@ interface ReductionRules {
   /** The same on bools, where it has another name. */
   readonly onBools?: Monoid
   readonly accepts: DTypeSet
-  readonly identity: (dtype: DType) => number
-  readonly combine: (x: number, y: number, dtype: DType) => number
   readonly jvp: JvpRule<ReduceParams>
 }
 
@@ -63,7 +61,7 @@ function reduction(name: string, rules: ReductionRules): ParametricOperation<Red
     jvp: rules.jvp,
     transpose: nonlinear,
     batch: reductionBatch(apply),
-    evaluate: evaluateReduction(rules.identity, rules.combine),
+    evaluate: evaluateReduction(rules.monoid),
     lower: lowerReduction(rules.monoid, rules.onBools),
   })
   return operation(primitive, apply)
@@ -92,16 +90,11 @@ const extremumJvp =
     return { primals: [y], tangents: [div(reduceSum(mul(xDot, chosen), params), count)] }
   }
 
-const smallest = (dtype: DType): number => (isFloating(dtype) ? -Infinity : integerRange(dtype)[0])
-const largest = (dtype: DType): number => (isFloating(dtype) ? Infinity : integerRange(dtype)[1])
-
 /** The largest element over `axes`; NaN if there is one. */
 export const reduceMax: ParametricOperation<ReduceParams> = reduction('reduce_max', {
   monoid: 'max',
   onBools: 'or',
   accepts: anyDType,
-  identity: smallest,
-  combine: (x, y) => Math.max(x, y),
   jvp: extremumJvp((x, params) => reduceMax(x, params)),
 })
 
@@ -110,8 +103,6 @@ export const reduceMin: ParametricOperation<ReduceParams> = reduction('reduce_mi
   monoid: 'min',
   onBools: 'and',
   accepts: anyDType,
-  identity: largest,
-  combine: (x, y) => Math.min(x, y),
   jvp: extremumJvp((x, params) => reduceMin(x, params)),
 })
 
@@ -163,8 +154,6 @@ function mergeInFront(x: NDArray, axes: readonly number[]): NDArray {
 export const reduceProd: ParametricOperation<ReduceParams> = reduction('reduce_prod', {
   monoid: 'prod',
   accepts: numeric,
-  identity: () => 1,
-  combine: (x, y, dtype) => (isInteger(dtype) ? Math.imul(x, y) : x * y),
   jvp: ([x], [xDot], params) => {
     const y = reduceProd(x, params)
     if (isZero(xDot)) return { primals: [y], tangents: [zeroLike(y)] }
@@ -175,37 +164,20 @@ export const reduceProd: ParametricOperation<ReduceParams> = reduction('reduce_p
 
 // --- logic -----------------------------------------------------------------------------------------------
 
-const logical = (
-  name: string,
-  monoid: 'and' | 'or',
-  identity: (dtype: DType) => number,
-  combine: (x: number, y: number) => number,
-): ParametricOperation<ReduceParams> => {
+const logical = (name: string, monoid: 'and' | 'or'): ParametricOperation<ReduceParams> => {
   const op: ParametricOperation<ReduceParams> = reduction(name, {
     monoid,
     accepts: bitwise,
-    identity,
-    combine,
     jvp: discreteResult(([x], params) => [op(x, params)]),
   })
   return op
 }
 
 /** Whether all elements over `axes` are true; of integers, the bits they share. */
-export const reduceAnd: ParametricOperation<ReduceParams> = logical(
-  'reduce_and',
-  'and',
-  (dtype) => (dtype === 'bool' ? 1 : -1),
-  (x, y) => x & y,
-)
+export const reduceAnd: ParametricOperation<ReduceParams> = logical('reduce_and', 'and')
 
 /** Whether any element over `axes` is true; of integers, all bits that occur. */
-export const reduceOr: ParametricOperation<ReduceParams> = logical(
-  'reduce_or',
-  'or',
-  () => 0,
-  (x, y) => x | y,
-)
+export const reduceOr: ParametricOperation<ReduceParams> = logical('reduce_or', 'or')
 
 // --- position of an extremum -------------------------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 /** Sliding windows: how many there are, and how their elements are read. */
 import type { LoweringContext, Tensor } from '../compiler/context'
 import { Aval, type Shape } from '../types/aval'
-import { type DType, integerRange, isFloating } from '../types/dtype'
 import { ShapeError } from '../types/errors'
 import { range, windowCount, withAxis } from '../types/shape'
 import { pad, type PaddingConfig } from './slicing'
@@ -124,10 +123,4 @@ export function padTensor(
   const constant = context.constant(new Aval([], x.aval.dtype), value)
   const avals = pad.primitive.abstractEval([x.aval, constant.aval], { paddingConfig })
   return pad.primitive.lower(context, [x, constant], { paddingConfig }, avals)[0]
-}
-
-/** Smaller than everything (for a maximum), or larger (for a minimum). */
-export function extremeIdentity(which: 'max' | 'min', dtype: DType): number {
-  if (isFloating(dtype)) return which === 'max' ? -Infinity : Infinity
-  return integerRange(dtype)[which === 'max' ? 0 : 1]
 }

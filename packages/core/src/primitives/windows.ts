@@ -2,8 +2,8 @@
 import type { NDArray } from '../array/ndarray'
 import type { Monoid } from '../compiler/context'
 import { type Shape, withShape } from '../types/aval'
-import type { DType } from '../types/dtype'
 import { DTypeError } from '../types/errors'
+import { reductionMonoid } from '../types/monoid'
 import { dilated, range } from '../types/shape'
 import { bind1 } from '../trace/interpreter'
 import {
@@ -23,7 +23,6 @@ import { selectAndGatherAdd, type SelectPrim } from './pooling'
 import { pad } from './slicing'
 import { allocateHost, hostArray } from './strided'
 import {
-  extremeIdentity,
   forEachWindow,
   padTensor,
   type PaddingPairs,
@@ -49,8 +48,6 @@ interface WindowRules {
   /** The monoid for bools, where it has another name. */
   readonly onBools?: Monoid
   readonly accepts: DTypeSet
-  readonly identity: (dtype: DType) => number
-  readonly combine: (x: number, y: number) => number
   readonly jvp: JvpRule<WindowParams>
   readonly transpose: TransposeRule<WindowParams>
 }
@@ -77,15 +74,16 @@ function windowReduction(name: string, rules: WindowRules): WindowOperation {
       return { outputs: [apply(x, withMappedWindow(params, dim))], dims: [dim] }
     },
     evaluate: ([x], params, [aval]) => {
-      const data = allocateHost(aval.dtype, aval.size).fill(rules.identity(aval.dtype))
+      const { concat, empty } = reductionMonoid(rules.monoid, aval.dtype)
+      const data = allocateHost(aval.dtype, aval.size).fill(empty)
       forEachWindow(x.aval.shape, aval.shape, params, (positions, flat) => {
-        for (const position of positions) data[flat] = rules.combine(data[flat], x.data[position])
+        for (const position of positions) data[flat] = concat(data[flat], x.data[position])
       })
       return [hostArray(aval, data)]
     },
     lower: (context, [x], params, [aval]) => {
       const { dtype } = aval
-      const identity = rules.identity(dtype)
+      const identity = reductionMonoid(rules.monoid, dtype).empty
       const padded = padTensor(
         context,
         x,
@@ -118,8 +116,6 @@ export const windowParams = (options: WindowOptions): WindowParams => {
 export const reduceWindowSum: WindowOperation = windowReduction('reduce_window_sum', {
   monoid: 'sum',
   accepts: numeric,
-  identity: () => 0,
-  combine: (x, y) => x + y,
   jvp: linearJvp((x, params) => reduceWindowSum(x, params)),
   // The same windows slide over ȳ, with strides and holes exchanged.
   transpose: linearTranspose((yBar, x, params) => {
@@ -159,8 +155,6 @@ export const reduceWindowMax: WindowOperation = windowReduction('reduce_window_m
   monoid: 'max',
   onBools: 'or',
   accepts: anyDType,
-  identity: (dtype) => extremeIdentity('max', dtype),
-  combine: (x, y) => Math.max(x, y),
   jvp: extremumJvp((x, params) => reduceWindowMax(x, params), 'ge'),
   transpose: nonlinear,
 })
@@ -170,8 +164,6 @@ export const reduceWindowMin: WindowOperation = windowReduction('reduce_window_m
   monoid: 'min',
   onBools: 'and',
   accepts: anyDType,
-  identity: (dtype) => extremeIdentity('min', dtype),
-  combine: (x, y) => Math.min(x, y),
   jvp: extremumJvp((x, params) => reduceWindowMin(x, params), 'le'),
   transpose: nonlinear,
 })

@@ -1,5 +1,9 @@
 /** Abstract values: what is known of an array while tracing. */
+import type { Eq } from 'fp-ts/lib/Eq.js'
+import type { Ord } from 'fp-ts/lib/Ord.js'
+import type { Show } from 'fp-ts/lib/Show.js'
 import { type DType, shortName, tangentDType } from './dtype'
+import { orderedBy } from './order'
 
 export type Shape = readonly number[]
 
@@ -43,6 +47,10 @@ export const shapesEqual = (a: Shape, b: Shape): boolean => {
 
 export const avalsEqual = (a: Aval, b: Aval): boolean =>
   a.dtype === b.dtype && a.weakType === b.weakType && shapesEqual(a.shape, b.shape)
+
+export const avalEq: Eq<Aval> = { equals: avalsEqual }
+export const avalOrd: Ord<Aval> = orderedBy(avalKey)
+export const avalShow: Show<Aval> = { show: String }
 
 /** Equal up to weakness: what a program can be called with. */
 export const avalsMatch = (a: Aval, b: Aval): boolean =>

@@ -11,6 +11,7 @@ export {
   register,
   structure,
   structureEq,
+  structureOrd,
   structureShow,
   transpose,
   traversable,

@@ -11,10 +11,12 @@ import type { Eq } from 'fp-ts/lib/Eq.js'
 import type { Foldable1 } from 'fp-ts/lib/Foldable.js'
 import type { Functor1 } from 'fp-ts/lib/Functor.js'
 import type { HKT, Kind, URIS } from 'fp-ts/HKT.js'
+import type { Ord } from 'fp-ts/lib/Ord.js'
 import type { Show } from 'fp-ts/lib/Show.js'
 import type { Traversable1 } from 'fp-ts/lib/Traversable.js'
 import { TreeError } from './errors'
 import { identityOf } from './identity'
+import { orderedBy } from './order'
 
 // --- registered classes ----------------------------------------------------------------------------
 
@@ -263,6 +265,8 @@ const isPlainData = (value: unknown): boolean => {
 }
 
 // --- paths -----------------------------------------------------------------------------------------
+
+export const structureOrd: Ord<TreeStructure> = orderedBy(structureKey)
 
 const identifier = /^[A-Za-z_$][\w$]*$/
 const property = (key: string): string =>

@@ -5,7 +5,7 @@
  * state. For sums of f32 the state is kept in f64, so that the error of a sum does not grow with
  * its length; the pairwise merging makes that almost free.
  */
-import { identityOf } from '../../../compiler/identity'
+import { identityElement } from '../../../compiler/identity'
 import type { Reduction } from '../../../compiler/nodes'
 import { constant } from '../../../compiler/expr'
 import type { DType } from '../../../types/dtype'
@@ -107,7 +107,7 @@ class PlainMonoid implements VectorMonoid {
   }
 
   private identity(graph: VectorGraph, dtype: DType): VectorValue {
-    return constantLanes(graph, constant(dtype, identityOf(this.monoid, this.dtype)))
+    return constantLanes(graph, constant(dtype, identityElement(this.monoid, this.dtype)))
   }
 
   initial(graph: VectorGraph): State {
@@ -229,7 +229,7 @@ class ArgumentMonoid implements VectorMonoid {
   }
 
   private worst(graph: VectorGraph): VectorValue {
-    return constantLanes(graph, constant(this.dtype, identityOf(this.which, this.dtype)))
+    return constantLanes(graph, constant(this.dtype, identityElement(this.which, this.dtype)))
   }
 
   /** Inputs are the value and its position. */
