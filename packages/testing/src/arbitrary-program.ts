@@ -7,10 +7,11 @@
  * so that derivatives to any order stay comparable.
  */
 import { np, special, type NDArray, type Shape } from '@adjoint/core'
-import { checkpoint, cond, jit, makeJaxpr, scan, vmap } from '@adjoint/transforms'
+import { checkpoint, type ClosedJaxpr, cond, jit, makeJaxpr, scan, vmap } from '@adjoint/transforms'
 import fc from 'fast-check'
 import { arbitraryShape } from './arbitraries'
 
+/** Functions of one array: elementwise, moving elements, and reductions. */
 const unaries = {
   sin: np.sin,
   cos: np.cos,
@@ -20,7 +21,8 @@ const unaries = {
   gaussian: (x: NDArray) => np.exp(np.negative(np.square(x))),
   squareRoot: (x: NDArray) => np.sqrt(np.add(1, np.square(x))),
   logarithm: (x: NDArray) => np.log1p(np.square(x)),
-  cumulativeMean: (x: NDArray) => (x.ndim === 0 ? x : np.divide(np.cumsum(x, x.ndim - 1), x.shape.at(-1) ?? 1)),
+  cumulativeMean: (x: NDArray) =>
+    x.ndim === 0 ? x : np.divide(np.cumsum(x, x.ndim - 1), x.shape.at(-1) ?? 1),
   transpose: (x: NDArray) => np.transpose(x),
   flip: (x: NDArray) => (x.ndim === 0 ? x : np.flip(x, 0)),
   ravel: (x: NDArray) => np.ravel(x),
@@ -34,9 +36,12 @@ const unaries = {
   // The gaps between sorted elements are not differentiable where two are equal; shifting each
   // element by its own amount keeps that from being likely.
   sorted: (x: NDArray) =>
-    x.ndim === 0 ? x : np.sort(np.add(x, np.multiply(0.37, np.sin(np.arange(x.shape.at(-1) ?? 0)))), -1),
+    x.ndim === 0
+      ? x
+      : np.sort(np.add(x, np.multiply(0.37, np.sin(np.arange(x.shape.at(-1) ?? 0)))), -1),
 } as const satisfies Record<string, (x: NDArray) => NDArray>
 
+/** Functions of two arrays that broadcast together. */
 const binaries = {
   add: (x: NDArray, y: NDArray) => np.multiply(0.5, np.add(x, y)),
   subtract: (x: NDArray, y: NDArray) => np.multiply(0.5, np.subtract(x, y)),
@@ -51,7 +56,9 @@ const wrappers = {
   jit: (body: Endomorphism) => jit(body),
   checkpoint: (body: Endomorphism) => checkpoint(body),
   scan: (body: Endomorphism) => (x: NDArray) =>
-    scan((carry: NDArray, _: null): [NDArray, null] => [body(carry), null], x, null, { length: 3 })[0],
+    scan((carry: NDArray, _: null): [NDArray, null] => [body(carry), null], x, null, {
+      length: 3,
+    })[0],
   cond: (body: Endomorphism) => (x: NDArray) =>
     cond(np.greater(np.sum(x), 0.1), body, (y: NDArray) => np.sin(y), x),
   vmap: (body: Endomorphism) => (x: NDArray) => (x.ndim === 0 ? body(x) : vmap(body)(x)),
@@ -59,10 +66,21 @@ const wrappers = {
 
 type Endomorphism = (x: NDArray) => NDArray
 
+/** One operation; operands are counted from the top of the stack, modulo its height. */
 export type Step =
   | { readonly kind: 'unary'; readonly op: keyof typeof unaries; readonly x: number }
-  | { readonly kind: 'binary'; readonly op: keyof typeof binaries; readonly x: number; readonly y: number }
-  | { readonly kind: 'wrapper'; readonly op: keyof typeof wrappers; readonly x: number; readonly body: readonly Step[] }
+  | {
+      readonly kind: 'binary'
+      readonly op: keyof typeof binaries
+      readonly x: number
+      readonly y: number
+    }
+  | {
+      readonly kind: 'wrapper'
+      readonly op: keyof typeof wrappers
+      readonly x: number
+      readonly body: readonly Step[]
+    }
 
 /** NumPy's rule decides; what does not broadcast is averaged to a scalar. */
 function compatible(x: NDArray, y: NDArray): boolean {
@@ -101,18 +119,24 @@ function runSteps(steps: readonly Step[], inputs: readonly NDArray[]): NDArray {
   return last
 }
 
+/** A random program. */
 export interface ArbitraryProgram {
+  /** Shapes of its arguments, which are float32. */
   readonly inputShapes: readonly Shape[]
+  /** What it does, one operation after the other. */
   readonly steps: readonly Step[]
   /** The program as a function of arrays of the input shapes. */
   readonly f: (...inputs: NDArray[]) => NDArray
   toString(): string
 }
 
+/** How large programs are. */
 export interface ProgramOptions {
+  /** Most operations; 6 unless given. */
   readonly maxSteps?: number
+  /** Most arguments; 2 unless given. */
   readonly maxInputs?: number
-  /** How deeply jit, scan, cond, checkpoint and vmap may nest. */
+  /** How deeply jit, scan, cond, checkpoint and vmap may nest; 2 unless given. */
   readonly maxDepth?: number
 }
 
@@ -139,7 +163,11 @@ function arbitrarySteps(depth: number, maxSteps: number): fc.Arbitrary<Step[]> {
     body: arbitrarySteps(depth - 1, Math.ceil(maxSteps / 2)),
   })
   return fc.array(
-    fc.oneof({ weight: 3, arbitrary: unary }, { weight: 3, arbitrary: binary }, { weight: 2, arbitrary: wrapper }),
+    fc.oneof(
+      { weight: 3, arbitrary: unary },
+      { weight: 3, arbitrary: binary },
+      { weight: 2, arbitrary: wrapper },
+    ),
     { minLength: 1, maxLength: maxSteps },
   )
 }
@@ -155,22 +183,45 @@ const describeSteps = (steps: readonly Step[]): string =>
     )
     .join('; ')
 
-/** Random programs of float32 arrays; `String(program)` names its steps, `f` runs them. */
+/**
+ * Random well-typed programs of float32 arrays.
+ *
+ * `f` runs the program under any transformation and on any device, and `String(program)` names its
+ * steps. A failing program shrinks by dropping steps.
+ *
+ * @example
+ * fc.assert(
+ *   fc.property(arbitraryProgram({ maxSteps: 3 }), ({ f, inputShapes }) => {
+ *     checkJit(f, inputShapes.map((shape) => np.full(shape, 0.5)))
+ *   }),
+ *   { numRuns: 3 },
+ * )
+ */
 export function arbitraryProgram(options: ProgramOptions = {}): fc.Arbitrary<ArbitraryProgram> {
   const { maxSteps = 6, maxInputs = 2, maxDepth = 2 } = options
   return fc
     .record({
-      inputShapes: fc.array(arbitraryShape({ maxRank: 2, maxSize: 3 }), { minLength: 1, maxLength: maxInputs }),
+      inputShapes: fc.array(arbitraryShape({ maxRank: 2, maxSize: 3 }), {
+        minLength: 1,
+        maxLength: maxInputs,
+      }),
       steps: arbitrarySteps(maxDepth, maxSteps),
     })
     .map(({ inputShapes, steps }) => ({
       inputShapes,
       steps,
       f: (...inputs: NDArray[]) => runSteps(steps, inputs),
-      toString: () => `${inputShapes.map((s) => `[${s.join()}]`).join(' ')} → ${describeSteps(steps)}`,
+      toString: () =>
+        `${inputShapes.map((s) => `[${s.join()}]`).join(' ')} → ${describeSteps(steps)}`,
     }))
 }
 
-/** The jaxpr of a random program. */
-export const jaxprOf = (program: ArbitraryProgram) =>
+/**
+ * The jaxpr of a random program.
+ *
+ * @example
+ * const [program] = fc.sample(arbitraryProgram(), 1)
+ * jaxprOf(program).inAvals.length === program.inputShapes.length // true
+ */
+export const jaxprOf = (program: ArbitraryProgram): ClosedJaxpr =>
   makeJaxpr(program.f)(...program.inputShapes.map((shape) => np.zeros(shape)))

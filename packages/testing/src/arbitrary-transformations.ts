@@ -1,3 +1,11 @@
+/** How deep stacks are. */
+export interface TransformationOptions {
+  /** Most layers; 4 unless given. */
+  readonly maxDepth?: number
+  /** How many of them may be derivatives; 2 unless given. */
+  readonly maxOrder?: number
+}
+
 /**
  * Random stacks of transformations, with what they mean.
  *
@@ -56,6 +64,8 @@ const weightedSum =
 
 const tangentAt = (x: NDArray): NDArray => np.add(np.multiply(np.sin(x), 0.5), 0.25)
 const neighbour = (x: NDArray): NDArray => np.add(np.multiply(x, 0.75), 0.125)
+/** Keeps loops from growing; not up to 1, because functions have their kinks at such numbers. */
+const bounded = (x: NDArray): NDArray => np.multiply(np.tanh(x), 0.83)
 const isLarge = (x: NDArray): NDArray => np.greater(np.sum(np.multiply(x, weights(x))), 0.21)
 
 const derivativeOf =
@@ -66,6 +76,7 @@ const derivativeOf =
 const same = (f: Endomorphism): Endomorphism => f
 const plain = { derivative: 'none', outside: 'any' } as const
 
+/** The transformations with their meanings. */
 const layers = {
   jit: { ...plain, transform: (f) => jit(f), meaning: same },
   checkpoint: { ...plain, transform: (f) => checkpoint(f), meaning: same },
@@ -92,7 +103,7 @@ const layers = {
     transform: (f) => (x) => {
       const step = (carry: NDArray, s: NDArray): [NDArray, NDArray] => {
         const y = f(np.add(carry, np.multiply(s, x)))
-        return [np.tanh(y), np.multiply(y, s)]
+        return [bounded(y), np.multiply(y, s)]
       }
       const [last, ys] = scan(step, x, np.array([0.5, -0.25, 0.125]))
       return np.add(last, np.sum(ys, 0))
@@ -101,7 +112,7 @@ const layers = {
       let [carry, sum] = [x, np.zerosLike(x)]
       for (const s of [0.5, -0.25, 0.125]) {
         const y = f(np.add(carry, np.multiply(x, s)))
-        carry = np.tanh(y)
+        carry = bounded(y)
         sum = np.add(sum, np.multiply(y, s))
       }
       return np.add(carry, sum)
@@ -109,8 +120,9 @@ const layers = {
   },
   foriLoop: {
     ...plain,
-    transform: (f) => (x) => foriLoop(0, 2, (i, c: NDArray) => np.tanh(np.add(f(c), np.multiply(i, x))), x),
-    meaning: (f) => (x) => np.tanh(np.add(f(np.tanh(f(x))), x)),
+    transform: (f) => (x) =>
+      foriLoop(0, 2, (i, c: NDArray) => bounded(np.add(f(c), np.multiply(i, x))), x),
+    meaning: (f) => (x) => bounded(np.add(f(bounded(f(x))), x)),
   },
   whileLoop: {
     derivative: 'none',
@@ -118,14 +130,20 @@ const layers = {
     transform: (f) => (x) =>
       whileLoop(
         ([i]: [NDArray, NDArray]) => np.less(i, 2),
-        ([i, c]: [NDArray, NDArray]): [NDArray, NDArray] => [np.add(i, 1), np.tanh(f(c))],
+        ([i, c]: [NDArray, NDArray]): [NDArray, NDArray] => [np.add(i, 1), bounded(f(c))],
         [np.array(0), x] as [NDArray, NDArray],
       )[1],
-    meaning: (f) => (x) => np.tanh(f(np.tanh(f(x)))),
+    meaning: (f) => (x) => bounded(f(bounded(f(x)))),
   },
   cond: {
     ...plain,
-    transform: (f) => (x) => cond(isLarge(x), (y: NDArray) => f(y), (y: NDArray) => np.multiply(np.sin(y), x), x),
+    transform: (f) => (x) =>
+      cond(
+        isLarge(x),
+        (y: NDArray) => f(y),
+        (y: NDArray) => np.multiply(np.sin(y), x),
+        x,
+      ),
     meaning: (f) => (x) => (isLarge(x).item() ? f(x) : np.multiply(np.sin(x), x)),
   },
   switchCase: {
@@ -133,10 +151,14 @@ const layers = {
     transform: (f) => (x) =>
       switchCase(
         np.add(np.multiply(isLarge(x), 1), 1),
-        [(y: NDArray) => np.cos(y), (y: NDArray) => np.tanh(f(y)), (y: NDArray) => f(np.multiply(y, 0.5))],
+        [
+          (y: NDArray) => np.cos(y),
+          (y: NDArray) => bounded(f(y)),
+          (y: NDArray) => f(np.multiply(y, 0.5)),
+        ],
         x,
       ),
-    meaning: (f) => (x) => (isLarge(x).item() ? f(np.multiply(x, 0.5)) : np.tanh(f(x))),
+    meaning: (f) => (x) => (isLarge(x).item() ? f(np.multiply(x, 0.5)) : bounded(f(x))),
   },
   jvp: { derivative: 'forward', outside: 'any', transform: derivativeOf, meaning: derivativeOf },
   linearize: {
@@ -189,6 +211,7 @@ const layers = {
   },
 } as const satisfies Record<string, Layer>
 
+/** `jit`, `vmap`, `scan`, `grad`, …: the name of a layer. */
 export type LayerName = keyof typeof layers
 
 /** The modes of differentiation that a layer brings; the rules of custom functions differentiate too. */
@@ -223,7 +246,14 @@ export interface TransformationStack {
   toString(): string
 }
 
-/** The stack of these layers, innermost first. */
+/**
+ * The stack of these layers.
+ *
+ * @param names innermost first
+ * @example
+ * const { transform, meaning } = transformationStack(['scan', 'grad', 'jit'])
+ * requireClose('sin', transform(np.sin)(np.array([0.3])), meaning(np.sin)(np.array([0.3])))
+ */
 export const transformationStack = (names: readonly LayerName[]): TransformationStack => ({
   names,
   transform: (f) => names.reduce<Endomorphism>((g, name) => layers[name].transform(g), f),
@@ -237,8 +267,6 @@ export const transformationStack = (names: readonly LayerName[]): Transformation
  * `transform` applies `jit`, `grad`, `vmap`, `scan`, custom rules and so on in random order;
  * `meaning` says the same with loops, branches and calls of JavaScript, and derivatives.
  *
- * @param options `maxDepth` is the largest number of layers, 4 unless given; `maxOrder` how many of
- *   them may be derivatives, 2 unless given
  * @example
  * fc.assert(
  *   fc.property(arbitraryTransformations({ maxDepth: 2, maxOrder: 1 }), ({ transform, meaning }) => {
@@ -251,11 +279,14 @@ export const transformationStack = (names: readonly LayerName[]): Transformation
  * )
  */
 export function arbitraryTransformations(
-  options: { readonly maxDepth?: number; readonly maxOrder?: number } = {},
+  options: TransformationOptions = {},
 ): fc.Arbitrary<TransformationStack> {
   const { maxDepth = 4, maxOrder = 2 } = options
   const order = (names: readonly LayerName[]): number =>
-    names.reduce((n, name) => n + (name === 'hvp' ? 2 : layers[name].derivative === 'none' ? 0 : 1), 0)
+    names.reduce(
+      (n, name) => n + (name === 'hvp' ? 2 : layers[name].derivative === 'none' ? 0 : 1),
+      0,
+    )
   return fc
     .array(fc.constantFrom(...(Object.keys(layers) as LayerName[])), { maxLength: maxDepth })
     .filter((names) => order(names) <= maxOrder && isDifferentiable(names))

@@ -1,16 +1,26 @@
 /** Derivatives against finite differences in double precision, and against each other. */
 import { type NDArray, setDevice, tree } from '@adjoint/core'
-import { Aval, currentDeviceName, fromHostArray, hostArray, isFloating, toHostArray } from '@adjoint/core/internal'
+import {
+  Aval,
+  currentDeviceName,
+  fromHostArray,
+  hostArray,
+  isFloating,
+  toHostArray,
+} from '@adjoint/core/internal'
 import { jvp, vjp } from '@adjoint/transforms'
 import { largestDifference } from './compare'
 import { differenceTolerance, type Tolerance } from './tolerance'
 
+/** What is checked, and how closely. */
 export interface CheckGradsOptions {
   /** 1 checks the first derivative, 2 also the derivative of that, and so on. Default 1. */
   readonly order?: number
+  /** Both unless given: forward mode, and reverse mode against it. */
   readonly modes?: readonly ('forward' | 'reverse')[]
+  /** How far derivatives may be from differences; `differenceTolerance` unless given. */
   readonly tolerance?: Tolerance
-  /** Step of the central difference. */
+  /** Step of the central difference; 1e-5 unless given. */
   readonly step?: number
   /** Names the function in messages. */
   readonly name?: string
@@ -25,7 +35,7 @@ const doubles = (x: NDArray): Float64Array => Float64Array.from(toHostArray(x).d
 
 const ofDoubles = (aval: Aval, data: Float64Array): NDArray => fromHostArray(hostArray(aval, data))
 
-/** Reproducible pseudo-random directions: a quadratic congruential sequence is random enough here. */
+/** Reproducible pseudo-random directions: a linear congruential sequence is random enough here. */
 function direction(like: NDArray, seed: number): NDArray {
   const data = new Float64Array(like.size)
   let state = seed * 7919 + 12345
@@ -65,7 +75,11 @@ function check(
   }
 }
 
-function checkFlat(f: DoubleFunction, inputs: readonly NDArray[], options: Required<CheckGradsOptions>): void {
+function checkFlat(
+  f: DoubleFunction,
+  inputs: readonly NDArray[],
+  options: Required<CheckGradsOptions>,
+): void {
   const { order, modes, tolerance, step, name } = options
   const vs = inputs.map((x, i) => direction(x, i + order))
   const forward = inputs.map((x, i) => along(x, vs[i] ?? x, step))
@@ -80,14 +94,23 @@ function checkFlat(f: DoubleFunction, inputs: readonly NDArray[], options: Requi
     const yBar = doubles(yBars[i] ?? plain[0])
     return d.reduce((s, value, k) => s + value * (yBar[k] ?? 0), sum)
   }, 0)
-  const spread = (f: (...xs: NDArray[]) => readonly NDArray[]): ((...xs: NDArray[]) => NDArray[]) => (...xs) => [...f(...xs)]
+  const spread =
+    (f: (...xs: NDArray[]) => readonly NDArray[]): ((...xs: NDArray[]) => NDArray[]) =>
+    (...xs) => [...f(...xs)]
   const flat = spread((...xs) => f(xs))
 
   if (modes.includes('forward')) {
     const [ys, yDots] = jvp(flat, [...inputs], vs)
-    ys.forEach((y, i) => check(`${name}: value under jvp`, doubles(y), doubles(plain[i] ?? y), tolerance))
+    ys.forEach((y, i) =>
+      check(`${name}: value under jvp`, doubles(y), doubles(plain[i] ?? y), tolerance),
+    )
     yDots.forEach((yDot, i) =>
-      check(`${name}: jvp against finite differences, output ${i}`, doubles(yDot), numeric[i] ?? [], tolerance),
+      check(
+        `${name}: jvp against finite differences, output ${i}`,
+        doubles(yDot),
+        numeric[i] ?? [],
+        tolerance,
+      ),
     )
     if (order > 1) {
       const derivative: DoubleFunction = (xs) => jvp(flat, [...xs], vs)[1]
@@ -96,11 +119,18 @@ function checkFlat(f: DoubleFunction, inputs: readonly NDArray[], options: Requi
   }
   if (modes.includes('reverse')) {
     const [ys, pullback] = vjp(flat, ...inputs)
-    ys.forEach((y, i) => check(`${name}: value under vjp`, doubles(y), doubles(plain[i] ?? y), tolerance))
+    ys.forEach((y, i) =>
+      check(`${name}: value under vjp`, doubles(y), doubles(plain[i] ?? y), tolerance),
+    )
     const xBars = pullback([...yBars]) as readonly NDArray[]
-    check(`${name}: ⟨vjp, v⟩ against finite differences`, [inner(xBars, vs)], [numericPairing], tolerance)
+    check(
+      `${name}: ⟨vjp, v⟩ against finite differences`,
+      [inner(xBars, vs)],
+      [numericPairing],
+      tolerance,
+    )
     if (order > 1) {
-      const derivative: DoubleFunction = (xs) => vjp(flat, ...xs)[1]([...yBars]) as readonly NDArray[]
+      const derivative: DoubleFunction = (xs) => vjp(flat, ...xs)[1]([...yBars])
       checkFlat(derivative, inputs, { ...options, order: order - 1, name: `vjp of ${name}` })
     }
   }
@@ -114,11 +144,16 @@ function checkFlat(f: DoubleFunction, inputs: readonly NDArray[], options: Requi
  *
  * @param f a function of trees of arrays; its floating results are checked
  * @param args where to check; floating leaves are varied, the others are kept
+ * @param options.order how often to differentiate: 1 unless given
  * @throws Error that says which derivative differs, where and by how much
  * @example
  * checkGrads((x: NDArray) => np.sum(np.sin(x)), [np.array([0.1, 0.2])], { order: 2 })
  */
-export function checkGrads(f: ArrayFunction, args: readonly unknown[], options: CheckGradsOptions = {}): void {
+export function checkGrads(
+  f: ArrayFunction,
+  args: readonly unknown[],
+  options: CheckGradsOptions = {},
+): void {
   const { leaves, structure } = tree.flatten<NDArray>(args)
   const varied = leaves.map((x) => isFloating(x.dtype))
   const flat: DoubleFunction = (inputs) => {
@@ -130,9 +165,7 @@ export function checkGrads(f: ArrayFunction, args: readonly unknown[], options: 
   const device = currentDeviceName()
   setDevice('reference')
   try {
-    const inputs = leaves
-      .filter((_, i) => varied[i])
-      .map((x) => ofDoubles(x.aval, doubles(x)))
+    const inputs = leaves.filter((_, i) => varied[i]).map((x) => ofDoubles(x.aval, doubles(x)))
     checkFlat(flat, inputs, {
       order: options.order ?? 1,
       modes: options.modes ?? ['forward', 'reverse'],

@@ -3,6 +3,7 @@ import type { NDArray } from '@adjoint/core'
 import { tree } from '@adjoint/core/internal'
 import { exact, type Tolerance, toleranceOf } from './tolerance'
 
+/** One element that is not as expected. */
 export interface Difference {
   /** Path of the leaf and index of the element: `.weight[3]`. */
   readonly where: string
@@ -34,23 +35,38 @@ export function largestDifference(
   for (let i = 0; i < Math.max(actual.length, expected.length); i++) {
     const [a, e] = [actual[i] ?? NaN, expected[i] ?? NaN]
     const excess = actual.length === expected.length ? excessOf(a, e, tolerance) : Infinity
-    if (excess > (worst?.excess ?? 0)) worst = { where: `${root}[${i}]`, actual: a, expected: e, excess }
+    if (excess > (worst?.excess ?? 0))
+      worst = { where: `${root}[${i}]`, actual: a, expected: e, excess }
   }
   return worst
 }
 
 /** A concrete array's elements as numbers. */
 export const numbersOf = (x: NDArray): ArrayLike<number> => {
-  const flat = (nested: unknown): number[] => (Array.isArray(nested) ? nested.flatMap(flat) : [Number(nested)])
+  const flat = (nested: unknown): number[] =>
+    Array.isArray(nested) ? nested.flatMap(flat) : [Number(nested)]
   return flat(x.toArray())
 }
 
 export interface CompareOptions {
+  /** For floating leaves; by dtype unless given. Integers and booleans must be equal. */
   readonly tolerance?: Tolerance
 }
 
-/** The largest difference between two trees of arrays; structures, shapes and dtypes must be equal. */
-export function compareTrees(actual: unknown, expected: unknown, options: CompareOptions = {}): Difference | null {
+/**
+ * The largest difference between two trees of arrays, or null when they are equal.
+ *
+ * NaN equals NaN, and infinities must be the same.
+ *
+ * @throws TreeError when the structures differ, Error when shapes or dtypes do
+ * @example
+ * compareTrees({ w: np.array([1, 2]) }, { w: np.array([1, 3]) })?.where // '.w[1]'
+ */
+export function compareTrees(
+  actual: unknown,
+  expected: unknown,
+  options: CompareOptions = {},
+): Difference | null {
   const [a, e] = [tree.flatten<NDArray>(actual), tree.flatten<NDArray>(expected)]
   tree.requireSameStructure('compare', e.structure, a.structure, {
     expected: 'the expected tree',
@@ -71,8 +87,20 @@ export function compareTrees(actual: unknown, expected: unknown, options: Compar
   return worst
 }
 
-/** Throws with the place of the largest difference unless the trees agree. */
-export function requireClose(what: string, actual: unknown, expected: unknown, options: CompareOptions = {}): void {
+/**
+ * Throws unless two trees of arrays agree.
+ *
+ * @param what names the result in the message
+ * @throws Error with the place and the size of the largest difference
+ * @example
+ * requireClose('sum', np.sum(np.array([0.1, 0.2])), np.array(0.3))
+ */
+export function requireClose(
+  what: string,
+  actual: unknown,
+  expected: unknown,
+  options: CompareOptions = {},
+): void {
   const difference = compareTrees(actual, expected, options)
   if (difference && difference.excess > 1) {
     throw new Error(

@@ -33,7 +33,7 @@ function currentRunner(): TestRunner {
   throw new Error(
     'describeEquivalence: no test runner is running this file\n' +
       '  rule: tests are registered with describe and it\n' +
-      "  hint: run the file with Vitest, pass { runner: { describe, it } }, or call equivalence(…) itself",
+      '  hint: run the file with Vitest, pass { runner: { describe, it } }, or call equivalence(…) itself',
   )
 }
 
@@ -63,7 +63,10 @@ export function describeEquivalence(
   runner.describe(name, () => {
     for (const device of compared) {
       runner.it(`${device} = reference`, () => {
-        equivalence(name, f, typeof args === 'function' ? args() : args, { ...rest, devices: [device] })
+        equivalence(name, f, typeof args === 'function' ? args() : args, {
+          ...rest,
+          devices: [device],
+        })
       })
     }
   })

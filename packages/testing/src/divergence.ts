@@ -1,6 +1,14 @@
 /** Where in a program two devices part. */
 import type { DeviceName, NDArray } from '@adjoint/core'
-import { evaluateJaxpr, inline, isVar, Jaxpr, printJaxpr, type Var, withDevice } from '@adjoint/core/internal'
+import {
+  evaluateJaxpr,
+  inline,
+  isVar,
+  Jaxpr,
+  printJaxpr,
+  type Var,
+  withDevice,
+} from '@adjoint/core/internal'
 import { jit, makeJaxpr } from '@adjoint/transforms'
 import { compareTrees, type Difference } from './compare'
 import type { Tolerance } from './tolerance'
@@ -26,7 +34,8 @@ interface Question {
 function prefix(jaxpr: Jaxpr, length: number): Jaxpr {
   const before = jaxpr.equations.slice(0, length)
   const used = new Set<Var>(jaxpr.outputs.filter(isVar))
-  for (const { inputs } of jaxpr.equations.slice(length)) for (const a of inputs) if (isVar(a)) used.add(a)
+  for (const { inputs } of jaxpr.equations.slice(length))
+    for (const a of inputs) if (isVar(a)) used.add(a)
   const results = before.flatMap(({ outputs }, i) =>
     i === length - 1 ? [...outputs] : outputs.filter((v) => used.has(v)),
   )
@@ -34,7 +43,11 @@ function prefix(jaxpr: Jaxpr, length: number): Jaxpr {
 }
 
 /** How far a device is off on a program's results, at worst. */
-function differenceOn(jaxpr: Jaxpr, inputs: readonly NDArray[], { device, tolerance }: Question): Difference | null {
+function differenceOn(
+  jaxpr: Jaxpr,
+  inputs: readonly NDArray[],
+  { device, tolerance }: Question,
+): Difference | null {
   const run = (...xs: NDArray[]): readonly NDArray[] => evaluateJaxpr(jaxpr, xs)
   const expected = withDevice('reference', () => run(...inputs))
   const actual = withDevice(device, () => jit(run)(...inputs))
@@ -76,7 +89,11 @@ export function firstDivergence(
     else [differing, difference] = [middle, found]
   }
   const equation = jaxpr.equations[differing - 1]
-  const program = new Jaxpr([...new Set(equation.inputs.filter(isVar))], [equation], equation.outputs)
+  const program = new Jaxpr(
+    [...new Set(equation.inputs.filter(isVar))],
+    [equation],
+    equation.outputs,
+  )
   return {
     index: differing - 1,
     primitive: equation.primitive.name,

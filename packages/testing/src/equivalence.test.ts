@@ -1,5 +1,11 @@
 import { np, type NDArray } from '@adjoint/core'
-import { bind, definePrimitive, type Primitive, registeredPrimitives, stage } from '@adjoint/core/internal'
+import {
+  bind,
+  definePrimitive,
+  type Primitive,
+  registeredPrimitives,
+  stage,
+} from '@adjoint/core/internal'
 import { grad, jit, scan } from '@adjoint/transforms'
 import { describe, expect, it } from 'vitest'
 import { checkGrads } from './check-grads'
@@ -59,7 +65,9 @@ const wrongBatching = faulty('cumsum', (self) => ({
 /** The last element is never written. */
 const shortLowering = faulty('sin', () => ({
   lower: (context, operands) => {
-    const withoutLast = ([y]: readonly NDArray[]): NDArray[] => [np.pad(np.sin(y.get('0:-1')), [[0, 1]])]
+    const withoutLast = ([y]: readonly NDArray[]): NDArray[] => [
+      np.pad(np.sin(y.get('0:-1')), [[0, 1]]),
+    ]
     return context.inline(stage(withoutLast, [x.aval], 'stage', '').jaxpr, operands)
   },
 }))
@@ -83,7 +91,9 @@ describe('the checks find', () => {
   it('a wrong transpose, which only reverse mode shows', () => {
     const negate = applied(wrongTranspose)
     checkGrads(negate, [x], { modes: ['forward'] })
-    expect(() => checkGrads(negate, [x], { name: 'negate' })).toThrow(/negate: ⟨vjp, v⟩ against finite differences/)
+    expect(() => checkGrads(negate, [x], { name: 'negate' })).toThrow(
+      /negate: ⟨vjp, v⟩ against finite differences/,
+    )
   })
 
   it('a wrong batching rule', () => {
@@ -132,7 +142,10 @@ describe('equivalence', () => {
   })
 
   it('takes trees, integers and functions with several results', () => {
-    const f = (params: { w: NDArray; b: NDArray }, indices: NDArray): { y: NDArray; count: NDArray } => ({
+    const f = (
+      params: { w: NDArray; b: NDArray },
+      indices: NDArray,
+    ): { y: NDArray; count: NDArray } => ({
       y: np.add(np.take(params.w, indices, 0), params.b),
       count: np.sum(indices),
     })
@@ -148,9 +161,9 @@ describe('equivalence', () => {
 
   it('uses the tolerance it is given', () => {
     const tolerance = { relative: 0, absolute: 0 }
-    expect(() => equivalence('exp', (y: NDArray) => np.exp(np.multiply(y, 1.1)), [x], { tolerance })).toThrow(
-      EquivalenceError,
-    )
+    expect(() =>
+      equivalence('exp', (y: NDArray) => np.exp(np.multiply(y, 1.1)), [x], { tolerance }),
+    ).toThrow(EquivalenceError)
   })
 })
 
@@ -158,7 +171,13 @@ describeEquivalence(
   'a recurrent network trained for one step',
   (w: NDArray, xs: NDArray): NDArray => {
     const loss = (v: NDArray): NDArray =>
-      np.sum(scan((h: NDArray, y: NDArray): [NDArray, NDArray] => [np.tanh(np.multiply(h, v).add(y)), h], y0(xs), xs)[1])
+      np.sum(
+        scan(
+          (h: NDArray, y: NDArray): [NDArray, NDArray] => [np.tanh(np.multiply(h, v).add(y)), h],
+          y0(xs),
+          xs,
+        )[1],
+      )
     return np.subtract(w, jit(grad(loss))(w))
   },
   () => [x, rows],

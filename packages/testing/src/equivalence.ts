@@ -52,7 +52,12 @@ type FlatFunction = (...inputs: NDArray[]) => readonly NDArray[]
 
 /** Numbers of different signs and sizes, the same at every call. */
 const directionLike = (x: NDArray): NDArray =>
-  np.reshape(np.sin(np.add(np.multiply(np.arange(x.size, { dtype: 'float32' }), 1.3), 0.4)), x.shape).astype(x.dtype)
+  np
+    .reshape(
+      np.sin(np.add(np.multiply(np.arange(x.size, { dtype: 'float32' }), 1.3), 0.4)),
+      x.shape,
+    )
+    .astype(x.dtype)
 
 interface FlatProblem {
   readonly value: FlatFunction
@@ -65,12 +70,17 @@ interface FlatProblem {
 function flatProblem(f: ArrayFunction, args: readonly unknown[]): FlatProblem {
   const { leaves, structure } = tree.flatten<NDArray | number | boolean>(args)
   const inputs = leaves.map((leaf) => asArray('equivalence', leaf))
-  const value: FlatFunction = (...xs) => tree.leaves<NDArray>(f(...(tree.unflatten(structure, xs) as never[]))).map((y) => asArray('equivalence', y))
+  const value: FlatFunction = (...xs) =>
+    tree
+      .leaves<NDArray>(f(...(tree.unflatten(structure, xs) as never[])))
+      .map((y) => asArray('equivalence', y))
   const isVaried = inputs.map((x) => isFloating(x.dtype))
   const varied = inputs.filter((_, i) => isVaried[i])
   const floating = (...xs: NDArray[]): NDArray[] => {
     let next = 0
-    return value(...inputs.map((x, i) => (isVaried[i] ? xs[next++] : x))).filter((y) => isFloating(y.dtype))
+    return value(...inputs.map((x, i) => (isVaried[i] ? xs[next++] : x))).filter((y) =>
+      isFloating(y.dtype),
+    )
   }
   const results = withDevice('reference', () => value(...inputs))
   if (varied.length === 0 || !results.some((y) => isFloating(y.dtype))) {
@@ -93,7 +103,8 @@ function flatProblem(f: ArrayFunction, args: readonly unknown[]): FlatProblem {
 /** Sums are as exact as their largest term, so the absolute part grows with the result. */
 function allowanceFor(expected: NDArray, options: EquivalenceOptions): Tolerance {
   const { relative, absolute } = options.tolerance ?? toleranceOf(expected.dtype)
-  if (options.tolerance !== undefined || toleranceOf(expected.dtype) === exact) return { relative, absolute }
+  if (options.tolerance !== undefined || toleranceOf(expected.dtype) === exact)
+    return { relative, absolute }
   const largest = Array.from(numbersOf(expected), Math.abs)
     .filter(Number.isFinite)
     .reduce((most, x) => Math.max(most, x), 1)
@@ -115,7 +126,10 @@ function worstDifference(
   return worst
 }
 
-function aspectsOf(problem: FlatProblem, options: EquivalenceOptions): readonly [Aspect, FlatFunction, readonly NDArray[]][] {
+function aspectsOf(
+  problem: FlatProblem,
+  options: EquivalenceOptions,
+): readonly [Aspect, FlatFunction, readonly NDArray[]][] {
   const { value, derivatives, inputs, varied } = problem
   const values: [Aspect, FlatFunction, readonly NDArray[]][] = [
     ['eager value', value, inputs],
@@ -130,7 +144,11 @@ function aspectsOf(problem: FlatProblem, options: EquivalenceOptions): readonly 
     ...values,
     ['jvp', derivatives.jvp, varied],
     ['gradient', gradient, varied],
-    ['vmapped gradient', (...xs) => vmap((...rows: NDArray[]) => [...gradient(...rows)])(...xs), batch],
+    [
+      'vmapped gradient',
+      (...xs) => vmap((...rows: NDArray[]) => [...gradient(...rows)])(...xs),
+      batch,
+    ],
   ]
 }
 
@@ -169,7 +187,11 @@ export function equivalence(
     aspects.map(([aspect, g, inputs]): Comparison => {
       const expected = withDevice('reference', () => g(...inputs))
       const run = aspect === 'eager value' ? g : jit(g)
-      const difference = worstDifference(withDevice(device, () => run(...inputs)), expected, options)
+      const difference = worstDifference(
+        withDevice(device, () => run(...inputs)),
+        expected,
+        options,
+      )
       const agrees = difference === null || difference.excess <= 1
       const divergence =
         agrees || aspect === 'eager value'
@@ -197,15 +219,24 @@ function table(comparisons: readonly Comparison[]): string {
       : `${difference.where}: ${digits(difference.actual)} for ${digits(difference.expected)}`,
     difference === null ? '' : difference.excess.toPrecision(2),
   ])
-  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)))
-  const lines = [header, ...rows].map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd())
+  const widths = header.map((title, i) =>
+    Math.max(title.length, ...rows.map((row) => row[i].length)),
+  )
+  const lines = [header, ...rows].map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]))
+      .join('  ')
+      .trimEnd(),
+  )
   return [...lines, ...comparisons.flatMap(explanation)].join('\n')
 }
 
 function explanation({ device, aspect, agrees, divergence }: Comparison): string[] {
   if (agrees || aspect === 'eager value') return []
   if (divergence === null) {
-    return [`the ${aspect} on ${device}: every beginning of the program agrees, only the whole does not`]
+    return [
+      `the ${aspect} on ${device}: every beginning of the program agrees, only the whole does not`,
+    ]
   }
   const { index, primitive, equation, difference } = divergence
   return [

@@ -1,1 +1,2 @@
-export {}
+/** For packages that build on this one; no promise of stability is made. */
+export { type Divergence, firstDivergence } from './divergence'

@@ -3,7 +3,16 @@
  * device; and whatever is done to a program on its way to a device leaves its values alone.
  */
 import { np, setDevice, type NDArray, type Shape } from '@adjoint/core'
-import { checkJaxpr, checkPasses, evaluateJaxpr, fromHostArray, hostArray, optimize, toHostArray, withDevice } from '@adjoint/core/internal'
+import {
+  checkJaxpr,
+  checkPasses,
+  evaluateJaxpr,
+  fromHostArray,
+  hostArray,
+  optimize,
+  toHostArray,
+  withDevice,
+} from '@adjoint/core/internal'
 import { jit } from '@adjoint/transforms'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -30,11 +39,17 @@ afterAll(() => {
 /** A program with arguments of its input shapes. */
 const programs = (maxInputs: number, maxDepth: number): fc.Arbitrary<Case> =>
   arbitraryProgram({ maxSteps: 5, maxInputs, maxDepth }).chain((program) =>
-    fc.tuple(...program.inputShapes.map((shape: Shape) => arbitraryArray({ shape, min: -1.5, max: 1.5 }))).map((xs) => ({
-      program,
-      xs: xs.map((x) => fromHostArray(toHostArray(x))),
-      toString: () => `${program} at ${xs.map((x) => JSON.stringify(x.toArray())).join(' ')}`,
-    })),
+    fc
+      .tuple(
+        ...program.inputShapes.map((shape: Shape) =>
+          arbitraryArray({ shape, min: -1.5, max: 1.5 }),
+        ),
+      )
+      .map((xs) => ({
+        program,
+        xs: xs.map((x) => fromHostArray(toHostArray(x))),
+        toString: () => `${program} at ${xs.map((x) => JSON.stringify(x.toArray())).join(' ')}`,
+      })),
   )
 interface Case {
   readonly program: ArbitraryProgram
@@ -48,11 +63,21 @@ const onDevice = (x: NDArray): NDArray => np.array(Float32Array.from(doublesOf(x
 
 /** The same point, a little further on: how much a result changes here tells how exact it can be. */
 const nearby = (x: NDArray): NDArray =>
-  fromHostArray(hostArray(x.aval, Float64Array.from(doublesOf(x), (v, i) => v + (i % 2 === 0 ? 1e-6 : -0.7e-6))))
+  fromHostArray(
+    hostArray(
+      x.aval,
+      Float64Array.from(doublesOf(x), (v, i) => v + (i % 2 === 0 ? 1e-6 : -0.7e-6)),
+    ),
+  )
 
 /** A line through a point, with another slope in every coordinate. */
 const along = (x: NDArray, t: number): NDArray =>
-  fromHostArray(hostArray(x.aval, Float64Array.from(doublesOf(x), (v, i) => v + t * (1 - 0.37 * i))))
+  fromHostArray(
+    hostArray(
+      x.aval,
+      Float64Array.from(doublesOf(x), (v, i) => v + t * (1 - 0.37 * i)),
+    ),
+  )
 
 const agree = (xs: Float64Array, ys: Float64Array, allowed: number): boolean =>
   xs.every((x, i) => Math.abs(x - (ys[i] ?? 0)) < allowed)
@@ -72,7 +97,12 @@ function float32Allowance(expected: Float64Array, besides: Float64Array): Tolera
     : null
 }
 
-function expectClose(what: string, actual: NDArray, expected: Float64Array, tolerance: Tolerance): void {
+function expectClose(
+  what: string,
+  actual: NDArray,
+  expected: Float64Array,
+  tolerance: Tolerance,
+): void {
   const difference = largestDifference(doublesOf(actual), expected, tolerance)
   if (difference && difference.excess > 1) {
     expect.fail(
@@ -124,7 +154,10 @@ describe('random programs', () => {
           return { first, second }
         })
         const scale = Math.max(sizeOf(fine.first), sizeOf(coarse.second))
-        fc.pre(agree(fine.first, coarse.first, 1e-2 * scale) && agree(fine.second, coarse.second, 1e-1 * scale))
+        fc.pre(
+          agree(fine.first, coarse.first, 1e-2 * scale) &&
+            agree(fine.second, coarse.second, 1e-1 * scale),
+        )
         checkGrads(f, xs, { order: 2, tolerance: { relative: 1e-4, absolute: 1e-4 * scale } })
       }),
       runs(20),
@@ -141,7 +174,12 @@ describe('random programs', () => {
         checkJaxpr(optimised)
         const exact = { relative: 0, absolute: 1e-10 * sizeOf(expected) }
         expectClose('the jaxpr', evaluateJaxpr(jaxpr, [...constants, ...xs])[0], expected, exact)
-        expectClose('the optimised jaxpr', evaluateJaxpr(optimised, [...constants, ...xs])[0], expected, exact)
+        expectClose(
+          'the optimised jaxpr',
+          evaluateJaxpr(optimised, [...constants, ...xs])[0],
+          expected,
+          exact,
+        )
       }),
       runs(40),
     )

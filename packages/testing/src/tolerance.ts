@@ -1,6 +1,7 @@
 /** How far results may be apart, in one table with its reasons. */
 import type { DType } from '@adjoint/core'
 
+/** What is allowed: `absolute + relative · max(|actual|, |expected|)`. */
 export interface Tolerance {
   /** Relative to the larger magnitude. */
   readonly relative: number
@@ -24,6 +25,12 @@ export const deviceTolerance: { readonly [D in DType]?: Tolerance } = {
 /** Integers and booleans must agree exactly. */
 export const exact: Tolerance = { relative: 0, absolute: 0 }
 
+/**
+ * What a dtype allows; nothing at all for integers and booleans.
+ *
+ * @example
+ * toleranceOf('int32') // { relative: 0, absolute: 0 }
+ */
 export const toleranceOf = (dtype: DType): Tolerance => deviceTolerance[dtype] ?? exact
 
 /**

@@ -131,7 +131,12 @@ export function derivativesAreDifferences(
  * @param mask bits that say which operands are mapped; at least one is
  * @param place where the mapped axis stands in them
  */
-export function vmapIsLoop(primitive: Primitive, sample: PrimitiveSample, mask: number, place: number): void {
+export function vmapIsLoop(
+  primitive: Primitive,
+  sample: PrimitiveSample,
+  mask: number,
+  place: number,
+): void {
   const { operands } = sample
   if (operands.length === 0) return
   const mapped = operands.map((_, i) => ((mask >> i) & 1) === 1 || mask % operands.length === i)

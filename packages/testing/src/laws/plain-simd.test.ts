@@ -3,7 +3,12 @@
  * WebAssembly device that does so too: other kernels, the same laws.
  */
 import { np, setDevice } from '@adjoint/core'
-import { checkPasses, createWasmBackend, registerDevice, registeredPrimitives } from '@adjoint/core/internal'
+import {
+  checkPasses,
+  createWasmBackend,
+  registerDevice,
+  registeredPrimitives,
+} from '@adjoint/core/internal'
 import { primitiveSamples } from '@adjoint/core/samples'
 import { jit } from '@adjoint/transforms'
 import fc from 'fast-check'
@@ -24,7 +29,9 @@ afterAll(() => {
 
 it('the device uses no relaxed instruction, where the other one does', () => {
   setDevice('wasm')
-  const text = jit((x: ReturnType<typeof np.zeros>) => np.matmul(x, x)).lower(np.zeros([32, 32])).text('wat')
+  const text = jit((x: ReturnType<typeof np.zeros>) => np.matmul(x, x))
+    .lower(np.zeros([32, 32]))
+    .text('wat')
   setDevice('reference')
   expect(text).toMatch(/f32x4\.mul/)
   expect(text).not.toMatch(/relaxed/)
@@ -48,7 +55,9 @@ describe.each(sampled)('%s', (name, primitive, samples) => {
   if (contracts) {
     it('the compiled gradient of a batch = the reference one', () => {
       fc.assert(
-        fc.property(samples.smooth, (sample) => compiledBatchedGradientIsReference(primitive, sample)),
+        fc.property(samples.smooth, (sample) =>
+          compiledBatchedGradientIsReference(primitive, sample),
+        ),
         runs,
       )
     })

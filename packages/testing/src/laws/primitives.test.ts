@@ -47,7 +47,9 @@ describe.each(primitives.map((p) => [p.name, p] as const))('%s', (_name, primiti
 
   it('derivatives = finite differences, to second order', () => {
     fc.assert(
-      fc.property(samplesOf(primitive).smooth, (sample) => derivativesAreDifferences(primitive, sample)),
+      fc.property(samplesOf(primitive).smooth, (sample) =>
+        derivativesAreDifferences(primitive, sample),
+      ),
       runs,
     )
   })

@@ -1,6 +1,14 @@
 /** Calls of the primitives that hold programs, got by staging small functions that use them. */
 import { np, type NDArray, type Shape } from '@adjoint/core'
-import { allocateHost, type Aval, type Equation, hostArray, type HostArray, isFloating, type Primitive } from '@adjoint/core/internal'
+import {
+  allocateHost,
+  type Aval,
+  type Equation,
+  hostArray,
+  type HostArray,
+  isFloating,
+  type Primitive,
+} from '@adjoint/core/internal'
 import type { PrimitiveSample } from '@adjoint/core/samples'
 import {
   checkpoint,
@@ -37,20 +45,28 @@ interface ProgramFamily {
   readonly variants: Readonly<Record<string, readonly [f: ArrayFunction, ...shapes: Shape[]]>>
 }
 
-const wave = (x: NDArray, y: NDArray): NDArray => np.add(np.multiply(np.sin(x), y), np.multiply(x, 0.25))
+const wave = (x: NDArray, y: NDArray): NDArray =>
+  np.add(np.multiply(np.sin(x), y), np.multiply(x, 0.25))
 
 const families: Readonly<Record<string, ProgramFamily>> = {
   jit: {
     modes: bothModes,
     variants: {
       'two results': [jit((x: NDArray, y: NDArray) => [wave(x, y), np.sum(x, 0)]), [2, 3], [2, 3]],
-      nested: [jit((x: NDArray) => np.multiply(jit(np.sin)(x), jit((z: NDArray) => np.square(z))(x))), [3]],
+      nested: [
+        jit((x: NDArray) => np.multiply(jit(np.sin)(x), jit((z: NDArray) => np.square(z))(x))),
+        [3],
+      ],
     },
   },
   remat2: {
     modes: bothModes,
     variants: {
-      'two results': [checkpoint((x: NDArray, y: NDArray) => [wave(x, y), np.matmul(x, y.T)]), [2, 3], [2, 3]],
+      'two results': [
+        checkpoint((x: NDArray, y: NDArray) => [wave(x, y), np.matmul(x, y.T)]),
+        [2, 3],
+        [2, 3],
+      ],
     },
   },
   scan: {
@@ -58,7 +74,14 @@ const families: Readonly<Record<string, ProgramFamily>> = {
     variants: {
       'carry, slices, stacked results and a constant': [
         (w, c, xs) =>
-          scan((h: NDArray, x: NDArray): [NDArray, NDArray] => [np.tanh(wave(h, w).add(x)), np.multiply(h, x)], c, xs),
+          scan(
+            (h: NDArray, x: NDArray): [NDArray, NDArray] => [
+              np.tanh(wave(h, w).add(x)),
+              np.multiply(h, x),
+            ],
+            c,
+            xs,
+          ),
         [3],
         [3],
         [4, 3],
@@ -66,7 +89,10 @@ const families: Readonly<Record<string, ProgramFamily>> = {
       'backwards, with carries that change places and a counter': [
         (a, b, xs) =>
           scan(
-            ([i, u, v]: [NDArray, NDArray, NDArray], x: NDArray): [[NDArray, NDArray, NDArray], NDArray] => [
+            (
+              [i, u, v]: [NDArray, NDArray, NDArray],
+              x: NDArray,
+            ): [[NDArray, NDArray, NDArray], NDArray] => [
               [i.add(1), wave(v, x), u],
               np.multiply(u, i),
             ],
@@ -86,7 +112,14 @@ const families: Readonly<Record<string, ProgramFamily>> = {
         (x, ys) =>
           scan(
             (c: NDArray, y: NDArray): [NDArray, NDArray] =>
-              scan((d: NDArray, z: NDArray): [NDArray, NDArray] => [np.sin(d.add(z)), np.multiply(d, c)], c, y),
+              scan(
+                (d: NDArray, z: NDArray): [NDArray, NDArray] => [
+                  np.sin(d.add(z)),
+                  np.multiply(d, c),
+                ],
+                c,
+                y,
+              ),
             x,
             ys,
           ),
@@ -112,7 +145,8 @@ const families: Readonly<Record<string, ProgramFamily>> = {
         (x) =>
           whileLoop(
             (c: NDArray) => np.less(np.sum(np.square(c)), 40),
-            (c: NDArray) => np.add(np.multiply(c, 1.75), np.multiply(0.5, np.exp(np.negative(np.square(c))))),
+            (c: NDArray) =>
+              np.add(np.multiply(c, 1.75), np.multiply(0.5, np.exp(np.negative(np.square(c))))),
             x,
           ),
         [2],
@@ -123,7 +157,8 @@ const families: Readonly<Record<string, ProgramFamily>> = {
     modes: bothModes,
     variants: {
       'two branches': [
-        (p, x, y) => cond(np.greater(p, 0), wave, (u: NDArray, v: NDArray) => np.multiply(np.cos(v), u), x, y),
+        (p, x, y) =>
+          cond(np.greater(p, 0), wave, (u: NDArray, v: NDArray) => np.multiply(np.cos(v), u), x, y),
         [],
         [3],
         [3],
@@ -132,7 +167,11 @@ const families: Readonly<Record<string, ProgramFamily>> = {
         (i, x) =>
           switchCase(
             np.floor(i).astype('int32'),
-            [(u: NDArray) => np.square(u), (u: NDArray) => np.zerosLike(u), (u: NDArray) => np.sin(u)],
+            [
+              (u: NDArray) => np.square(u),
+              (u: NDArray) => np.zerosLike(u),
+              (u: NDArray) => np.sin(u),
+            ],
             x,
           ),
         [],
@@ -144,10 +183,12 @@ const families: Readonly<Record<string, ProgramFamily>> = {
     modes: bothModes,
     variants: {
       'a rule by hand': [
-        customJvp((x: NDArray, y: NDArray) => np.multiply(np.sin(x), y)).defjvp(([x, y], [xDot, yDot]) => [
-          np.multiply(np.sin(x), y),
-          np.add(np.multiply(np.multiply(np.cos(x), y), xDot), np.multiply(np.sin(x), yDot)),
-        ]),
+        customJvp((x: NDArray, y: NDArray) => np.multiply(np.sin(x), y)).defjvp(
+          ([x, y], [xDot, yDot]) => [
+            np.multiply(np.sin(x), y),
+            np.add(np.multiply(np.multiply(np.cos(x), y), xDot), np.multiply(np.sin(x), yDot)),
+          ],
+        ),
         [3],
         [3],
       ],
@@ -199,13 +240,11 @@ function arbitraryOperand(aval: Aval): fc.Arbitrary<HostArray> {
     ? fc.integer({ min: -96, max: 96 }).map((n) => n / 64)
     : // Counters, predicates and numbers of branches.
       fc.integer({ min: 0, max: 1 })
-  return fc
-    .array(element, { minLength: aval.size, maxLength: aval.size })
-    .map((values) => {
-      const data = allocateHost(aval.dtype, aval.size)
-      data.set(values)
-      return hostArray(aval, data)
-    })
+  return fc.array(element, { minLength: aval.size, maxLength: aval.size }).map((values) => {
+    const data = allocateHost(aval.dtype, aval.size)
+    data.set(values)
+    return hostArray(aval, data)
+  })
 }
 
 function equationOf(name: string, f: ArrayFunction, shapes: readonly Shape[]): Equation {
@@ -230,7 +269,8 @@ export const programCases = (): readonly ProgramCase[] =>
           params,
           smooth: avals.map((aval) => isFloating(aval.dtype)),
           tolerance: 1e-5,
-          toString: () => operands.map(({ aval, data }) => `${aval} ${[...data].join()}`).join('; '),
+          toString: () =>
+            operands.map(({ aval, data }) => `${aval} ${[...data].join()}`).join('; '),
         })),
       }
     }),

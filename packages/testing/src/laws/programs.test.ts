@@ -49,7 +49,9 @@ describe.each(programCases().map((each) => [each.title, each] as const))(
 
     it('the compiled derivative of a batch = the reference one', () => {
       fc.assert(
-        fc.property(samples, (sample) => compiledBatchedGradientIsReference(primitive, sample, modes)),
+        fc.property(samples, (sample) =>
+          compiledBatchedGradientIsReference(primitive, sample, modes),
+        ),
         runs,
       )
     })
