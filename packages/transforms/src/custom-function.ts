@@ -11,13 +11,52 @@ import {
   type Aval,
   currentInterpreter,
   evaluateJaxpr,
+  evaluateOnHost,
   type Interpreter,
   type Jaxpr,
   type NDArray,
+  type Primitive,
   stage,
   StagingInterpreter,
 } from '@adjoint/core/internal'
 import type { FlatFunction } from './flat-function'
+import { backwardPass } from './transpose'
+
+/** What every equation of such a function holds. */
+export type CallParams = {
+  readonly name: string
+  /** The staged function, or the function itself outside of staging. */
+  readonly callJaxpr: Jaxpr | FlatFunction
+}
+
+export const callOf = (f: Jaxpr | FlatFunction): FlatFunction =>
+  typeof f === 'function' ? f : (inputs) => evaluateJaxpr(f, inputs)
+
+type CallRules = 'abstractEval' | 'call' | 'transpose' | 'evaluate' | 'lower' | 'callee'
+
+/** The rules that no custom rule replaces: they are those of the function itself. */
+export const callRules: Pick<Primitive<CallParams>, CallRules> = {
+  abstractEval: (operands, { callJaxpr }) =>
+    typeof callJaxpr === 'function'
+      ? stage(callJaxpr, operands).jaxpr.outAvals
+      : callJaxpr.outAvals,
+  call: (operands, { callJaxpr }) => callOf(callJaxpr)(operands),
+  transpose: (cotangents, operands, { callJaxpr }) => {
+    if (typeof callJaxpr !== 'function') return backwardPass(callJaxpr, operands, cotangents)
+    const avals = operands.map((x) => x.aval)
+    const { jaxpr, constants } = stage(callJaxpr, avals)
+    return backwardPass(jaxpr, [...constants, ...operands], cotangents).slice(constants.length)
+  },
+  evaluate: (operands, { callJaxpr }) => {
+    if (typeof callJaxpr === 'function') throw new Error('a function is called, not evaluated')
+    return evaluateOnHost(callJaxpr, operands)
+  },
+  lower: (context, operands, { callJaxpr }) => {
+    if (typeof callJaxpr === 'function') throw new Error('a function is called, not compiled')
+    return context.inline(callJaxpr, operands)
+  },
+  callee: ({ callJaxpr }) => (typeof callJaxpr === 'function' ? null : callJaxpr),
+}
 
 /** Whether a call with these operands is going to be recorded in a program. */
 export function isRecording(operands: readonly NDArray[]): boolean {
@@ -37,7 +76,12 @@ export interface Lifted {
 }
 
 /** Stages a function, so that it closes over nothing. */
-export function lift(f: FlatFunction, avals: readonly Aval[], name: string, subject: string): Lifted {
+export function lift(
+  f: FlatFunction,
+  avals: readonly Aval[],
+  name: string,
+  subject: string,
+): Lifted {
   const { jaxpr, constants } = stage(f, avals, name, subject)
   return {
     jaxpr,

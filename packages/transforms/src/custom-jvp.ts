@@ -7,7 +7,6 @@ import {
   definePrimitive,
   DifferentiationError,
   evaluateJaxpr,
-  evaluateOnHost,
   instantiate,
   isFloating,
   isZero,
@@ -27,7 +26,15 @@ import {
   type MappedAxis,
   type BatchDim,
 } from '@adjoint/core/internal'
-import { argnumsOf, isBeingRecorded, isRecording, recordingRule, splitNondiff } from './custom-function'
+import {
+  argnumsOf,
+  type CallParams,
+  callRules,
+  isBeingRecorded,
+  isRecording,
+  recordingRule,
+  splitNondiff,
+} from './custom-function'
 import {
   callName,
   flattenArrays,
@@ -38,24 +45,17 @@ import {
 } from './flat-function'
 import type { ArgumentsAt, NondiffOf, RefuseAsync, WithoutArguments } from './function-types'
 import { linearizeFlat } from './linearize'
-import { backwardPass } from './transpose'
 import { batchFlat, batchJaxpr, mappedFirst } from './vmap'
 import { nonzeros, withZeros } from './zeros'
 
 type FlatJvpRule = (operands: readonly NDArray[], tangents: readonly NDArray[]) => JvpResult
 
-type CustomJvpParams = {
-  readonly name: string
-  /** The staged function, or the function itself outside of staging. */
-  readonly callJaxpr: Jaxpr | FlatFunction
+type CustomJvpParams = CallParams & {
   /** On all operands, and the tangents of those that are not constants. */
   readonly jvp: FlatJvpRule
   readonly numConsts: number
   readonly symbolicZeros: boolean
 }
-
-const callOf = (f: Jaxpr | FlatFunction): FlatFunction =>
-  typeof f === 'function' ? f : (inputs) => evaluateJaxpr(f, inputs)
 
 /** Rules say nothing about what a function closes over. */
 export function refuseClosedOverTangents(
@@ -78,9 +78,7 @@ export function refuseClosedOverTangents(
 const customJvpPrimitive: Primitive<CustomJvpParams> = register(
   definePrimitive<CustomJvpParams>({
     name: 'custom_jvp_call',
-    abstractEval: (operands, { callJaxpr }) =>
-      typeof callJaxpr === 'function' ? stage(callJaxpr, operands).jaxpr.outAvals : callJaxpr.outAvals,
-    call: (operands, { callJaxpr }) => callOf(callJaxpr)(operands),
+    ...callRules,
     jvp: (primals, tangents, { name, jvp, numConsts }) => {
       refuseClosedOverTangents('customJvp', name, tangents.slice(0, numConsts))
       return jvp(primals, tangents.slice(numConsts).map(instantiate))
@@ -96,7 +94,11 @@ const customJvpPrimitive: Primitive<CustomJvpParams> = register(
         zeros.slice(0, numConsts).map((zero, i) => (tangentIn[i] ? instantiate(zero) : zero)),
       )
       let numOut = 0
-      const { primals: results, linear, tangentOut } = linearizeFlat(
+      const {
+        primals: results,
+        linear,
+        tangentOut,
+      } = linearizeFlat(
         (xDots) => {
           const { primals: ys, tangents: yDots } = jvp(primals, xDots)
           numOut = ys.length
@@ -117,13 +119,6 @@ const customJvpPrimitive: Primitive<CustomJvpParams> = register(
             ys.map((y) => y.aval),
           ),
       }
-    },
-    // A linear function may have a custom rule too; its transpose is that of the function.
-    transpose: (cotangents, operands, { callJaxpr }) => {
-      if (typeof callJaxpr !== 'function') return backwardPass(callJaxpr, operands, cotangents)
-      const avals = operands.map((x) => x.aval)
-      const { jaxpr, constants } = stage(callJaxpr, avals)
-      return backwardPass(jaxpr, [...constants, ...operands], cotangents).slice(constants.length)
     },
     batch: (axis, operands, dims, params) => {
       const values = mappedFirst(operands, dims)
@@ -150,7 +145,12 @@ const customJvpPrimitive: Primitive<CustomJvpParams> = register(
         const outputs = bind(customJvpPrimitive, values, { ...params, callJaxpr, jvp })
         return { outputs, dims: outputs.map(() => 0) }
       }
-      const batched = batchJaxpr(params.callJaxpr, axis, mapped, params.callJaxpr.outputs.map(() => true))
+      const batched = batchJaxpr(
+        params.callJaxpr,
+        axis,
+        mapped,
+        params.callJaxpr.outputs.map(() => true),
+      )
       const outputs = bind(customJvpPrimitive, [...batched.constants, ...values], {
         ...params,
         callJaxpr: batched.jaxpr,
@@ -159,15 +159,6 @@ const customJvpPrimitive: Primitive<CustomJvpParams> = register(
       })
       return { outputs, dims: outputs.map(() => 0) }
     },
-    evaluate: (operands, { callJaxpr }) => {
-      if (typeof callJaxpr === 'function') throw new Error('a function is called, not evaluated')
-      return evaluateOnHost(callJaxpr, operands)
-    },
-    lower: (context, operands, { callJaxpr }) => {
-      if (typeof callJaxpr === 'function') throw new Error('a function is called, not compiled')
-      return context.inline(callJaxpr, operands)
-    },
-    callee: ({ callJaxpr }) => (typeof callJaxpr === 'function' ? null : callJaxpr),
   }),
 )
 
@@ -178,13 +169,13 @@ export const batchAll = (
   operands: readonly NDArray[],
   dims: readonly BatchDim[],
 ): readonly NDArray[] =>
-  batchFlat(f, axis, operands, dims).map(({ value, dim }) => withMappedAxis(value, dim, axis.size, 0))
+  batchFlat(f, axis, operands, dims).map(({ value, dim }) =>
+    withMappedAxis(value, dim, axis.size, 0),
+  )
 
 /** The tangents of the results; those of integers are zero by nature. */
 const discreteZeros = (results: readonly NDArray[], numOut: number): readonly Tangent[] =>
-  results
-    .slice(numOut)
-    .map((t, i) => (isFloating(results[i].dtype) ? t : zeroLike(results[i])))
+  results.slice(numOut).map((t, i) => (isFloating(results[i].dtype) ? t : zeroLike(results[i])))
 
 export interface CustomJvpOptions {
   /** Arguments that are handed to the rule first, and are not differentiated. */

@@ -7,7 +7,6 @@ import {
   definePrimitive,
   DifferentiationError,
   evaluateJaxpr,
-  evaluateOnHost,
   instantiate,
   isFloating,
   isLinear,
@@ -25,7 +24,15 @@ import {
   withMappedAxis,
   zeroLike,
 } from '@adjoint/core/internal'
-import { argnumsOf, isBeingRecorded, isRecording, recordingRule, splitNondiff } from './custom-function'
+import {
+  argnumsOf,
+  type CallParams,
+  callRules,
+  isBeingRecorded,
+  isRecording,
+  recordingRule,
+  splitNondiff,
+} from './custom-function'
 import { batchAll, ignoringMiddle, refuseClosedOverTangents } from './custom-jvp'
 import {
   callName,
@@ -36,8 +43,13 @@ import {
   refusePromise,
   requireFunction,
 } from './flat-function'
-import type { ArgumentsAt, NondiffOf, OrNull, RefuseAsync, WithoutArguments } from './function-types'
-import { backwardPass } from './transpose'
+import type {
+  ArgumentsAt,
+  NondiffOf,
+  OrNull,
+  RefuseAsync,
+  WithoutArguments,
+} from './function-types'
 import { batchFlat, batchJaxpr, mappedFirst } from './vmap'
 import { present } from './zeros'
 
@@ -148,9 +160,7 @@ const batchBackward =
 
 // --- the call ----------------------------------------------------------------------------------------
 
-type CustomVjpParams = {
-  readonly name: string
-  readonly callJaxpr: Jaxpr | FlatFunction
+type CustomVjpParams = CallParams & {
   /** On all operands. */
   readonly fwd: FlatForward
   /** The residuals begin with the constants. */
@@ -159,15 +169,10 @@ type CustomVjpParams = {
   readonly symbolicZeros: boolean
 }
 
-const callOf = (f: Jaxpr | FlatFunction): FlatFunction =>
-  typeof f === 'function' ? f : (inputs) => evaluateJaxpr(f, inputs)
-
 const customVjpPrimitive: Primitive<CustomVjpParams> = register(
   definePrimitive<CustomVjpParams>({
     name: 'custom_vjp_call',
-    abstractEval: (operands, { callJaxpr }) =>
-      typeof callJaxpr === 'function' ? stage(callJaxpr, operands).jaxpr.outAvals : callJaxpr.outAvals,
-    call: (operands, { callJaxpr }) => callOf(callJaxpr)(operands),
+    ...callRules,
     jvp: (_primals, _tangents, { name }) => {
       throw forwardMode(name)
     },
@@ -203,14 +208,6 @@ const customVjpPrimitive: Primitive<CustomVjpParams> = register(
         },
       }
     },
-    transpose: (cotangents, operands, { callJaxpr }) => {
-      if (typeof callJaxpr !== 'function') return backwardPass(callJaxpr, operands, cotangents)
-      const { jaxpr, constants } = stage(
-        callJaxpr,
-        operands.map((x) => x.aval),
-      )
-      return backwardPass(jaxpr, [...constants, ...operands], cotangents).slice(constants.length)
-    },
     batch: (axis, operands, dims, params) => {
       const { numConsts, callJaxpr } = params
       const values = mappedFirst(operands, dims)
@@ -242,7 +239,12 @@ const customVjpPrimitive: Primitive<CustomVjpParams> = register(
         }
       }
       const bwd: FlatBackward = (residuals, cotangents) =>
-        batchBackward(params.bwd, axis, mappedResiduals, mapped.slice(numConsts))(residuals, cotangents)
+        batchBackward(
+          params.bwd,
+          axis,
+          mappedResiduals,
+          mapped.slice(numConsts),
+        )(residuals, cotangents)
       const call: Jaxpr | FlatFunction =
         typeof callJaxpr === 'function'
           ? (xs) => batchAll(callJaxpr, axis, xs, front)
@@ -250,15 +252,6 @@ const customVjpPrimitive: Primitive<CustomVjpParams> = register(
       const outputs = bind(customVjpPrimitive, values, { ...params, callJaxpr: call, fwd, bwd })
       return { outputs, dims: outputs.map(() => 0) }
     },
-    evaluate: (operands, { callJaxpr }) => {
-      if (typeof callJaxpr === 'function') throw new Error('a function is called, not evaluated')
-      return evaluateOnHost(callJaxpr, operands)
-    },
-    lower: (context, operands, { callJaxpr }) => {
-      if (typeof callJaxpr === 'function') throw new Error('a function is called, not compiled')
-      return context.inline(callJaxpr, operands)
-    },
-    callee: ({ callJaxpr }) => (typeof callJaxpr === 'function' ? null : callJaxpr),
   }),
 )
 
@@ -485,8 +478,8 @@ function bindStaged(
       }
     },
     bwd: (residuals, cotangents) =>
-      evaluateJaxpr(stagedBwd.jaxpr, [...residuals, ...cotangents]).map(
-        (xBar, i): Tangent => (cotangentIn[i] ? xBar : zeroLike(arrays[i])),
+      evaluateJaxpr(stagedBwd.jaxpr, [...residuals, ...cotangents]).map((xBar, i): Tangent =>
+        cotangentIn[i] ? xBar : zeroLike(arrays[i]),
       ),
     numConsts: numCall + numFwd + numBwd,
     symbolicZeros: false,

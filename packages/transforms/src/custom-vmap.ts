@@ -5,8 +5,6 @@ import {
   bind,
   definePrimitive,
   evaluateJaxpr,
-  evaluateOnHost,
-  type Jaxpr,
   type NDArray,
   type Primitive,
   register,
@@ -16,7 +14,7 @@ import {
   tree,
 } from '@adjoint/core/internal'
 import { axesOfLeaves, type AxisSpec } from './axes-prefix'
-import { isRecording } from './custom-function'
+import { callOf, type CallParams, callRules, isRecording } from './custom-function'
 import {
   callName,
   flattenArrays,
@@ -28,7 +26,6 @@ import {
 import type { RefuseAsync } from './function-types'
 import { jvpFlat } from './jvp'
 import { linearizeFlat } from './linearize'
-import { backwardPass } from './transpose'
 import { mappedFirst } from './vmap'
 import { nonzeros, withZeros } from './zeros'
 
@@ -37,9 +34,7 @@ interface MappedResult {
   readonly mapped: readonly boolean[]
 }
 
-type CustomVmapParams = {
-  readonly name: string
-  readonly callJaxpr: Jaxpr | FlatFunction
+type CustomVmapParams = CallParams & {
   /** On arguments that carry the mapped axis in front where `mapped` says so. */
   readonly rule: (
     size: number,
@@ -48,25 +43,19 @@ type CustomVmapParams = {
   ) => MappedResult
 }
 
-const callOf = (f: Jaxpr | FlatFunction): FlatFunction =>
-  typeof f === 'function' ? f : (inputs) => evaluateJaxpr(f, inputs)
-
 const customVmapPrimitive: Primitive<CustomVmapParams> = register(
   definePrimitive<CustomVmapParams>({
     name: 'custom_vmap_call',
-    abstractEval: (operands, { callJaxpr }) =>
-      typeof callJaxpr === 'function' ? stage(callJaxpr, operands).jaxpr.outAvals : callJaxpr.outAvals,
-    call: (operands, { callJaxpr }) => callOf(callJaxpr)(operands),
+    ...callRules,
     // The rule says nothing about derivatives: those of the function's body are taken.
     jvp: (primals, tangents, { name, callJaxpr }) =>
       jvpFlat(callOf(callJaxpr), primals, tangents, 'jvp', name),
     linearize: (primals, tangentIn, { name, callJaxpr }) => {
-      const { primals: outputs, linear, tangentOut } = linearizeFlat(
-        callOf(callJaxpr),
-        primals,
-        tangentIn,
-        { subject: name },
-      )
+      const {
+        primals: outputs,
+        linear,
+        tangentOut,
+      } = linearizeFlat(callOf(callJaxpr), primals, tangentIn, { subject: name })
       return {
         primals: outputs,
         tangentOut,
@@ -78,14 +67,6 @@ const customVmapPrimitive: Primitive<CustomVmapParams> = register(
           ),
       }
     },
-    transpose: (cotangents, operands, { callJaxpr }) => {
-      if (typeof callJaxpr !== 'function') return backwardPass(callJaxpr, operands, cotangents)
-      const { jaxpr, constants } = stage(
-        callJaxpr,
-        operands.map((x) => x.aval),
-      )
-      return backwardPass(jaxpr, [...constants, ...operands], cotangents).slice(constants.length)
-    },
     batch: (axis, operands, dims, { rule }) => {
       const { outputs, mapped } = rule(
         axis.size,
@@ -94,15 +75,6 @@ const customVmapPrimitive: Primitive<CustomVmapParams> = register(
       )
       return { outputs, dims: mapped.map((m): BatchDim => (m ? 0 : null)) }
     },
-    evaluate: (operands, { callJaxpr }) => {
-      if (typeof callJaxpr === 'function') throw new Error('a function is called, not evaluated')
-      return evaluateOnHost(callJaxpr, operands)
-    },
-    lower: (context, operands, { callJaxpr }) => {
-      if (typeof callJaxpr === 'function') throw new Error('a function is called, not compiled')
-      return context.inline(callJaxpr, operands)
-    },
-    callee: ({ callJaxpr }) => (typeof callJaxpr === 'function' ? null : callJaxpr),
   }),
 )
 
@@ -120,11 +92,7 @@ export interface CustomVmap<A extends readonly unknown[], R> {
    * @returns the function, for calling
    */
   defvmap(
-    rule: (
-      axisSize: number,
-      inBatched: readonly unknown[],
-      ...args: A
-    ) => readonly [R, MappedSpec],
+    rule: (axisSize: number, inBatched: readonly unknown[], ...args: A) => readonly [R, MappedSpec],
   ): (...args: A) => R
 }
 
@@ -213,7 +181,10 @@ function bindStaged(
   })
 }
 
-function requireMapped(op: string, answer: unknown): MappedResult & { structure: tree.TreeStructure } {
+function requireMapped(
+  op: string,
+  answer: unknown,
+): MappedResult & { structure: tree.TreeStructure } {
   if (!Array.isArray(answer) || answer.length !== 2) {
     throw new TransformationError({
       op,
@@ -233,4 +204,3 @@ function requireMapped(op: string, answer: unknown): MappedResult & { structure:
     structure: result.structure,
   }
 }
-
