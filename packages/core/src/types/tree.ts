@@ -14,6 +14,7 @@ import type { HKT, Kind, URIS } from 'fp-ts/HKT.js'
 import type { Ord } from 'fp-ts/lib/Ord.js'
 import type { Show } from 'fp-ts/lib/Show.js'
 import type { Traversable1 } from 'fp-ts/lib/Traversable.js'
+import type { NDArray } from '../array/ndarray'
 import { TreeError } from './errors'
 import { identityOf } from './identity'
 import { orderedBy } from './order'
@@ -386,6 +387,19 @@ export type Mapped<T, Leaf, Result> = T extends Leaf
         ? { [K in keyof T]: Mapped<T[K], Leaf, Result> }
         : Result
 
+/** What a function of leaves is given, where it does not say so itself. */
+export type LeafOf<T> = unknown extends T
+  ? unknown
+  : T extends null | undefined | ((...args: never[]) => unknown)
+    ? never
+    : T extends NDArray
+      ? NDArray
+      : T extends readonly (infer Element)[]
+        ? LeafOf<Element>
+        : T extends object
+          ? { [K in keyof T]: LeafOf<T[K]> }[keyof T]
+          : T
+
 /**
  * Applies `f` to corresponding leaves of trees of equal structure.
  *
@@ -393,7 +407,7 @@ export type Mapped<T, Leaf, Result> = T extends Leaf
  * tree.map((w: NDArray, g: NDArray) => np.subtract(w, np.multiply(0.1, g)), params, grads)
  * @throws TreeError naming the path of the first difference
  */
-export function map<T, Leaf, Result>(
+export function map<T, Result, Leaf = LeafOf<T>>(
   f: (leaf: Leaf, ...others: Leaf[]) => Result,
   tree: T,
   ...rest: readonly unknown[]
@@ -412,7 +426,7 @@ export function map<T, Leaf, Result>(
 }
 
 /** `map` with the path of each leaf. */
-export function mapWithPath<T, Leaf, Result>(
+export function mapWithPath<T, Result, Leaf = LeafOf<T>>(
   f: (path: string, leaf: Leaf) => Result,
   tree: T,
 ): Mapped<T, Leaf, Result> {
