@@ -2,7 +2,7 @@
  * Random programs under random stacks of transformations compute what the stack means, on every
  * device; and whatever is done to a program on its way to a device leaves its values alone.
  */
-import { np, setDevice, type NDArray, type Shape } from '@adjoint/core'
+import { np, setDevice, type NDArray } from '@adjoint/core'
 import {
   checkJaxpr,
   checkPasses,
@@ -10,22 +10,25 @@ import {
   fromHostArray,
   hostArray,
   optimize,
-  toHostArray,
   withDevice,
 } from '@adjoint/core/internal'
 import { jit } from '@adjoint/transforms'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { arbitraryArray } from './arbitraries'
-import { type ArbitraryProgram, arbitraryProgram, jaxprOf } from './arbitrary-program'
+import { afterAll, beforeAll, describe, it } from 'vitest'
+import { type ArbitraryProgram, jaxprOf } from './arbitrary-program'
 import { arbitraryTransformations, type Endomorphism } from './arbitrary-transformations'
 import { checkGrads } from './check-grads'
-import { largestDifference } from './compare'
-import type { Tolerance } from './tolerance'
-
-const runs = (n: number): { numRuns: number } => ({
-  numRuns: Math.max(1, Math.round((n * Number(process.env['LAW_RUNS'] ?? 8)) / 8)),
-})
+import {
+  devicesAgree,
+  doublesOf,
+  expectClose,
+  float32Allowance,
+  nearby,
+  onDevice,
+  programs,
+  runs,
+  sizeOf,
+} from './random-programs.fixture'
 
 beforeAll(() => {
   checkPasses(true)
@@ -35,40 +38,6 @@ afterAll(() => {
   checkPasses(false)
   setDevice('wasm')
 })
-
-/** A program with arguments of its input shapes. */
-const programs = (maxInputs: number, maxDepth: number): fc.Arbitrary<Case> =>
-  arbitraryProgram({ maxSteps: 5, maxInputs, maxDepth }).chain((program) =>
-    fc
-      .tuple(
-        ...program.inputShapes.map((shape: Shape) =>
-          arbitraryArray({ shape, min: -1.5, max: 1.5 }),
-        ),
-      )
-      .map((xs) => ({
-        program,
-        xs: xs.map((x) => fromHostArray(toHostArray(x))),
-        toString: () => `${program} at ${xs.map((x) => JSON.stringify(x.toArray())).join(' ')}`,
-      })),
-  )
-interface Case {
-  readonly program: ArbitraryProgram
-  readonly xs: readonly NDArray[]
-}
-
-const doublesOf = (x: NDArray): Float64Array => Float64Array.from(toHostArray(x).data)
-
-/** The point as an array of the current device, in float32. */
-const onDevice = (x: NDArray): NDArray => np.array(Float32Array.from(doublesOf(x))).reshape(x.shape)
-
-/** The same point, a little further on: how much a result changes here tells how exact it can be. */
-const nearby = (x: NDArray): NDArray =>
-  fromHostArray(
-    hostArray(
-      x.aval,
-      Float64Array.from(doublesOf(x), (v, i) => v + (i % 2 === 0 ? 1e-6 : -0.7e-6)),
-    ),
-  )
 
 /** A line through a point, with another slope in every coordinate. */
 const along = (x: NDArray, t: number): NDArray =>
@@ -81,36 +50,6 @@ const along = (x: NDArray, t: number): NDArray =>
 
 const agree = (xs: Float64Array, ys: Float64Array, allowed: number): boolean =>
   xs.every((x, i) => Math.abs(x - (ys[i] ?? 0)) < allowed)
-
-const sizeOf = (xs: Float64Array): number => xs.reduce((most, x) => Math.max(most, Math.abs(x)), 1)
-
-/**
- * Rounding to float32 moves a value by some 1e-7 of its size at every step, and the result by what the
- * program makes of that. Where a change of 1e-6 makes much of a difference the point is a kink, or
- * too close to one to say anything, and is passed over.
- */
-function float32Allowance(expected: Float64Array, besides: Float64Array): Tolerance | null {
-  const scale = sizeOf(expected)
-  const change = expected.reduce((most, y, i) => Math.max(most, Math.abs(y - (besides[i] ?? y))), 0)
-  return Number.isFinite(scale) && change < 1e-3 * scale
-    ? { relative: 0, absolute: 3e-5 * scale + 20 * change }
-    : null
-}
-
-function expectClose(
-  what: string,
-  actual: NDArray,
-  expected: Float64Array,
-  tolerance: Tolerance,
-): void {
-  const difference = largestDifference(doublesOf(actual), expected, tolerance)
-  if (difference && difference.excess > 1) {
-    expect.fail(
-      `${what}: element ${difference.where} is ${difference.actual}, expected ${difference.expected}, ` +
-        `${difference.excess.toPrecision(3)} times what is allowed`,
-    )
-  }
-}
 
 /** A program as a function from one array to another of its shape, of size about 1. */
 const endomorphismOf =
@@ -186,19 +125,6 @@ describe('random programs', () => {
   })
 
   it('compute the same on every device, eagerly and compiled', () => {
-    fc.assert(
-      fc.property(programs(2, 1), ({ program: { f }, xs }) => {
-        const expected = doublesOf(f(...xs))
-        const allowance = float32Allowance(expected, doublesOf(f(...xs.map(nearby))))
-        fc.pre(allowance !== null)
-        if (allowance === null) return
-        withDevice('wasm', () => {
-          const here = xs.map(onDevice)
-          expectClose('compiled', jit(f)(...here), expected, allowance)
-          expectClose('eager', f(...here), expected, allowance)
-        })
-      }),
-      runs(15),
-    )
+    fc.assert(fc.property(programs(2, 1), devicesAgree), runs(15))
   })
 })

@@ -17,13 +17,14 @@ import {
 } from '@adjoint/core/internal'
 import type { PrimitiveSample } from '@adjoint/core/samples'
 import { jit, jvp, vjp, vmap } from '@adjoint/transforms'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { checkGrads } from '../check-grads'
 import { largestDifference, numbersOf, requireClose } from '../compare'
 import { type Tolerance, toleranceOf } from '../tolerance'
 
 /** How many samples a law is tried on; `LAW_RUNS` in the environment makes it more or less. */
 export const runs = { numRuns: Number(process.env['LAW_RUNS'] ?? 8) }
+vi.setConfig({ testTimeout: 10_000 * Math.max(1, runs.numRuns / 8) })
 
 /** A mode of differentiation that a primitive has. */
 export type Mode = 'forward' | 'reverse'

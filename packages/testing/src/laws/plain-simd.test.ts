@@ -13,6 +13,7 @@ import { primitiveSamples } from '@adjoint/core/samples'
 import { jit } from '@adjoint/transforms'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { devicesAgree, programs, runs as runsOf } from '../random-programs.fixture'
 import { compiledBatchedGradientIsReference, compiledIsReference, runs } from './laws.fixture'
 
 // Test files do not share modules, and the device is made on first use: only this file is concerned.
@@ -35,6 +36,10 @@ it('the device uses no relaxed instruction, where the other one does', () => {
   setDevice('reference')
   expect(text).toMatch(/f32x4\.mul/)
   expect(text).not.toMatch(/relaxed/)
+})
+
+it('random programs compute what they compute on the reference', () => {
+  fc.assert(fc.property(programs(2, 1), devicesAgree), runsOf(15))
 })
 
 const sampled = registeredPrimitives().flatMap((primitive) => {
