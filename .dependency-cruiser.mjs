@@ -9,7 +9,7 @@
 const tests = '\\.(test|test-d|bench)\\.ts$'
 /** What tests are made of: samples, fixtures, generators. Only tests import it. */
 const testSupport = '(/testing/|/samples\\.ts$|/random-[a-z]+\\.ts$|\\.(fixture|samples)\\.ts$)'
-const unpublished = [tests, `^packages/core/src/.*${testSupport}`]
+const unpublished = [tests, '\\.fixture\\.ts$', `^packages/core/src/.*${testSupport}`]
 const runtime = { dependencyTypesNot: ['type-only'] }
 
 /** One rule per layer: a module of a layer imports nothing from the layers after it. */
@@ -154,6 +154,7 @@ export default {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^packages/[^/]+/dist/' },
     tsPreCompilationDeps: 'specify',
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {
