@@ -52,8 +52,8 @@ export function sequential<const Layers extends readonly AnyLayer[]>(
     init: (key) => {
       const variables = layers.map((layer, i) => layer.init(random.foldIn(key, i)))
       return {
-        params: variables.map((v) => v.params) as unknown[] as P,
-        state: variables.map((v) => v.state) as unknown[] as S,
+        params: variables.map((v) => v.params) as P,
+        state: variables.map((v) => v.state) as S,
       }
     },
     apply: ({ params, state }, x, context = {}) => {
@@ -65,7 +65,7 @@ export function sequential<const Layers extends readonly AnyLayer[]>(
         y = result
         return nextState
       })
-      return [y, next as unknown[] as S]
+      return [y, next as S]
     },
   }
 }

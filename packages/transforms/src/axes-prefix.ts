@@ -1,5 +1,5 @@
 /** Axis specifications of vmap: one axis for a whole subtree, or a tree of them. */
-import { ArgumentError, type BatchDim, tree } from '@adjoint/core/internal'
+import { ArgumentError, type BatchDim, type tree } from '@adjoint/core/internal'
 
 /** An axis for every leaf, null for leaves that are not mapped, or a tree of these. */
 export type AxisSpec =

@@ -1,5 +1,5 @@
 /** Looking at programs without running them: their jaxprs, and the types of their results. */
-import { Aval, NDArray, type Shape, type DType, stage, tree } from '@adjoint/core/internal'
+import { Aval, type DType, type NDArray, type Shape, stage, tree } from '@adjoint/core/internal'
 import { ClosedJaxpr } from './closed-jaxpr'
 import { callName, flattenFunction, leafToArray, requireFunction } from './flat-function'
 import type { RefuseAsync } from './function-types'

@@ -174,14 +174,18 @@ type Forwarded = { readonly [name: string]: (x: NDArray, ...rest: never[]) => un
 
 const sameName = {
   add: np.add,
+  sub: np.sub,
   subtract: np.subtract,
+  mul: np.mul,
   multiply: np.multiply,
+  div: np.div,
   divide: np.divide,
   floorDivide: np.floorDivide,
   mod: np.mod,
   remainder: np.remainder,
   pow: np.pow,
   power: np.power,
+  neg: np.neg,
   negative: np.negative,
   abs: np.abs,
   sign: np.sign,
@@ -266,10 +270,6 @@ const sameName = {
 } satisfies Forwarded
 
 const otherName = {
-  sub: np.subtract,
-  mul: np.multiply,
-  div: np.divide,
-  neg: np.negative,
   flatten: np.ravel,
   data: (x) => readAsync(x),
   dataSync: (x) => readSync(x),

@@ -82,7 +82,7 @@ describe('reductions', () => {
     (name) => {
       for (const d of names.filter((n) => allowed(name, n))) {
         const { concat, empty } = reductionMonoid(name, d)
-        const stored = (x: number): number => Number(elementData(d, 1).fill(x)[0])
+        const stored = (x: number): number => elementData(d, 1).fill(x)[0]
         const combine = (x: number, y: number): number => stored(concat(x, y))
         fc.assert(
           fc.property(values(d), values(d), values(d), (x, y, z) => {

@@ -55,7 +55,7 @@ export function register<T extends object, Aux>(
 ): void {
   registrations.set(constructor.prototype as object, {
     name: constructor.name,
-    type: type as TreeNodeType<never> as TreeNodeType<object>,
+    type: type as TreeNodeType<never>,
   })
 }
 
@@ -421,7 +421,7 @@ export function map<T, Result, Leaf = LeafOf<T>>(
     })
     return flat.leaves
   })
-  const results = first.leaves.map((leaf, i) => f(leaf, ...others.map((o) => o[i] as Leaf)))
+  const results = first.leaves.map((leaf, i) => f(leaf, ...others.map((o) => o[i])))
   return unflatten(first.structure, results) as Mapped<T, Leaf, Result>
 }
 

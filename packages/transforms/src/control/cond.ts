@@ -10,7 +10,7 @@ import {
   full,
   type Jaxpr,
   makeScalar,
-  NDArray,
+  type NDArray,
   ne,
   promoteTypes,
   shapesEqual,

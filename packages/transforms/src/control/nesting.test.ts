@@ -6,7 +6,7 @@ import { checkpoint, cond, foriLoop, grad, hessian, jacfwd, jacrev, jit, scan, v
 
 checkPasses(true)
 
-const f32 = (x: number | readonly number[]): NDArray => np.array(x as number, { dtype: 'float32' })
+const f32 = (x: number | readonly number[]): NDArray => np.array(x, { dtype: 'float32' })
 const as = [0.5, -1.2, 0.8, 1.5]
 
 /** One step: a branch on the carry, an inner loop with a static bound, a slice of a closed-over array. */

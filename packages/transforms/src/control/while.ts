@@ -7,10 +7,10 @@ import {
   convert,
   full,
   lt,
-  NDArray,
   stage,
   TransformationError,
   tree,
+  type NDArray,
 } from '@adjoint/core/internal'
 import {
   callName,

@@ -44,15 +44,18 @@ export const subtract: Binary = (x, y) => {
   notForBooleans('subtract', args, 'use np.logicalXor for the difference of truth values')
   return prim.sub(args[0], args[1])
 }
+export const sub: Binary = subtract
 
 export const multiply: Binary = (x, y) => {
   const [a, b] = promote('multiply', [x, y])
   return a.dtype === 'bool' ? prim.and(a, b) : prim.mul(a, b)
 }
+export const mul: Binary = multiply
 
 /** True division: integers give floats. */
 export const divide: Binary = binary('divide', promoteInexact, prim.div)
 export const trueDivide: Binary = divide
+export const div: Binary = divide
 
 export const floorDivide: Binary = (x, y) => {
   const [a, b] = promoteNumeric('floorDivide', [x, y])
@@ -160,6 +163,7 @@ export const negative: Unary = (x) => {
   notForBooleans('negative', [a], 'use np.logicalNot')
   return prim.neg(a)
 }
+export const neg: Unary = negative
 
 export const positive: Unary = (x) => asArray('positive', x)
 

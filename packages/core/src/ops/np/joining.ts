@@ -288,7 +288,7 @@ function pairs(op: string, x: NDArray, widths: Widths): [number, number][] {
   if (typeof widths === 'number') return range(x.ndim).map(() => pairOf(widths))
   const first = widths[0]
   if (widths.length > 0 && widths.every((w) => typeof w === 'number')) {
-    const flat = widths as readonly number[]
+    const flat = widths
     return range(x.ndim).map(() => pairOf(flat))
   }
   if (first === undefined && x.ndim > 0) throw bad()
@@ -325,7 +325,7 @@ export function pad(
   if (order === undefined) {
     throw new ArgumentError({
       op: 'pad(a, padWidth, { mode })',
-      problem: `unknown mode '${String(mode)}'`,
+      problem: `unknown mode '${mode}'`,
       rule: `mode is one of constant, ${Object.keys(padOrders).join(', ')}, empty`,
     })
   }

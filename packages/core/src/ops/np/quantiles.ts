@@ -98,7 +98,7 @@ export function quantile(
   if (!Object.hasOwn(combine, method)) {
     throw new ArgumentError({
       op: 'quantile(a, q, { method })',
-      problem: `unknown method '${String(method)}'`,
+      problem: `unknown method '${method}'`,
       rule: `method is one of ${Object.keys(combine).join(', ')}`,
     })
   }

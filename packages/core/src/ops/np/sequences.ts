@@ -104,7 +104,7 @@ function slide(
   if (padding === undefined) {
     throw new ArgumentError({
       op: `${op}(a, v, mode)`,
-      problem: `unknown mode '${String(mode)}'`,
+      problem: `unknown mode '${mode}'`,
       rule: "mode is 'full', 'same' or 'valid'",
     })
   }

@@ -215,6 +215,6 @@ export const shapeAndOptions = <T extends object>(
   shapeOrOptions: Shape | T | undefined,
   options: T | undefined,
 ): [Shape | undefined, T | undefined] =>
-  isOptions<T>(shapeOrOptions as T | Shape | undefined)
+  isOptions<T>(shapeOrOptions)
     ? [undefined, shapeOrOptions as T]
     : [shapeOrOptions as Shape | undefined, options]
