@@ -64,8 +64,12 @@ const weightedSum =
 
 const tangentAt = (x: NDArray): NDArray => np.add(np.multiply(np.sin(x), 0.5), 0.25)
 const neighbour = (x: NDArray): NDArray => np.add(np.multiply(x, 0.75), 0.125)
-/** Keeps loops from growing; not up to 1, because functions have their kinks at such numbers. */
-const bounded = (x: NDArray): NDArray => np.multiply(np.tanh(x), 0.83)
+/**
+ * Keeps loops from growing. Unlike tanh it tells large values apart in single precision too: a
+ * function with extrema in it would see ties that others do not.
+ */
+const bounded = (x: NDArray): NDArray => np.divide(x, np.sqrt(np.add(1, np.square(x))))
+
 const isLarge = (x: NDArray): NDArray => np.greater(np.sum(np.multiply(x, weights(x))), 0.21)
 
 const derivativeOf =
