@@ -31,7 +31,7 @@ export class WasmBackend implements Backend {
   constructor(private readonly options: WasmBackendOptions = {}) {
     const memory = new LinearMemory({ budget: options.memoryBudget ?? DEFAULT_BUDGET })
     this.memory = memory
-    this.collected = new FinalizationRegistry((residence) => memory.vacate(residence))
+    this.collected = new FinalizationRegistry((residence) => memory.collected(residence))
   }
 
   supports(_dtype: DType): boolean {

@@ -133,6 +133,22 @@ describe('arrays on the device', () => {
     expect(backend.memoryUse().used).toBe(0)
   })
 
+  it('make the engine collect them before they are many, wherever a loop gives it the chance', async () => {
+    const backend = createWasmBackend()
+    const large = new Aval([1_000_000], 'float32')
+    const r = new Recorder()
+    const zeros = r.jaxpr([r.broadcast(scalar(0), large.shape, [])])
+    const executable = backend.compile(zeros, { donated: [], name: 'zeros' })
+    for (let i = 0; i < 400; i++) {
+      const [next] = executable.run([])
+      if (!next) throw new Error('one result')
+      backend.track({ next }, next)
+      if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    // A quarter of what was made.
+    expect(backend.memoryUse().reserved).toBeLessThan(400 * 2 ** 20)
+  })
+
   it('are updated in place when donated, and then gone', () => {
     const backend = createWasmBackend({ memoryBudget: 64 * 2 ** 20 })
     const executable = backend.compile(addOne(), { donated: [true], name: 'addOne' })

@@ -17,6 +17,8 @@
 import { OutOfMemoryError } from '../../../types/errors'
 import type { Described } from '../../../types/errors'
 import { READ_SLACK } from '../codegen/environment'
+import { Ballast } from './ballast'
+import type { Weight } from './ballast'
 import { ALIGNMENT, Heap } from './heap'
 import type { Block } from './heap'
 
@@ -45,6 +47,8 @@ export class Cell {
   /** The elements while they are not in linear memory. */
   host: Uint8Array<ArrayBuffer> | null = null
   lastUse = 0
+  /** Held while the elements are in linear memory. */
+  weight: Weight | null = null
   readonly residence = new Residence()
 
   constructor(readonly bytes: number) {}
@@ -86,6 +90,9 @@ export class LinearMemory {
   private bytesView = new Uint8Array(this.memory.buffer)
   private wordsView = new Int32Array(this.memory.buffer)
   private working: Block | null = null
+  private readonly ballast = new Ballast()
+  /** False from the time that arrays had to be moved until collected ones come back. */
+  private collecting = true
 
   constructor({ budget }: MemoryOptions) {
     this.budget = Math.floor(Math.min(budget, 65536 * PAGE) / PAGE) * PAGE
@@ -165,19 +172,28 @@ export class LinearMemory {
     const { block } = residence
     if (block) {
       this.leave(residence)
+      cell.weight = old.weight
       this.settle(cell, block)
     } else cell.host = old.host
     old.host = null
+    old.weight = null
     return cell
   }
 
   release(cell: Cell): void {
     cell.host = null
+    if (cell.weight) this.ballast.giveBack(cell.weight)
+    cell.weight = null
     this.vacate(cell.residence)
   }
 
-  /** Returns the block of a cell that may be gone. */
-  vacate(residence: Residence): void {
+  /** Returns the block of an array that was collected. */
+  collected(residence: Residence): void {
+    this.collecting = true
+    this.vacate(residence)
+  }
+
+  private vacate(residence: Residence): void {
     const { block } = residence
     if (!block) return
     this.leave(residence)
@@ -213,6 +229,7 @@ export class LinearMemory {
     residence.block = block
     residence.cell = cell
     cell.lastUse = this.clock
+    if (this.collecting) cell.weight ??= this.ballast.weigh(block.size)
     this.linkAsNewest(residence)
     this.residents++
   }
@@ -222,6 +239,9 @@ export class LinearMemory {
     const { block, cell } = residence
     if (!block || !cell) return
     cell.host = this.bytes.slice(block.address, block.address + cell.bytes)
+    // Finalizers do not run now, so there is nothing to be gained by collecting more.
+    cell.weight = null
+    this.collecting = false
     this.vacate(residence)
   }
 
