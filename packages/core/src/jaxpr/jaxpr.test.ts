@@ -56,7 +56,7 @@ describe('printing', () => {
     expect(printJaxpr(jaxpr)).toMatchInlineSnapshot(`
       "{ lambda ; a:f32[2,3]. let
           b:f32[2,3] = sin a
-          c:f32[2,3] = broadcast_in_dim[broadcast_dimensions=() shape=(2, 3)] 2.0:f32[]
+          c:f32[2,3] = broadcast_in_dim 2.0:f32[]
           d:f32[2,3] = mul b c
           e:f32[2] = reduce_sum[axes=(1,) out_sharding=None] d
         in (e, a) }"

@@ -76,15 +76,72 @@ function param(value: ParamValue, names: Names): Doc {
     )
     return ['(', items, value.length === 1 ? ',)' : ')']
   }
-  const fields = Object.keys(value).sort()
+  const { name, fields } = descriptorOf(Object.keys(value))
   return [
-    '{',
+    `${name}(`,
     join(
       ', ',
       fields.map((key) => [`${snakeCase(key)}=`, param(fieldOf(value, key), names)]),
     ),
-    '}',
+    ')',
   ]
+}
+
+interface Descriptor {
+  readonly name: string
+  readonly fields: readonly string[]
+}
+
+/** JAX's named tuples, with their fields in its order. */
+const descriptors: readonly Descriptor[] = [
+  { name: 'ConvDimensionNumbers', fields: ['lhsSpec', 'rhsSpec', 'outSpec'] },
+  {
+    name: 'GatherDimensionNumbers',
+    fields: [
+      'offsetDims',
+      'collapsedSliceDims',
+      'startIndexMap',
+      'operandBatchingDims',
+      'startIndicesBatchingDims',
+    ],
+  },
+  {
+    name: 'ScatterDimensionNumbers',
+    fields: [
+      'updateWindowDims',
+      'insertedWindowDims',
+      'scatterDimsToOperandDims',
+      'operandBatchingDims',
+      'scatterIndicesBatchingDims',
+    ],
+  },
+]
+
+const descriptorOf = (keys: readonly string[]): Descriptor =>
+  descriptors.find(
+    ({ fields }) => fields.length === keys.length && fields.every((key) => keys.includes(key)),
+  ) ?? { name: 'dict', fields: [...keys].sort() }
+
+/** How JAX writes what it holds as an enumeration. */
+const enumerations: { readonly [key: string]: { readonly [value: string]: string } } = {
+  mode: {
+    clip: 'GatherScatterMode.CLIP',
+    fill: 'GatherScatterMode.FILL_OR_DROP',
+    drop: 'GatherScatterMode.FILL_OR_DROP',
+    promiseInBounds: 'GatherScatterMode.PROMISE_IN_BOUNDS',
+  },
+}
+
+/** Parameters that JAX leaves out, because the type of the result or their absence says the same. */
+function isShown(primitive: string, key: string, value: ParamValue): boolean {
+  if (primitive === 'convert_element_type') return key !== 'sharding'
+  if (primitive !== 'broadcast_in_dim') return true
+  return key === 'broadcastDimensions' && isTuple(value) && value.length > 0
+}
+
+function namedParam(key: string, value: ParamValue, names: Names): Doc {
+  const enumerated = typeof value === 'string' ? enumerations[key]?.[value] : undefined
+  return [`${snakeCase(key)}=`, enumerated ?? param(value, names)]
 }
 
 const isTuple = (value: ParamValue): value is readonly ParamValue[] => Array.isArray(value)
@@ -102,7 +159,9 @@ const nameFirst = (a: string, b: string): number =>
 
 function equation(e: Equation, names: Names, used: ReadonlySet<Var>): Doc {
   const results = e.outputs.map((v) => binder(v, names, used)).join(' ')
-  const keys = Object.keys(e.params).sort(nameFirst)
+  const keys = Object.keys(e.params)
+    .filter((key) => isShown(e.primitive.name, key, e.params[key]))
+    .sort(nameFirst)
   const params: Doc =
     keys.length === 0
       ? ''
@@ -112,7 +171,7 @@ function equation(e: Equation, names: Names, used: ReadonlySet<Var>): Doc {
             line(''),
             join(
               line(),
-              keys.map((key) => [`${snakeCase(key)}=`, param(e.params[key], names)]),
+              keys.map((key) => namedParam(key, e.params[key], names)),
             ),
           ]),
           line(''),
