@@ -33,7 +33,7 @@ const fpTsFromModules: Plugin = {
  * point it is reached from.
  */
 export const packageBuild = defineConfig(async () => ({
-  entry: await reachableModules(process.cwd(), ['src/index.ts', 'src/internal.ts']),
+  entry: await reachableModules(process.cwd()),
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import ts from 'typescript'
+import { entryPoints } from './modules'
 
 /** How a relative import ends where a module system does not guess: per kind of declaration file. */
 const formats = [
@@ -37,8 +38,7 @@ function openProgram(packageFolder: string, source: string): ts.Program {
     { noEmit: false, declaration: true, emitDeclarationOnly: true },
     { ...ts.sys, onUnRecoverableConfigFileDiagnostic: (diagnostic) => refuse([diagnostic]) },
   )
-  const entries = ['index.ts', 'internal.ts'].map((name) => join(source, name))
-  return ts.createProgram(entries, configuration?.options ?? {})
+  return ts.createProgram(entryPoints(source), configuration?.options ?? {})
 }
 
 function declarationsOf(program: ts.Program, file: ts.SourceFile): string {

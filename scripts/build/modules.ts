@@ -5,14 +5,15 @@ import type { Options } from 'tsup'
 
 type Plugin = NonNullable<Options['esbuildPlugins']>[number]
 
+/** The entry points of a package: its index, and what it has for packages that build on it. */
+export const entryPoints = (source: string): string[] =>
+  ['index.ts', 'internal.ts'].map((name) => resolve(source, name)).filter((path) => existsSync(path))
+
 /** The source files that the entry points of a package reach: what is published of it. */
-export async function reachableModules(
-  packageFolder: string,
-  entryPoints: readonly string[],
-): Promise<string[]> {
+export async function reachableModules(packageFolder: string): Promise<string[]> {
   const { metafile } = await build({
     absWorkingDir: packageFolder,
-    entryPoints: [...entryPoints],
+    entryPoints: entryPoints(resolve(packageFolder, 'src')),
     bundle: true,
     packages: 'external',
     format: 'esm',

@@ -68,7 +68,7 @@ describe('composition', () => {
     // @ts-expect-error async
     vmap(asynchronous)
     // @ts-expect-error async
-    vjp(asynchronous, x)
+    void vjp(asynchronous, x)
   })
   it('keeps arguments', () => {
     const f = jit((a: NDArray, n: number) => np.multiply(a, n), { staticArgnums: 1 })

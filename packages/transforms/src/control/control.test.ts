@@ -111,7 +111,7 @@ describe('while, fori', () => {
     close(grad(f)(f32(1.5)), (g(1.5001) - g(1.4999)) / 0.0002)
     const h = jit((n: NDArray, x: NDArray) => foriLoop(0, n, (_i, c: NDArray) => np.multiply(c, x), f32(1)))
     close(h(np.array(3, { dtype: 'int32' }), f32(2)), 8)
-    close(foriLoop(0, 5, (i, sum) => sum.add(i), 0) as NDArray, 10)
+    close(foriLoop(0, 5, (i, sum) => sum.add(i), 0), 10)
   })
 })
 
