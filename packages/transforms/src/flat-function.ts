@@ -14,9 +14,6 @@ import {
 /** What interpreters transform: the leaves of the arguments to the leaves of the result. */
 export type FlatFunction = (inputs: readonly NDArray[]) => readonly NDArray[]
 
-/** Any function at all; it is called through its own type only. */
-export type UserFunction = (...args: never[]) => unknown
-
 const asyncTags = new Set([
   '[object AsyncFunction]',
   '[object AsyncGeneratorFunction]',

@@ -1,9 +1,8 @@
 /**
  * A primitive is one value that carries all of its rules.
  *
- * Every field is required. A rule that does not exist is written down as such, with its reason
- * (`notDifferentiable('integer result')`, `nonlinear`, `noBatching('...')`), so a forgotten rule
- * is a type error here and never a surprise at a call.
+ * Every field is required. A rule that does not exist is written down as such (`discreteResult`,
+ * `nonlinear`), so a forgotten rule is a type error here and never a surprise at a call.
  *
  * Primitives are strict: operands of elementwise primitives have equal shapes and dtypes. `ops/`
  * inserts broadcasts and conversions before binding.
@@ -13,7 +12,7 @@ import type { HostArray } from '../backends/reference/host-array'
 import type { LoweringContext, Tensor } from '../compiler/context'
 import type { Equation, Jaxpr } from '../jaxpr/ir'
 import { type Aval, tangentAval } from '../types/aval'
-import { DifferentiationError, TransformationError } from '../types/errors'
+import { DifferentiationError } from '../types/errors'
 
 /** Parameters are plain immutable data: numbers, strings, booleans, tuples, dtypes, jaxprs. */
 export type ParamValue =
@@ -219,28 +218,6 @@ export const discreteResult =
   (primals, _tangents, params) => {
     const out = bindPrimal(primals, params)
     return { primals: out, tangents: out.map(zeroLike) }
-  }
-
-export const notDifferentiable =
-  (name: string, reason: string, hint: string): JvpRule<Params> =>
-  (primals) => {
-    throw new DifferentiationError({
-      op: name,
-      problem: `has no derivative: ${reason}`,
-      operands: primals.map((p, i) => ({ name: `operand ${i}`, aval: p.aval })),
-      hint,
-    })
-  }
-
-export const noBatching =
-  (name: string, reason: string, hint: string): BatchRule<Params> =>
-  (_axis, operands) => {
-    throw new TransformationError({
-      op: `vmap of ${name}`,
-      problem: reason,
-      operands: operands.map((o, i) => ({ name: `operand ${i}`, aval: o.aval })),
-      hint,
-    })
   }
 
 // --- the registry ----------------------------------------------------------------------------------

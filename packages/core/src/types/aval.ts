@@ -60,9 +60,6 @@ export const avalsMatch = (a: Aval, b: Aval): boolean =>
 export const tangentAval = (aval: Aval): Aval =>
   new Aval(aval.shape, tangentDType(aval.dtype), aval.weakType)
 
-export const strengthen = (aval: Aval): Aval =>
-  aval.weakType ? new Aval(aval.shape, aval.dtype, false) : aval
-
 export const withShape = (aval: Aval, shape: Shape): Aval =>
   new Aval(shape, aval.dtype, aval.weakType)
 

@@ -1,6 +1,6 @@
 /** Pure shape algebra: what the shape of a result is, and errors that say why there is none. */
 import type { Shape } from './aval'
-import { ArgumentError, ShapeError } from './errors'
+import { ShapeError } from './errors'
 
 const show = (shape: Shape): string => `[${shape.join(',')}]`
 
@@ -27,36 +27,6 @@ export function broadcastShapes(op: string, shapes: readonly Shape[]): Shape {
     })
   }
   return result
-}
-
-/** `axis` counted from the front; negative axes count from the end. */
-export function normalizeAxis(op: string, axis: number, ndim: number): number {
-  if (!Number.isInteger(axis) || axis < -ndim || axis >= ndim) {
-    throw new ArgumentError({
-      op,
-      problem: `axis ${axis} is out of bounds for an array of ${ndim} dimensions`,
-      axis,
-      rule: ndim === 0 ? 'a scalar has no axes' : `-${ndim} <= axis < ${ndim}`,
-    })
-  }
-  return axis < 0 ? axis + ndim : axis
-}
-
-/** Sorted distinct axes; `null` or `undefined` means all of them. */
-export function normalizeAxes(
-  op: string,
-  axes: number | readonly number[] | null | undefined,
-  ndim: number,
-): readonly number[] {
-  if (axes === null || axes === undefined) return range(ndim)
-  const list = typeof axes === 'number' ? [axes] : axes
-  const normalized = list.map((a) => normalizeAxis(op, a, ndim)).sort((a, b) => a - b)
-  normalized.forEach((axis, i) => {
-    if (i > 0 && axis === normalized[i - 1]) {
-      throw new ArgumentError({ op, problem: `axis ${axis} is given twice`, axis })
-    }
-  })
-  return normalized
 }
 
 /** `[0, 1, …, n - 1]`, or `[start, …, stop - 1]`. */

@@ -1,5 +1,5 @@
 /** Lists in groups: a loop's operands are constants, carries and scanned arrays, one after another. */
-import { type Atom, type Aval, Jaxpr, type NDArray, Var } from '@adjoint/core/internal'
+import { type Atom, Jaxpr, type NDArray, Var } from '@adjoint/core/internal'
 import type { ClosedProgram } from '../derived'
 
 /** Cuts a list into parts of these sizes; what is left is the last part. */
@@ -43,12 +43,6 @@ export const reordered = (
   inputs: readonly Var[],
   outputs: readonly Atom[] = jaxpr.outputs,
 ): Jaxpr => new Jaxpr(inputs, jaxpr.equations, outputs, jaxpr.name)
-
-/** A program that takes further operands in front and ignores them. */
-export const ignoringFirst = (jaxpr: Jaxpr, avals: readonly Aval[]): Jaxpr =>
-  avals.length === 0
-    ? jaxpr
-    : reordered(jaxpr, [...avals.map((aval) => new Var(aval)), ...jaxpr.inputs])
 
 /** Programs with constants of their own, as programs that all take all of the constants. */
 export function joinConstants(programs: readonly ClosedProgram[]): {

@@ -1,4 +1,3 @@
-import type { DType } from '../../../../types/dtype'
 import type { FunctionBuilder, LoadOp, Local, StoreOp } from '../../emit'
 
 /** How the elements of a contraction lie in vectors, and how they are multiplied and added. */
@@ -58,7 +57,6 @@ const int32: Element = {
 
 const elements = { float32, float64, int32 }
 export const elementOf = (dtype: Element['dtype']): Element => elements[dtype]
-export const isContractible = (dtype: DType): dtype is Element['dtype'] => dtype in elements
 
 /** sum += a * b, in every lane. */
 export function multiplyAdd(
