@@ -1,7 +1,8 @@
 /**
  * `pnpm bench` measures every case.
  *
- *   pnpm bench [--case mlp-adam,exp] [--peers adjoint,jax-js] [--samples 15] [--json FILE] [--list]
+ *   pnpm bench [--case mlp-adam,exp] [--peers adjoint,jax-js] [--samples 15] [--json FILE] [--markdown]
+ *   pnpm bench --list
  */
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -29,6 +30,7 @@ const { values: flags } = parseArgs({
     peers: { type: 'string', default: peers.join(',') },
     samples: { type: 'string', default: '15' },
     json: { type: 'string' },
+    markdown: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
 })
@@ -58,28 +60,43 @@ if (!Number.isInteger(samples) || samples < 1) refuse('--samples is a whole numb
 
 const machine = `${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}, one thread`
 console.log(machine)
-console.log(`medians of up to ${samples} interleaved samples, in milliseconds a run\n`)
+console.log(`medians of up to ${samples} interleaved samples, time of one run\n`)
 
-const cell = (text: string): string => text.padStart(14)
+const line = ([name, ...cells]: readonly string[]): string =>
+  flags.markdown
+    ? `| ${[name, ...cells].join(' | ')} |`
+    : name.padEnd(14) + cells.map((text) => text.padStart(14)).join('')
 const others = chosenPeers.filter((peer) => peer !== 'adjoint')
-const header = ['adjoint', 'rate', ...others.flatMap((peer) => [peer, '× adjoint'])]
-console.log('case'.padEnd(14) + header.map(cell).join(''))
+const header = ['case', 'adjoint', 'rate', ...others.flatMap((peer) => [peer, '× adjoint'])]
+console.log(line(header))
+if (flags.markdown) console.log(line(header.map((_, i) => (i === 0 ? '---' : '---:'))))
 
 function rate({ flops, bytes }: Case, milliseconds: number): string {
   if (flops !== undefined) return `${(flops / milliseconds / 1e6).toFixed(1)} GFLOP/s`
   return bytes === undefined ? '' : `${(bytes / milliseconds / 1e6).toFixed(1)} GB/s`
 }
 
+/** Three digits and a unit. */
+function duration(milliseconds: number | undefined): string {
+  if (milliseconds === undefined) return '–'
+  const [value, unit] =
+    milliseconds >= 1
+      ? [milliseconds, 'ms']
+      : milliseconds >= 1e-3
+        ? [milliseconds * 1e3, 'µs']
+        : [milliseconds * 1e6, 'ns']
+  return `${value < 100 ? value.toPrecision(3) : value.toFixed(0)} ${unit}`
+}
+
 function row(benchmark: Case, { medians }: Measurement): string {
   const { adjoint } = medians
-  const time = (peer: Peer): string => medians[peer]?.toPrecision(3) ?? '–'
+  const time = (peer: Peer): string => duration(medians[peer])
   const ratio = (peer: Peer): string => {
     const other = medians[peer]
     return other === undefined || adjoint === undefined ? '' : (other / adjoint).toFixed(2)
   }
   const ours = [time('adjoint'), adjoint === undefined ? '' : rate(benchmark, adjoint)]
-  const cells = [...ours, ...others.flatMap((peer) => [time(peer), ratio(peer)])]
-  return benchmark.name.padEnd(14) + cells.map(cell).join('')
+  return line([benchmark.name, ...ours, ...others.flatMap((peer) => [time(peer), ratio(peer)])])
 }
 
 const measurements: Measurement[] = []
