@@ -7,7 +7,9 @@ type Plugin = NonNullable<Options['esbuildPlugins']>[number]
 
 /** The entry points of a package: its index, and what it has for packages that build on it. */
 export const entryPoints = (source: string): string[] =>
-  ['index.ts', 'internal.ts'].map((name) => resolve(source, name)).filter((path) => existsSync(path))
+  ['index.ts', 'internal.ts']
+    .map((name) => resolve(source, name))
+    .filter((path) => existsSync(path))
 
 /** The source files that the entry points of a package reach: what is published of it. */
 export async function reachableModules(packageFolder: string): Promise<string[]> {

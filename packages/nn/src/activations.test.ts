@@ -19,24 +19,29 @@ const functions: Record<keyof typeof golden.cases, (x: NDArray) => NDArray> = {
 const close = (actual: NDArray, expected: readonly number[]): void => {
   const values = actual.toArray() as number[]
   expected.forEach((e, i) => {
-    expect(Math.abs((values[i] ?? NaN) - e), `element ${i}`).toBeLessThanOrEqual(2e-6 * Math.max(1, Math.abs(e)))
+    expect(Math.abs((values[i] ?? NaN) - e), `element ${i}`).toBeLessThanOrEqual(
+      2e-6 * Math.max(1, Math.abs(e)),
+    )
   })
 }
 
-describe.each(Object.entries(golden.cases))(`%s, as JAX ${golden.jax} has it`, (name, { values, derivatives }) => {
-  const f = functions[name as keyof typeof functions]
-  const x = np.array(golden.xs, { dtype: 'float32' })
+describe.each(Object.entries(golden.cases))(
+  `%s, as JAX ${golden.jax} has it`,
+  (name, { values, derivatives }) => {
+    const f = functions[name as keyof typeof functions]
+    const x = np.array(golden.xs, { dtype: 'float32' })
 
-  it('values', () => {
-    close(f(x), values)
-    close(jit(f)(x), values)
-  })
+    it('values', () => {
+      close(f(x), values)
+      close(jit(f)(x), values)
+    })
 
-  it('derivatives, also at kinks and far out', () => {
-    close(vmap(grad(f))(x), derivatives)
-    close(jit(vmap(grad(f)))(x), derivatives)
-  })
-})
+    it('derivatives, also at kinks and far out', () => {
+      close(vmap(grad(f))(x), derivatives)
+      close(jit(vmap(grad(f)))(x), derivatives)
+    })
+  },
+)
 
 describe('over an axis', () => {
   const rows = np.array([

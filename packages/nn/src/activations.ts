@@ -61,7 +61,9 @@ const maximumOf = (x: NDArray, axis: number): NDArray =>
 export const oneHot = (
   labels: NDArray,
   classes: number,
-  options: { readonly dtype?: 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | 'bool' } = {},
+  options: {
+    readonly dtype?: 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | 'bool'
+  } = {},
 ): NDArray =>
   np
     .equal(np.expandDims(labels, -1), np.arange(classes, { dtype: labels.dtype }))

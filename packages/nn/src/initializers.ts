@@ -48,7 +48,11 @@ export function varianceScaling(options: VarianceScalingOptions): Initializer {
 }
 
 const named =
-  (scale: number, mode: VarianceScalingOptions['mode'], distribution: VarianceScalingOptions['distribution']) =>
+  (
+    scale: number,
+    mode: VarianceScalingOptions['mode'],
+    distribution: VarianceScalingOptions['distribution'],
+  ) =>
   (): Initializer =>
     varianceScaling({ scale, mode, distribution })
 

@@ -45,7 +45,10 @@ type AnyLayer = {
  */
 export function sequential<const Layers extends readonly AnyLayer[]>(
   ...layers: Layers
-): Layer<{ [I in keyof Layers]: ParamsOf<Layers[I]> }, { [I in keyof Layers]: StateOf<Layers[I]> }> {
+): Layer<
+  { [I in keyof Layers]: ParamsOf<Layers[I]> },
+  { [I in keyof Layers]: StateOf<Layers[I]> }
+> {
   type P = { [I in keyof Layers]: ParamsOf<Layers[I]> }
   type S = { [I in keyof Layers]: StateOf<Layers[I]> }
   return {
@@ -59,7 +62,9 @@ export function sequential<const Layers extends readonly AnyLayer[]>(
     apply: ({ params, state }, x, context = {}) => {
       let y = x
       const next = layers.map((layer, i) => {
-        const own: Context = context.key ? { ...context, key: random.foldIn(context.key, i) } : context
+        const own: Context = context.key
+          ? { ...context, key: random.foldIn(context.key, i) }
+          : context
         const variables = { params: params[i] as never, state: state[i] as never }
         const [result, nextState] = layer.apply(variables, y, own)
         y = result

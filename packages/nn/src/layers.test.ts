@@ -48,7 +48,8 @@ describe('linear', () => {
   })
 
   it('refuses inputs of another width', () => {
-    expect(() => layer.apply({ params, state: null }, np.ones([4]))).toThrowErrorMatchingInlineSnapshot(`
+    expect(() => layer.apply({ params, state: null }, np.ones([4])))
+      .toThrowErrorMatchingInlineSnapshot(`
       [ShapeError: linear(3, 2): the last axis of x is not 3 long
         x: f32[4]
         rule: x has shape [..., inputs]]

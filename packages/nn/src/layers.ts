@@ -74,10 +74,16 @@ export interface NormParams {
 }
 
 /** Zero mean and unit variance over the last axis, then scale and shift. Ba et al. 2016. */
-export function layerNorm(features: number, options: { readonly eps?: number } = {}): Layer<NormParams> {
+export function layerNorm(
+  features: number,
+  options: { readonly eps?: number } = {},
+): Layer<NormParams> {
   const { eps = 1e-6 } = options
   return {
-    init: () => ({ params: { scale: np.ones([features]), bias: np.zeros([features]) }, state: null }),
+    init: () => ({
+      params: { scale: np.ones([features]), bias: np.zeros([features]) },
+      state: null,
+    }),
     apply: ({ params }, x) => {
       const centred = np.subtract(x, np.mean(x, { axis: -1, keepdims: true }))
       const variance = np.mean(np.square(centred), { axis: -1, keepdims: true })

@@ -49,7 +49,11 @@ const adamReference =
     }
   }
 
-const cases: [string, optim.GradientTransformation, () => (g: number, p: number, t: number) => number][] = [
+const cases: [
+  string,
+  optim.GradientTransformation,
+  () => (g: number, p: number, t: number) => number,
+][] = [
   ['sgd', optim.sgd(0.1), () => (g) => -0.1 * g],
   [
     'sgd with momentum',
@@ -71,7 +75,11 @@ const cases: [string, optim.GradientTransformation, () => (g: number, p: number,
     },
   ],
   ['adam', optim.adam(0.01), adamReference(0.01)],
-  ['adam with other moments', optim.adam(0.01, { b1: 0.8, b2: 0.95, eps: 1e-3 }), adamReference(0.01, { b1: 0.8, b2: 0.95, eps: 1e-3 })],
+  [
+    'adam with other moments',
+    optim.adam(0.01, { b1: 0.8, b2: 0.95, eps: 1e-3 }),
+    adamReference(0.01, { b1: 0.8, b2: 0.95, eps: 1e-3 }),
+  ],
   ['adamw', optim.adamw(0.01, { weightDecay: 0.1 }), adamReference(0.01, { decay: 0.1 })],
   [
     // Dozat 2016, algorithm 2, with constant moments.
@@ -163,7 +171,11 @@ describe('transforms', () => {
   it('keeps the dtype of the parameters', () => {
     const params = np.ones([2], { dtype: 'bfloat16' })
     const optimiser = optim.adam(0.1)
-    const [updates] = optimiser.update(np.ones([2], { dtype: 'bfloat16' }), optimiser.init(params), params)
+    const [updates] = optimiser.update(
+      np.ones([2], { dtype: 'bfloat16' }),
+      optimiser.init(params),
+      params,
+    )
     expect(optim.applyUpdates(params, updates).dtype).toBe('bfloat16')
   })
 
@@ -203,7 +215,13 @@ describe('schedules', () => {
   })
 
   it('warmupCosineDecay', () => {
-    const schedule = optim.warmupCosineDecay({ initial: 0, peak: 1, warmupSteps: 4, decaySteps: 12, end: 0.5 })
+    const schedule = optim.warmupCosineDecay({
+      initial: 0,
+      peak: 1,
+      warmupSteps: 4,
+      decaySteps: 12,
+      end: 0.5,
+    })
     close(at(schedule, 0, 2, 4, 8, 12, 100), [0, 0.5, 1, 0.75, 0.5, 0.5])
   })
 
@@ -215,7 +233,10 @@ describe('schedules', () => {
 
   it('linear, polynomial and constant', () => {
     close(at(optim.linearSchedule(1, 0, 4), 0, 1, 4, 9), [1, 0.75, 0, 0])
-    close(at(optim.polynomialSchedule({ initial: 1, end: 0, power: 2, steps: 4, begin: 2 }), 0, 4, 6), [1, 0.25, 0])
+    close(
+      at(optim.polynomialSchedule({ initial: 1, end: 0, power: 2, steps: 4, begin: 2 }), 0, 4, 6),
+      [1, 0.25, 0],
+    )
     close(at(optim.constantSchedule(0.3), 0, 7), [0.3, 0.3])
   })
 
@@ -253,7 +274,9 @@ describe('losses', () => {
   })
 
   it('sigmoidBinaryCrossEntropy stays finite', () => {
-    const value = optim.sigmoidBinaryCrossEntropy(vector([-200, 0, 200]), vector([0, 1, 0])).toArray() as number[]
+    const value = optim
+      .sigmoidBinaryCrossEntropy(vector([-200, 0, 200]), vector([0, 1, 0]))
+      .toArray() as number[]
     expect(value).toEqual([0, expect.closeTo(Math.LN2, 6), 200])
   })
 

@@ -33,12 +33,16 @@ export const sgd = (
  * let state = optimiser.init(params)
  * const [updates, next] = optimiser.update(grads, state, params)
  */
-export const adam = (learningRate: ScalarOrSchedule, options: AdamOptions = {}): GradientTransformation =>
-  chain(scaleByAdam(options), scaleByLearningRate(learningRate))
+export const adam = (
+  learningRate: ScalarOrSchedule,
+  options: AdamOptions = {},
+): GradientTransformation => chain(scaleByAdam(options), scaleByLearningRate(learningRate))
 
 /** Adam with Nesterov momentum. Dozat, "Incorporating Nesterov Momentum into Adam" (2016). */
-export const nadam = (learningRate: ScalarOrSchedule, options: AdamOptions = {}): GradientTransformation =>
-  adam(learningRate, { ...options, nesterov: true })
+export const nadam = (
+  learningRate: ScalarOrSchedule,
+  options: AdamOptions = {},
+): GradientTransformation => adam(learningRate, { ...options, nesterov: true })
 
 /** Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2. */
 export const adamw = (

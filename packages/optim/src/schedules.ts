@@ -50,7 +50,10 @@ export function cosineDecay(
 }
 
 /** Pieces in sequence: piece `i` counts from `boundaries[i - 1]`. */
-export function joinSchedules(schedules: readonly Schedule[], boundaries: readonly number[]): Schedule {
+export function joinSchedules(
+  schedules: readonly Schedule[],
+  boundaries: readonly number[],
+): Schedule {
   return (count) =>
     schedules
       .slice(1)

@@ -21,7 +21,11 @@ export interface GradientTransformation {
 /** A transformation whose state has a known shape inside and is opaque outside. */
 export function transformation<S>(rules: {
   readonly init: (params: unknown) => S
-  readonly update: (grads: unknown, state: S, params: unknown) => readonly [updates: unknown, state: S]
+  readonly update: (
+    grads: unknown,
+    state: S,
+    params: unknown,
+  ) => readonly [updates: unknown, state: S]
 }): GradientTransformation {
   return {
     init: (params) => rules.init(params),
@@ -60,7 +64,9 @@ export const identity: GradientTransformation = {
  * @example
  * const optimiser = chain(clipByGlobalNorm(1), adam(1e-3))
  */
-export function chain(...transformations: readonly GradientTransformation[]): GradientTransformation {
+export function chain(
+  ...transformations: readonly GradientTransformation[]
+): GradientTransformation {
   return {
     init: (params) => transformations.map((t) => t.init(params)),
     update: <P>(grads: P, state: OptState, params?: P): [P, OptState] => {

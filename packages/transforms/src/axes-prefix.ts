@@ -2,11 +2,7 @@
 import { ArgumentError, type BatchDim, type tree } from '@adjoint/core/internal'
 
 /** An axis for every leaf, null for leaves that are not mapped, or a tree of these. */
-export type AxisSpec =
-  | number
-  | null
-  | readonly AxisSpec[]
-  | { readonly [key: string]: AxisSpec }
+export type AxisSpec = number | null | readonly AxisSpec[] | { readonly [key: string]: AxisSpec }
 
 /** One axis per leaf of a tree of this structure. `root` and `rootSpec` name the two in errors. */
 export function axesOfLeaves(
@@ -19,7 +15,8 @@ export function axesOfLeaves(
   const axes: BatchDim[] = []
   const visit = (s: unknown, node: tree.TreeStructure, path: string, specPath: string): void => {
     if (s === null || typeof s === 'number') {
-      if (s !== null && !Number.isInteger(s)) throw mismatch(op, path, specPath, `${s} is not an axis`)
+      if (s !== null && !Number.isInteger(s))
+        throw mismatch(op, path, specPath, `${s} is not an axis`)
       for (let i = 0; i < node.size; i++) axes.push(s)
       return
     }
@@ -32,7 +29,11 @@ export function axesOfLeaves(
       node.children.forEach((child, i) => visit(s[i], child, `${path}[${i}]`, `${specPath}[${i}]`))
       return
     }
-    if (typeof s === 'object' && !Array.isArray(s) && (node.kind === 'dict' || node.kind === 'class')) {
+    if (
+      typeof s === 'object' &&
+      !Array.isArray(s) &&
+      (node.kind === 'dict' || node.kind === 'class')
+    ) {
       const record = s as Readonly<Record<string, unknown>>
       const extra = Object.keys(record).find((key) => !node.keys.includes(key))
       if (extra !== undefined) {

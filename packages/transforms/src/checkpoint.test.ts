@@ -1,7 +1,19 @@
 import { type NDArray, np, setDevice } from '@adjoint/core'
 import { checkPasses, type Jaxpr, Jaxpr as JaxprClass, optimize } from '@adjoint/core/internal'
 import { describe, expect, it } from 'vitest'
-import { checkpoint, checkpointName, dotsSaveable, everythingSaveable, grad, jit, makeJaxpr, nothingSaveable, saveOnlyTheseNames, scan, vmap } from './index'
+import {
+  checkpoint,
+  checkpointName,
+  dotsSaveable,
+  everythingSaveable,
+  grad,
+  jit,
+  makeJaxpr,
+  nothingSaveable,
+  saveOnlyTheseNames,
+  scan,
+  vmap,
+} from './index'
 
 setDevice('reference')
 checkPasses(true)
@@ -11,7 +23,8 @@ function occurrences(jaxpr: Jaxpr, primitive: string): number {
   let n = 0
   for (const e of jaxpr.equations) {
     if (e.primitive.name === primitive) n++
-    for (const p of Object.values(e.params)) if (p instanceof JaxprClass) n += occurrences(p, primitive)
+    for (const p of Object.values(e.params))
+      if (p instanceof JaxprClass) n += occurrences(p, primitive)
   }
   return n
 }
@@ -31,12 +44,21 @@ describe('checkpoint', () => {
     expect(compiledCount(both(checkpoint(f)), x, 'sin')).toBe(5)
     expect(compiledCount(both(checkpoint(f, { policy: nothingSaveable })), x, 'sin')).toBe(5)
     expect(compiledCount(both(checkpoint(f, { policy: everythingSaveable })), x, 'sin')).toBe(3)
-    expect(compiledCount(both(checkpoint(f, { policy: saveOnlyTheseNames('inner') })), x, 'sin')).toBe(4)
-    expect(compiledCount(both(checkpoint(f, { policy: saveOnlyTheseNames('other') })), x, 'sin')).toBe(5)
+    expect(
+      compiledCount(both(checkpoint(f, { policy: saveOnlyTheseNames('inner') })), x, 'sin'),
+    ).toBe(4)
+    expect(
+      compiledCount(both(checkpoint(f, { policy: saveOnlyTheseNames('other') })), x, 'sin'),
+    ).toBe(5)
   })
   it('changes no derivative', () => {
     const plain = grad(f)(x).toArray()
-    for (const policy of [nothingSaveable, everythingSaveable, dotsSaveable, saveOnlyTheseNames('inner')]) {
+    for (const policy of [
+      nothingSaveable,
+      everythingSaveable,
+      dotsSaveable,
+      saveOnlyTheseNames('inner'),
+    ]) {
       const g = checkpoint(f, { policy })
       expect(grad(g)(x).toArray()).toEqual(plain)
       expect(jit(grad(g))(x).toArray()).toEqual(plain)
@@ -45,7 +67,10 @@ describe('checkpoint', () => {
       expect(twice(g).toArray()).toEqual(twice(f).toArray())
       expect(vmap(grad(g))(np.stack([x, x])).toArray()).toEqual([plain, plain])
     }
-    const loop = (body: (c: NDArray) => NDArray) => (y: NDArray): NDArray => np.sum(scan((c: NDArray, _i: null) => [body(c), null], y, null, { length: 3 })[0])
+    const loop =
+      (body: (c: NDArray) => NDArray) =>
+      (y: NDArray): NDArray =>
+        np.sum(scan((c: NDArray, _i: null) => [body(c), null], y, null, { length: 3 })[0])
     const body = (c: NDArray): NDArray => np.sin(np.multiply(np.sin(c), 2))
     expect(grad(loop(checkpoint(body)))(x).toArray()).toEqual(grad(loop(body))(x).toArray())
   })

@@ -186,7 +186,11 @@ const linearizeCheckpoint = derivedOnce(
     )
     const candidates = new Set<Var>(jaxpr.equations.filter(isKept).flatMap((e) => e.outputs))
     const inputs = new Set(jaxpr.inputs)
-    const needed = liveFrom(residualAtoms.filter((a) => !inputs.has(a as Var)), jaxpr, candidates)
+    const needed = liveFrom(
+      residualAtoms.filter((a) => !inputs.has(a as Var)),
+      jaxpr,
+      candidates,
+    )
     const kept = [...candidates].filter((v) => needed.has(v))
     const keptSet = new Set(kept)
     const residualProgram = pruneJaxpr(

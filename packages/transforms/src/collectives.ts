@@ -281,11 +281,7 @@ export const pmin = <T>(x: T, axisName: string): T => overLeaves('pmin', x, axis
  * @param axisName a name given to an enclosing `vmap`
  * @param options.axis where the new axis stands in the result
  */
-export const allGather = <T>(
-  x: T,
-  axisName: string,
-  options: { readonly axis?: number } = {},
-): T =>
+export const allGather = <T>(x: T, axisName: string, options: { readonly axis?: number } = {}): T =>
   overLeaves('allGather', x, axisName, (leaf, params) => {
     const { axis = 0 } = options
     return bindGather(leaf, {
@@ -307,8 +303,11 @@ export const ppermute = <T>(
   perm: readonly (readonly [source: number, destination: number])[],
 ): T =>
   overLeaves('ppermute', x, axisName, (leaf, params) => {
-    const unique = (index: 0 | 1): boolean => new Set(perm.map((p) => p[index])).size === perm.length
-    const inRange = perm.every((p) => p.every((i) => Number.isInteger(i) && i >= 0 && i < params.axisSize))
+    const unique = (index: 0 | 1): boolean =>
+      new Set(perm.map((p) => p[index])).size === perm.length
+    const inRange = perm.every((p) =>
+      p.every((i) => Number.isInteger(i) && i >= 0 && i < params.axisSize),
+    )
     if (!inRange || !unique(0) || !unique(1)) {
       throw new ArgumentError({
         op: `ppermute(x, '${axisName}')`,
@@ -325,4 +324,3 @@ export const axisIndex = (axisName: string): NDArray =>
 
 /** The number of examples along the axis. */
 export const axisSize = (axisName: string): number => axisNamed('axisSize', axisName).size
-

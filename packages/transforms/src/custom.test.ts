@@ -1,18 +1,34 @@
 import { type NDArray, np, setDevice } from '@adjoint/core'
 import { checkPasses } from '@adjoint/core/internal'
 import { describe, expect, it } from 'vitest'
-import { customJvp, customVjp, customVmap, grad, jacfwd, jacrev, jit, jvp, makeJaxpr, scan, vmap } from './index'
+import {
+  customJvp,
+  customVjp,
+  customVmap,
+  grad,
+  jacfwd,
+  jacrev,
+  jit,
+  jvp,
+  makeJaxpr,
+  scan,
+  vmap,
+} from './index'
 
 setDevice('reference')
 checkPasses(true)
 
 const f32 = (x: number | number[]): NDArray => np.array(x, { dtype: 'float32' })
-const numbers = (x: NDArray): number[] => Array.from(x.dataSync(), Number).map((v) => Math.round(v * 1e4) / 1e4)
+const numbers = (x: NDArray): number[] =>
+  Array.from(x.dataSync(), Number).map((v) => Math.round(v * 1e4) / 1e4)
 
 describe('customJvp', () => {
   // The rule is wrong on purpose, so that its use can be seen: f(x) = x³, ẏ = 5x²·ẋ.
   const f = customJvp((x: NDArray) => np.multiply(x, np.multiply(x, x)))
-  f.defjvp(([x], [xDot]) => [np.multiply(x, np.multiply(x, x)), np.multiply(np.multiply(5, np.square(x)), xDot)])
+  f.defjvp(([x], [xDot]) => [
+    np.multiply(x, np.multiply(x, x)),
+    np.multiply(np.multiply(5, np.square(x)), xDot),
+  ])
 
   it('uses the rule in both modes, and differentiates the rule', () => {
     expect(f(f32(2)).item()).toBe(8)
@@ -31,7 +47,10 @@ describe('customJvp', () => {
   })
   it('may close over tracers of outer transformations', () => {
     const outer = (w: NDArray): NDArray => {
-      const g = customJvp((x: NDArray) => np.multiply(x, w)).defjvp(([x], [xDot]) => [np.multiply(x, w), np.multiply(np.multiply(xDot, w), 2)])
+      const g = customJvp((x: NDArray) => np.multiply(x, w)).defjvp(([x], [xDot]) => [
+        np.multiply(x, w),
+        np.multiply(np.multiply(xDot, w), 2),
+      ])
       return grad(g)(f32(3))
     }
     expect(outer(f32(5)).item()).toBe(10)
@@ -41,11 +60,14 @@ describe('customJvp', () => {
     expect(numbers(vmap(jit(outer))(f32([5, 6])))).toEqual([10, 12])
   })
   it('lets JavaScript look at values outside of jit', () => {
-    const g = customJvp((x: NDArray) => (Number(x.item()) > 0 ? x : np.negative(x))).defjvp(([x], [xDot]) => [x, Number(x.item()) > 0 ? xDot : np.negative(xDot)])
+    const g = customJvp((x: NDArray) => (Number(x.item()) > 0 ? x : np.negative(x))).defjvp(
+      ([x], [xDot]) => [x, Number(x.item()) > 0 ? xDot : np.negative(xDot)],
+    )
     expect(grad(g)(f32(-3)).item()).toBe(-1)
   })
   it('works inside of scan, with nondiff arguments, and prints', () => {
-    const g = (x: NDArray): NDArray => scan((c: NDArray, a: NDArray) => [np.add(f(c), a), null], x, f32([1, 2]))[0]
+    const g = (x: NDArray): NDArray =>
+      scan((c: NDArray, a: NDArray) => [np.add(f(c), a), null], x, f32([1, 2]))[0]
     // c1 = x³+1, out = c1³+2; with the rule: 5c1²·5x² = 25·(2²)·1
     expect(grad(g)(f32(1)).item()).toBe(100)
     const h = customJvp((n: number, x: NDArray) => np.multiply(x, n), { nondiffArgnums: 0 })
@@ -89,7 +111,10 @@ describe('customVjp', () => {
   it('batches, and sums over examples for arguments that are the same for all', () => {
     const xs = f32([1, 2])
     expect(numbers(vmap(grad(f), { inAxes: [0, null] })(xs, f32(3)))).toEqual([30, 30])
-    const total = (wrap: (g: typeof f) => typeof f) => (x: NDArray, y: NDArray): NDArray => np.sum(vmap(wrap(f), { inAxes: [0, null] })(x, y))
+    const total =
+      (wrap: (g: typeof f) => typeof f) =>
+      (x: NDArray, y: NDArray): NDArray =>
+        np.sum(vmap(wrap(f), { inAxes: [0, null] })(x, y))
     for (const wrap of [(g: typeof f) => g, jit]) {
       const [xBar, yBar] = grad(total(wrap as typeof jit), { argnums: [0, 1] })(xs, f32(3))
       expect(numbers(xBar)).toEqual([30, 30])
@@ -97,19 +122,28 @@ describe('customVjp', () => {
     }
   })
   it('refuses forward mode', () => {
-    expect(() => jvp(f, [f32(1), f32(1)], [f32(1), f32(1)])).toThrow(/can't apply forward-mode autodiff \(jvp\) to a customVjp function/)
+    expect(() => jvp(f, [f32(1), f32(1)], [f32(1), f32(1)])).toThrow(
+      /can't apply forward-mode autodiff \(jvp\) to a customVjp function/,
+    )
     expect(() => jacfwd(jit(f))(f32(1), f32(1))).toThrow(/forward-mode/)
   })
   it('says what is wrong with its rules', () => {
     const none = customVjp((x: NDArray) => x)
     expect(() => none(f32(1))).toThrow(/no VJP defined/)
-    const short = customVjp((x: NDArray, y: NDArray) => np.add(x, y)).defvjp((x, y) => [np.add(x, y), null], ((_r: null, z: NDArray) => [z]) as never)
+    const short = customVjp((x: NDArray, y: NDArray) => np.add(x, y)).defvjp(
+      (x, y) => [np.add(x, y), null],
+      ((_r: null, z: NDArray) => [z]) as never,
+    )
     expect(() => grad(short)(f32(1), f32(1))).toThrow(/returned 1 cotangents for 2 arguments/)
   })
   it('takes null for zero, integer arguments, and works in scan', () => {
-    const g = customVjp((x: NDArray, i: NDArray) => np.multiply(x, i)).defvjp((x, i) => [np.multiply(x, i), i], (i, yBar) => [np.multiply(np.multiply(yBar, i), 2), null])
+    const g = customVjp((x: NDArray, i: NDArray) => np.multiply(x, i)).defvjp(
+      (x, i) => [np.multiply(x, i), i],
+      (i, yBar) => [np.multiply(np.multiply(yBar, i), 2), null],
+    )
     expect(grad(g)(f32(1), np.array(3)).item()).toBe(6)
-    const looped = (x: NDArray): NDArray => scan((c: NDArray, i: NDArray) => [g(c, i), null], x, np.array([1, 2, 3]))[0]
+    const looped = (x: NDArray): NDArray =>
+      scan((c: NDArray, i: NDArray) => [g(c, i), null], x, np.array([1, 2, 3]))[0]
     expect(grad(looped)(f32(1)).item()).toBe(48)
     expect(grad(jit(looped))(f32(1)).item()).toBe(48)
     expect(numbers(vmap(grad(looped))(f32([1, 2])))).toEqual([48, 48])
@@ -118,10 +152,12 @@ describe('customVjp', () => {
 
 describe('customVmap', () => {
   const seen: unknown[] = []
-  const f = customVmap((x: NDArray, y: NDArray) => np.multiply(x, y)).defvmap((size, inBatched, x, y) => {
-    seen.push([size, inBatched])
-    return [np.multiply(np.multiply(x, y), 100), true]
-  })
+  const f = customVmap((x: NDArray, y: NDArray) => np.multiply(x, y)).defvmap(
+    (size, inBatched, x, y) => {
+      seen.push([size, inBatched])
+      return [np.multiply(np.multiply(x, y), 100), true]
+    },
+  )
   it('uses the rule when it is mapped, and not otherwise', () => {
     expect(f(f32(2), f32(3)).item()).toBe(6)
     expect(numbers(vmap(f, { inAxes: [0, null] })(f32([1, 2]), f32(3)))).toEqual([300, 600])

@@ -35,7 +35,10 @@ export function derivedOnce<Args extends readonly unknown[], R extends ClosedPro
 
 /** `stage` for functions that also answer facts found while tracing. */
 export function stageWith<Facts>(
-  f: (inputs: readonly NDArray[]) => { readonly outputs: readonly NDArray[]; readonly facts: Facts },
+  f: (inputs: readonly NDArray[]) => {
+    readonly outputs: readonly NDArray[]
+    readonly facts: Facts
+  },
   inAvals: readonly Aval[],
   name: string,
   subject: string,

@@ -71,9 +71,10 @@ export function leafToArray(op: string, leaf: unknown, path: string): NDArray {
     problem: `${path || 'a value'} is ${described(leaf)}, which is not an array`,
     path: path || undefined,
     rule: 'the leaves of arguments and results are arrays, numbers or booleans',
-    hint: Array.isArray(leaf) || ArrayBuffer.isView(leaf)
-      ? 'make it an array first: np.array(data)'
-      : 'close over other values, or list their positions in staticArgnums of jit',
+    hint:
+      Array.isArray(leaf) || ArrayBuffer.isView(leaf)
+        ? 'make it an array first: np.array(data)'
+        : 'close over other values, or list their positions in staticArgnums of jit',
   })
 }
 

@@ -8,28 +8,26 @@ type AsyncMessage =
 type IsUnknown<R> = 0 extends 1 & R ? true : [R] extends [never] ? true : false
 
 /** Intersected with a parameter's type: no function has it when the result is a Promise. */
-export type RefuseAsync<R> = IsUnknown<R> extends true
-  ? unknown
-  : [R] extends [PromiseLike<unknown>]
-    ? AsyncMessage
-    : unknown
+export type RefuseAsync<R> =
+  IsUnknown<R> extends true ? unknown : [R] extends [PromiseLike<unknown>] ? AsyncMessage : unknown
 
 type IsScalar<R> = [R] extends [NDArray | number] ? true : false
 
 /** Intersected with a parameter's type: no function has it when the result is not one scalar. */
-export type RefuseNonScalar<R, O> = IsUnknown<R> extends true
-  ? unknown
-  : [R] extends [PromiseLike<unknown>]
-    ? AsyncMessage
-    : O extends { readonly hasAux: true }
-      ? R extends readonly [infer Value, unknown]
-        ? IsScalar<Value> extends true
-          ? unknown
+export type RefuseNonScalar<R, O> =
+  IsUnknown<R> extends true
+    ? unknown
+    : [R] extends [PromiseLike<unknown>]
+      ? AsyncMessage
+      : O extends { readonly hasAux: true }
+        ? R extends readonly [infer Value, unknown]
+          ? IsScalar<Value> extends true
+            ? unknown
+            : 'with { hasAux: true } the function returns [scalar, aux]'
           : 'with { hasAux: true } the function returns [scalar, aux]'
-        : 'with { hasAux: true } the function returns [scalar, aux]'
-      : IsScalar<R> extends true
-        ? unknown
-        : 'grad needs a function that returns one scalar: return [scalar, aux] with { hasAux: true }, or use jacrev or vjp'
+        : IsScalar<R> extends true
+          ? unknown
+          : 'grad needs a function that returns one scalar: return [scalar, aux] with { hasAux: true }, or use jacrev or vjp'
 
 /** True if some leaf of the tree can never carry a derivative. */
 type HasDiscreteLeaf<T> = T extends NDArray

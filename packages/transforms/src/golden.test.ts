@@ -34,7 +34,9 @@ const flat = (x: unknown): number[] =>
   Array.isArray(x)
     ? x.flatMap(flat)
     : typeof x === 'object' && x !== null
-      ? Object.keys(x).sort().flatMap((k) => flat((x as Record<string, unknown>)[k]))
+      ? Object.keys(x)
+          .sort()
+          .flatMap((k) => flat((x as Record<string, unknown>)[k]))
       : [Number(x)]
 const arrays = (x: unknown): unknown =>
   x instanceof Object && 'toArray' in x
@@ -93,7 +95,10 @@ for (const device of ['reference', 'wasm'] as const) {
       b1: f32([0.1, 0.2, -0.3]),
       w2: np.linspace(0.5, -0.5, 3).reshape([3, 1]),
     }
-    const w = f32([[0.5, -0.2], [0.1, 0.9]])
+    const w = f32([
+      [0.5, -0.2],
+      [0.1, 0.9],
+    ])
     const here = (name: string, compute: () => unknown): void => {
       it(name.replace(/ .*/, '') === name ? name : name, () => {
         setDevice(device)
@@ -106,15 +111,16 @@ for (const device of ['reference', 'wasm'] as const) {
     here('hessian (jacrev of jacfwd)', () => jacrev(jacfwd(f))(x))
     here('hessian (jit)', () => jit(hessian(f))(x))
     here('third', () =>
-      grad((y: NDArray) =>
-        np.sum(grad((z: NDArray) => np.sum(np.multiply(grad(f)(z), z)))(y)),
-      )(x),
+      grad((y: NDArray) => np.sum(grad((z: NDArray) => np.sum(np.multiply(grad(f)(z), z)))(y)))(x),
     )
     here('hvp', () => hvp(f, [x], [f32([1, 2, 3])])[0])
     here('mlp', () => grad(mlp)(p, xs))
     here('mlp (jit)', () => jit(grad(jit(mlp)))(p, xs))
     here('mlpVmap', () => vmap((row: NDArray) => grad(mlp)(p, row).w1)(xs))
-    here('mlpVmap (vmap of jit of grad)', () => vmap(jit(grad(mlp)), { inAxes: [null, 0] })(p, xs).w1)
+    here(
+      'mlpVmap (vmap of jit of grad)',
+      () => vmap(jit(grad(mlp)), { inAxes: [null, 0] })(p, xs).w1,
+    )
     here('rnn', () => grad(rnn)(w, xs))
     here('rnn (jit)', () => jit(grad(rnn))(w, xs))
     here('rnnHess', () => hessian(rnn)(w, xs))
@@ -127,11 +133,21 @@ for (const device of ['reference', 'wasm'] as const) {
     here('psum (jit)', () => vmap(jit(soft), { axisName: 'i' })(f32([1, 3, 4])))
     here('psumJac', () => jacrev(vmap(soft, { axisName: 'i' }))(f32([1, 3, 4])))
     here('ppermute', () =>
-      vmap((v: NDArray) => ppermute(v, 'i', [[0, 1], [1, 2], [2, 0]]), { axisName: 'i' })(f32([1, 2, 3])),
+      vmap(
+        (v: NDArray) =>
+          ppermute(v, 'i', [
+            [0, 1],
+            [1, 2],
+            [2, 0],
+          ]),
+        { axisName: 'i' },
+      )(f32([1, 2, 3])),
     )
     here('allGather', () =>
       jacrev(
-        vmap((v: NDArray) => np.multiply(np.sum(np.square(allGather(v, 'i'))), v), { axisName: 'i' }),
+        vmap((v: NDArray) => np.multiply(np.sum(np.square(allGather(v, 'i'))), v), {
+          axisName: 'i',
+        }),
       )(f32([1, 2, 3])),
     )
   })

@@ -54,7 +54,11 @@ export function linearizeAt(
   op: string,
   f: (chosen: readonly unknown[]) => unknown,
   chosen: readonly unknown[],
-  options: { readonly hasAux: boolean; readonly names: readonly string[]; readonly subject: string },
+  options: {
+    readonly hasAux: boolean
+    readonly names: readonly string[]
+    readonly subject: string
+  },
 ): Linearized {
   const inputs = flattenNamed(op, chosen, options.names)
   let outStructure: tree.TreeStructure | null = null
@@ -86,7 +90,11 @@ export function linearizeAt(
   }
 }
 
-function flattenNamed(op: string, args: readonly unknown[], names: readonly string[]): FlatArguments {
+function flattenNamed(
+  op: string,
+  args: readonly unknown[],
+  names: readonly string[],
+): FlatArguments {
   const flat = args.map((arg, i) => flattenArrays(op, arg, names[i], differentiable))
   return {
     arrays: flat.flatMap((part) => part.arrays),
@@ -104,7 +112,10 @@ function requirePair(op: string, result: unknown): readonly [unknown, unknown] {
 }
 
 /** Cotangents of the inputs, from cotangents of the output. Zeros become arrays. */
-export function pullBack({ inputs, linearization }: Linearized, yBars: readonly NDArray[]): NDArray[] {
+export function pullBack(
+  { inputs, linearization }: Linearized,
+  yBars: readonly NDArray[],
+): NDArray[] {
   const { linear, tangentOut } = linearization
   const operands = [
     ...linear.residuals,

@@ -28,7 +28,9 @@ function abstractArguments(op: string, args: readonly unknown[]): AbstractArgume
   const paths = tree.structurePaths(structure, 'args')
   return {
     structure,
-    avals: leaves.map((leaf, i) => (leaf instanceof Aval ? leaf : leafToArray(op, leaf, paths[i]).aval)),
+    avals: leaves.map((leaf, i) =>
+      leaf instanceof Aval ? leaf : leafToArray(op, leaf, paths[i]).aval,
+    ),
   }
 }
 
@@ -49,7 +51,12 @@ export function makeJaxpr<A extends readonly unknown[], R>(
   const op = callName('makeJaxpr', f)
   return (...args) => {
     const { avals, structure } = abstractArguments(op, args)
-    const { jaxpr, constants } = stage(flattenFunction<A>(op, f, structure).call, avals, 'makeJaxpr', f.name)
+    const { jaxpr, constants } = stage(
+      flattenFunction<A>(op, f, structure).call,
+      avals,
+      'makeJaxpr',
+      f.name,
+    )
     return new ClosedJaxpr(jaxpr, constants)
   }
 }

@@ -23,8 +23,14 @@ describe('a tracer that escaped', () => {
     'result under grad': (leaked) => grad((_: NDArray) => leaked)(one),
     'result under vmap': (leaked) => vmap((_: NDArray) => leaked)(np.ones([2])),
     'result under jvp': (leaked) => jvp((_: NDArray) => leaked, [one], [one]),
-    'result of a loop body': (leaked) => scan((c: NDArray, _: NDArray) => [c, leaked], one, np.ones([2])),
-    'result of a branch': (leaked) => cond(np.array([true]).get(0), () => leaked, () => one),
+    'result of a loop body': (leaked) =>
+      scan((c: NDArray, _: NDArray) => [c, leaked], one, np.ones([2])),
+    'result of a branch': (leaked) =>
+      cond(
+        np.array([true]).get(0),
+        () => leaked,
+        () => one,
+      ),
   }
   it.each(Object.entries(uses))('is refused as %s', (_, use) => {
     const leaked = leakedTracer()

@@ -44,7 +44,11 @@ export function linearize<A extends readonly unknown[], R>(
   const point = flattenArrays(op, primals, 'primals', differentiable)
   const flat = flattenFunction<A>(op, f, point.structure)
   const tangentIn = point.arrays.map(isDifferentiable)
-  const { primals: values, linear, tangentOut } = linearizeFlat(flat.call, point.arrays, tangentIn, {
+  const {
+    primals: values,
+    linear,
+    tangentOut,
+  } = linearizeFlat(flat.call, point.arrays, tangentIn, {
     subject: f.name,
   })
   const structure = flat.structure()

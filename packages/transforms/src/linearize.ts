@@ -66,9 +66,7 @@ export class LinearizeInterpreter implements Interpreter {
       const result = withInterpreter(this.recorder, () => primitive.jvp(primals, tangents, params))
       return result.primals.map((primal, i) => this.pair(primal, result.tangents[i]))
     }
-    const known = underParent(this, () =>
-rule(primals, present(tangents), params),
-    )
+    const known = underParent(this, () => rule(primals, present(tangents), params))
     const outputs = withInterpreter(this.recorder, () => known.linear(tangents))
     return known.primals.map((primal, i) => this.pair(primal, outputs[i]))
   }
@@ -134,9 +132,7 @@ export function linearizeFlat(
         ? underParent(recorder, () => instantiate(tangent))
         : tangent,
     )
-    const outputs = tangents
-      .filter((t): t is NDArray => !isZero(t))
-      .map((t) => recorder.atomOf(t))
+    const outputs = tangents.filter((t): t is NDArray => !isZero(t)).map((t) => recorder.atomOf(t))
     const { variables, values } = recorder.closedOver
     const jaxpr = new Jaxpr(
       [...variables, ...inputs.flatMap((input) => (input ? [input.variable] : []))],

@@ -22,7 +22,13 @@ describe('makeJaxpr prints', () => {
   })
   it('loops', () => {
     expect(
-      print((y) => scan((c: NDArray, a: NDArray) => [np.add(np.multiply(c, y), a), c], np.array(1, { dtype: 'float32' }), np.arange(3, { dtype: 'float32' }))),
+      print((y) =>
+        scan(
+          (c: NDArray, a: NDArray) => [np.add(np.multiply(c, y), a), c],
+          np.array(1, { dtype: 'float32' }),
+          np.arange(3, { dtype: 'float32' }),
+        ),
+      ),
     ).toMatchInlineSnapshot(`
       "{ lambda ; a:f32[]. let
           b:f32[3] = iota[dimension=0 dtype=float32 shape=(3,) sharding=None]
@@ -39,7 +45,15 @@ describe('makeJaxpr prints', () => {
           ] a 1.0:f32[] b
         in (c, d) }"
     `)
-    expect(print((y) => whileLoop((c: NDArray) => np.less(c, 10), (c: NDArray) => np.multiply(c, y), 1.5))).toMatchInlineSnapshot(`
+    expect(
+      print((y) =>
+        whileLoop(
+          (c: NDArray) => np.less(c, 10),
+          (c: NDArray) => np.multiply(c, y),
+          1.5,
+        ),
+      ),
+    ).toMatchInlineSnapshot(`
       "{ lambda ; a:f32[]. let
           b:f32[] = while[
             body_jaxpr={ lambda ; c:f32[] d:f32[]. let e:f32[] = mul d c in (e,) }
@@ -51,7 +65,16 @@ describe('makeJaxpr prints', () => {
     `)
   })
   it('branches', () => {
-    expect(print((y) => cond(np.greater(y, 0), (z: NDArray) => np.sin(z), (z: NDArray) => np.cos(z), y)).replace(/(?<=convert_element_type)\[[^\]]*\]/, '')).toBe(`{ lambda ; a:f32[]. let
+    expect(
+      print((y) =>
+        cond(
+          np.greater(y, 0),
+          (z: NDArray) => np.sin(z),
+          (z: NDArray) => np.cos(z),
+          y,
+        ),
+      ).replace(/(?<=convert_element_type)\[[^\]]*\]/, ''),
+    ).toBe(`{ lambda ; a:f32[]. let
     b:bool[] = gt a 0.0:f32[]
     c:i32[] = convert_element_type b
     d:f32[] = cond[

@@ -101,11 +101,8 @@ export interface TransposedProgram extends ClosedProgram {
  * @param forceOut per linear operand, whether it gets a cotangent even where that is zero
  */
 export const transposeJaxpr = derivedOnce(
-  (
-    linear: readonly boolean[],
-    cotangentIn: readonly boolean[],
-    forceOut: readonly boolean[],
-  ) => `${flagsKey(linear)}|${flagsKey(cotangentIn)}|${flagsKey(forceOut)}`,
+  (linear: readonly boolean[], cotangentIn: readonly boolean[], forceOut: readonly boolean[]) =>
+    `${flagsKey(linear)}|${flagsKey(cotangentIn)}|${flagsKey(forceOut)}`,
   (jaxpr, linear, cotangentIn, forceOut): TransposedProgram => {
     const valueAvals = jaxpr.inAvals.filter((_, i) => !linear[i])
     const outAvals = jaxpr.outAvals

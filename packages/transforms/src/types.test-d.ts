@@ -2,7 +2,18 @@
 import { type NDArray, np } from '@adjoint/core'
 import { pipe } from 'fp-ts/lib/function.js'
 import { assertType, describe, expectTypeOf, it } from 'vitest'
-import { customJvp, customVjp, grad, hessian, jacrev, jit, scan, valueAndGrad, vjp, vmap } from './index'
+import {
+  customJvp,
+  customVjp,
+  grad,
+  hessian,
+  jacrev,
+  jit,
+  scan,
+  valueAndGrad,
+  vjp,
+  vmap,
+} from './index'
 
 interface Params {
   readonly weights: NDArray
@@ -28,12 +39,17 @@ describe('grad', () => {
     }
     expectTypeOf(grad((a: Point) => a.norm())(new Point(x))).toEqualTypeOf<Point>()
     expectTypeOf(grad((a: number) => np.sin(a))(1)).toEqualTypeOf<NDArray>()
-    expectTypeOf(grad((a: { s: number; t: NDArray }) => a.t)({ s: 1, t: x })).toEqualTypeOf<{ s: NDArray; t: NDArray }>()
+    expectTypeOf(grad((a: { s: number; t: NDArray }) => a.t)({ s: 1, t: x })).toEqualTypeOf<{
+      s: NDArray
+      t: NDArray
+    }>()
   })
   it('passes aux along', () => {
     const withAux = (a: NDArray): readonly [NDArray, { n: NDArray }] => [a, { n: a }]
     expectTypeOf(grad(withAux, { hasAux: true })(x)).toEqualTypeOf<[NDArray, { n: NDArray }]>()
-    expectTypeOf(valueAndGrad(withAux, { hasAux: true })(x)).toEqualTypeOf<[[NDArray, { n: NDArray }], NDArray]>()
+    expectTypeOf(valueAndGrad(withAux, { hasAux: true })(x)).toEqualTypeOf<
+      [[NDArray, { n: NDArray }], NDArray]
+    >()
     expectTypeOf(valueAndGrad(loss)(params, x)).toEqualTypeOf<[NDArray, Params]>()
   })
   it('refuses what has no gradient', () => {
@@ -88,15 +104,20 @@ describe('loops and rules', () => {
   })
   it('type rules by the function', () => {
     customJvp((a: NDArray) => a).defjvp(([a], [aDot]) => [a, aDot])
-    customJvp((n: number, a: NDArray) => np.multiply(a, n), { nondiffArgnums: 0 }).defjvp((n, [a], [aDot]) => {
-      expectTypeOf(n).toEqualTypeOf<number>()
-      return [a, aDot]
-    })
+    customJvp((n: number, a: NDArray) => np.multiply(a, n), { nondiffArgnums: 0 }).defjvp(
+      (n, [a], [aDot]) => {
+        expectTypeOf(n).toEqualTypeOf<number>()
+        return [a, aDot]
+      },
+    )
     customVjp((a: NDArray, b: NDArray) => np.multiply(a, b)).defvjp(
       (a, b) => [np.multiply(a, b), { a, b }],
       (r, zBar) => [np.multiply(r.b, zBar), null],
     )
     // @ts-expect-error one cotangent for two arguments
-    customVjp((a: NDArray, b: NDArray) => np.multiply(a, b)).defvjp((a, b) => [a, b], (r, zBar) => [np.add(r, zBar)])
+    customVjp((a: NDArray, b: NDArray) => np.multiply(a, b)).defvjp(
+      (a, b) => [a, b],
+      (r, zBar) => [np.add(r, zBar)],
+    )
   })
 })

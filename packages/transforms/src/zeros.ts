@@ -1,5 +1,12 @@
 /** Lists of tangents of which only some are arrays, and what programs take for them. */
-import { type Aval, isZero, type NDArray, type Tangent, tangentAval, Zero } from '@adjoint/core/internal'
+import {
+  type Aval,
+  isZero,
+  type NDArray,
+  type Tangent,
+  tangentAval,
+  Zero,
+} from '@adjoint/core/internal'
 
 /** The entries that are arrays, in order: what a program with these tangents takes as operands. */
 export const nonzeros = (tangents: readonly Tangent[]): NDArray[] =>

@@ -17,7 +17,12 @@ describe('scalars', () => {
   it('stay usable however many have been used before', () => {
     const x = np.array([1, 5, 9], { dtype: 'float32' })
     for (let i = 0; i < 1200; i++) {
-      expect(lax.clamp(f32(i * 0.001), x, f32(6 + i * 0.001)).get(1).item()).toBe(5)
+      expect(
+        lax
+          .clamp(f32(i * 0.001), x, f32(6 + i * 0.001))
+          .get(1)
+          .item(),
+      ).toBe(5)
     }
   })
 })

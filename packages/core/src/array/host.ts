@@ -8,7 +8,8 @@ import type { NDArray } from './ndarray'
 
 function reference(): ReferenceBackend {
   const backend: Backend = backendNamed('reference')
-  if (!(backend instanceof ReferenceBackend)) throw new Error('another device is registered as reference')
+  if (!(backend instanceof ReferenceBackend))
+    throw new Error('another device is registered as reference')
   return backend
 }
 
@@ -19,4 +20,5 @@ export const toHostArray = (x: NDArray): HostArray => {
 }
 
 /** An array on the reference device with exactly these elements: float32 arrays keep all 53 bits. */
-export const fromHostArray = (x: HostArray): NDArray => wrap(reference().fromHostArray(x), x.aval, false)
+export const fromHostArray = (x: HostArray): NDArray =>
+  wrap(reference().fromHostArray(x), x.aval, false)

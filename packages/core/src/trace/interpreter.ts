@@ -59,7 +59,8 @@ export function installArray(make: ArrayConstructors): void {
 }
 
 function arrays(): ArrayConstructors {
-  if (constructors === null) throw new Error('no array class installed: import the package index first')
+  if (constructors === null)
+    throw new Error('no array class installed: import the package index first')
   return constructors
 }
 

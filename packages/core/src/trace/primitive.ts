@@ -214,7 +214,9 @@ export const nonlinear: TransposeRule<Params> = (_cotangents, operands) => {
 
 /** Derivative is zero or undefined by nature: outputs are integers or booleans. */
 export const discreteResult =
-  <P extends Params>(bindPrimal: (primals: readonly NDArray[], params: P) => readonly NDArray[]): JvpRule<P> =>
+  <P extends Params>(
+    bindPrimal: (primals: readonly NDArray[], params: P) => readonly NDArray[],
+  ): JvpRule<P> =>
   (primals, _tangents, params) => {
     const out = bindPrimal(primals, params)
     return { primals: out, tangents: out.map(zeroLike) }

@@ -18,7 +18,13 @@ describe('promoteTypes', () => {
     const expected = golden.rows.map(([a, aWeak, b, bWeak, result]) => {
       const weakFloatWins = (aWeak && a === 'float32') || (bWeak && b === 'float32')
       const bothNarrow = a !== 'float64' && b !== 'float64'
-      return [a, aWeak, b, bWeak, weakFloatWins && bothNarrow && result === 'float64' ? 'float32' : result]
+      return [
+        a,
+        aWeak,
+        b,
+        bWeak,
+        weakFloatWins && bothNarrow && result === 'float64' ? 'float32' : result,
+      ]
     })
     expect(ours).toEqual(expected)
   })

@@ -25,15 +25,19 @@ describe.each(formats)('$name', ({ toBits, fromBits, round }) => {
 
   it('rounds to the nearest value, ties to the even one', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 0x7bfe }), fc.double({ min: 0, max: 1, noNaN: true }), (bits, t) => {
-        const [low, high] = [fromBits(bits), fromBits(bits + 1)]
-        fc.pre(Number.isFinite(high))
-        const x = low + (high - low) * t
-        const nearest =
-          x - low < high - x || (x - low === high - x && bits % 2 === 0) ? low : high
-        expect(round(x)).toBe(nearest)
-        expect(round(-x)).toBe(-nearest)
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 0x7bfe }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (bits, t) => {
+          const [low, high] = [fromBits(bits), fromBits(bits + 1)]
+          fc.pre(Number.isFinite(high))
+          const x = low + (high - low) * t
+          const nearest =
+            x - low < high - x || (x - low === high - x && bits % 2 === 0) ? low : high
+          expect(round(x)).toBe(nearest)
+          expect(round(-x)).toBe(-nearest)
+        },
+      ),
     )
   })
 

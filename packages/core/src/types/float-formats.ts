@@ -33,7 +33,8 @@ export const roundToBfloat16 = (x: number): number =>
   signed(x, roundTo(x, 7, -126, (2 - 2 ** -7) * 2 ** 127))
 
 /** Results that round to zero keep the sign of what they came from. */
-const signed = (x: number, rounded: number): number => (rounded === 0 ? (x < 0 || Object.is(x, -0) ? -0 : 0) : rounded)
+const signed = (x: number, rounded: number): number =>
+  rounded === 0 ? (x < 0 || Object.is(x, -0) ? -0 : 0) : rounded
 
 /** Rounds a double to the values a floating dtype has; other dtypes are returned unchanged. */
 export function roundToDType(x: number, dtype: DType): number {

@@ -20,8 +20,13 @@ describe('tree.map', () => {
   it('puts other leaves in their places', () => {
     const shapes = tree.map((x: NDArray) => x.shape.length, pair)
     expectTypeOf(shapes).toEqualTypeOf<[number, { n: number }]>()
-    expectTypeOf(tree.map((x: number) => String(x), { a: 1, b: [2, 3] })).toEqualTypeOf<{ a: string; b: string[] }>()
-    expectTypeOf(tree.mapWithPath((path: string, _: NDArray) => path, pair)).toEqualTypeOf<[string, { n: string }]>()
+    expectTypeOf(tree.map((x: number) => String(x), { a: 1, b: [2, 3] })).toEqualTypeOf<{
+      a: string
+      b: string[]
+    }>()
+    expectTypeOf(tree.mapWithPath((path: string, _: NDArray) => path, pair)).toEqualTypeOf<
+      [string, { n: string }]
+    >()
   })
   it('knows the leaves of a tree without being told', () => {
     tree.map((x) => expectTypeOf(x).toEqualTypeOf<NDArray>(), params)
@@ -31,7 +36,9 @@ describe('tree.map', () => {
 
 describe('folds', () => {
   it('have the type of what they start from', () => {
-    expectTypeOf(tree.reduce((n: number, x: NDArray) => n + x.size, params, 0)).toEqualTypeOf<number>()
+    expectTypeOf(
+      tree.reduce((n: number, x: NDArray) => n + x.size, params, 0),
+    ).toEqualTypeOf<number>()
     expectTypeOf(tree.leaves<NDArray>(params)).toEqualTypeOf<NDArray[]>()
     expectTypeOf(tree.paths(params)).toEqualTypeOf<string[]>()
   })

@@ -50,7 +50,9 @@ describe('flatten and unflatten', () => {
     expect(tree.leaves(p)).toEqual([1, 2, 3])
     expect(tree.map((x: number) => x * 10, p)).toEqual(new Point(10, [20, 30], 'm'))
     expect(tree.leaves(new Map([[1, 2]]))).toHaveLength(1)
-    expect(tree.structuresEqual(tree.structure(p), tree.structure(new Point(1, [2, 3], 's')))).toBe(false)
+    expect(tree.structuresEqual(tree.structure(p), tree.structure(new Point(1, [2, 3], 's')))).toBe(
+      false,
+    )
   })
 
   it('keeps a key called __proto__', () => {
@@ -75,7 +77,8 @@ describe('errors', () => {
   it('name the path of the first difference', () => {
     const params = { layers: [{ weight: 1 }, { weight: 2 }] }
     const grads = { layers: [{ weight: 1 }, { bias: 2 }] }
-    expect(() => tree.map((a: number, b: number) => a + b, params, grads)).toThrowErrorMatchingInlineSnapshot(`
+    expect(() => tree.map((a: number, b: number) => a + b, params, grads))
+      .toThrowErrorMatchingInlineSnapshot(`
       [TreeError: tree.map: the first tree and tree 2 have different tree structures: missing there
         at: .layers[1].weight
         rule: the first tree is {layers: [{weight: *}, {weight: *}]}, tree 2 is {layers: [{weight: *}, {bias: *}]}
@@ -104,7 +107,9 @@ describe('the fp-ts instances', () => {
         const f = (x: number): number => x + 1
         const g = (x: number): number => x * 2
         expect(tree.functor.map(t, (x) => x)).toEqual(t)
-        expect(tree.functor.map(tree.functor.map(t, f), g)).toEqual(tree.functor.map(t, (x) => g(f(x))))
+        expect(tree.functor.map(tree.functor.map(t, f), g)).toEqual(
+          tree.functor.map(t, (x) => g(f(x))),
+        )
       }),
     )
   })

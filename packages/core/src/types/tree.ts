@@ -181,7 +181,10 @@ export function unflatten(structure: TreeStructure, leaves: readonly unknown[]):
       case 'dict':
         return recordOf(node.keys, node.children.map(build))
       case 'class':
-        return node.registration.type.unflatten(recordOf(node.keys, node.children.map(build)), node.aux)
+        return node.registration.type.unflatten(
+          recordOf(node.keys, node.children.map(build)),
+          node.aux,
+        )
     }
   }
   return build(structure)
@@ -191,7 +194,8 @@ function recordOf(keys: readonly string[], values: readonly unknown[]): Record<s
   const record: Record<string, unknown> = {}
   keys.forEach((key, i) => {
     // Assignment would call a setter for this one key, and lose the value.
-    if (key === '__proto__') Object.defineProperty(record, key, { value: values[i], enumerable: true })
+    if (key === '__proto__')
+      Object.defineProperty(record, key, { value: values[i], enumerable: true })
     else record[key] = values[i]
   })
   return record
@@ -261,7 +265,8 @@ const auxKey = (aux: unknown): string =>
 const isPlainData = (value: unknown): boolean => {
   if (value === null) return true
   if (Array.isArray(value)) return value.every(isPlainData)
-  if (typeof value === 'object') return isPlainObject(value) && Object.values(value).every(isPlainData)
+  if (typeof value === 'object')
+    return isPlainObject(value) && Object.values(value).every(isPlainData)
   return typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean'
 }
 

@@ -50,7 +50,11 @@ function interleave(even: NDArray, odd: NDArray, axis: number): NDArray {
  * Combines neighbours to pairs, scans the pairs, and fills in the elements between: Blelloch,
  * "Prefix sums and their applications", 1990.
  */
-function scanPairs(combine: Combine, elements: readonly NDArray[], axis: number): readonly NDArray[] {
+function scanPairs(
+  combine: Combine,
+  elements: readonly NDArray[],
+  axis: number,
+): readonly NDArray[] {
   const n = elements[0].shape[axis]
   if (n < 2) return elements
   const every = (start: number, limit: number, stride: number) =>

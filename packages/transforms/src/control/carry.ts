@@ -19,7 +19,8 @@ import type { FlatArguments } from '../flat-function'
 export function promotedCarry(init: readonly Aval[], out: readonly Aval[]): readonly Aval[] {
   return init.map((aval, i) => {
     const result = out[i]
-    if (!aval.weakType || result === undefined || !shapesEqual(aval.shape, result.shape)) return aval
+    if (!aval.weakType || result === undefined || !shapesEqual(aval.shape, result.shape))
+      return aval
     if (avalsMatch(aval, result)) {
       return result.weakType ? aval : new Aval(aval.shape, aval.dtype, false)
     }

@@ -47,12 +47,15 @@ export interface JvpBranches extends Branches {
 }
 
 /** A result has a tangent if it has one in some branch. */
-export const jvpBranches = derivedBranches(flagsKey, (branches, tangentIn: readonly boolean[]): JvpBranches => {
-  const free = none(branches[0].outputs.length)
-  const tangentOut = anyOf(branches.map((b) => jvpJaxpr(b, tangentIn, free).tangentOut))
-  const joined = joinConstants(branches.map((b) => jvpJaxpr(b, tangentIn, tangentOut)))
-  return { branches: joined.jaxprs, constants: joined.constants, tangentOut }
-})
+export const jvpBranches = derivedBranches(
+  flagsKey,
+  (branches, tangentIn: readonly boolean[]): JvpBranches => {
+    const free = none(branches[0].outputs.length)
+    const tangentOut = anyOf(branches.map((b) => jvpJaxpr(b, tangentIn, free).tangentOut))
+    const joined = joinConstants(branches.map((b) => jvpJaxpr(b, tangentIn, tangentOut)))
+    return { branches: joined.jaxprs, constants: joined.constants, tangentOut }
+  },
+)
 
 export interface LinearizedBranches extends Branches {
   readonly tangentOut: readonly boolean[]
@@ -195,4 +198,3 @@ export function prunedBranches(
   const same = kept.every((b, i) => b === branches[i])
   return { branches: same ? branches : kept, usedInputs }
 }
-

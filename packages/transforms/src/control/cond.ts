@@ -85,7 +85,11 @@ function traceBranches<A extends readonly unknown[]>(
     const joined = promoteTypes(all)
     const agreed = strong.length > 0 && strong.length < all.length ? joined : all[0]
     return agreed
-      ? new AvalClass(all[0].shape, agreed.dtype, all.every((a) => a.weakType))
+      ? new AvalClass(
+          all[0].shape,
+          agreed.dtype,
+          all.every((a) => a.weakType),
+        )
       : all[0]
   })
   const paths = tree.structurePaths(first.structure, 'result')
@@ -148,7 +152,8 @@ export function cond<A extends readonly unknown[], R>(
   requireFunction('cond', onFalse)
   const op = callName('cond', onTrue)
   const test = requireScalar(op, 'predicate', predicate)
-  const isTrue = test.dtype === 'bool' ? test : ne(test, full([], 0, test.dtype, test.aval.weakType))
+  const isTrue =
+    test.dtype === 'bool' ? test : ne(test, full([], 0, test.dtype, test.aval.weakType))
   const literal = test.scalarLiteral
   const index =
     literal === null

@@ -1,7 +1,22 @@
 import { np, setDevice, type NDArray } from '@adjoint/core'
 import { checkPasses } from '@adjoint/core/internal'
 import { describe, expect, it } from 'vitest'
-import { cond, foriLoop, grad, jacfwd, jacrev, jit, jvp, makeJaxpr, map, scan, switchCase, vjp, vmap, whileLoop } from '../index'
+import {
+  cond,
+  foriLoop,
+  grad,
+  jacfwd,
+  jacrev,
+  jit,
+  jvp,
+  makeJaxpr,
+  map,
+  scan,
+  switchCase,
+  vjp,
+  vmap,
+  whileLoop,
+} from '../index'
 
 setDevice('reference')
 checkPasses(true)
@@ -17,7 +32,11 @@ const close = (actual: NDArray, expected: unknown): void => {
 
 // c ↦ sin(c)·a + w, ys = c·w
 const program = (w: NDArray, c0: NDArray, as: NDArray): [NDArray, NDArray] =>
-  scan((c: NDArray, a: NDArray) => [np.add(np.multiply(np.sin(c), a), np.exp(w)), np.multiply(c, w)], c0, as)
+  scan(
+    (c: NDArray, a: NDArray) => [np.add(np.multiply(np.sin(c), a), np.exp(w)), np.multiply(c, w)],
+    c0,
+    as,
+  )
 const unrolled = (w: NDArray, c0: NDArray, as: NDArray): [NDArray, NDArray] => {
   let c = c0
   const ys: NDArray[] = []
@@ -27,10 +46,12 @@ const unrolled = (w: NDArray, c0: NDArray, as: NDArray): [NDArray, NDArray] => {
   }
   return [c, np.stack(ys)]
 }
-const loss = (f: typeof program) => (w: NDArray, c0: NDArray, as: NDArray): NDArray => {
-  const [c, ys] = f(w, c0, as)
-  return np.add(np.multiply(c, c), np.sum(np.square(ys)))
-}
+const loss =
+  (f: typeof program) =>
+  (w: NDArray, c0: NDArray, as: NDArray): NDArray => {
+    const [c, ys] = f(w, c0, as)
+    return np.add(np.multiply(c, c), np.sum(np.square(ys)))
+  }
 
 describe('scan', () => {
   const w = f32(0.3)
@@ -44,14 +65,20 @@ describe('scan', () => {
     close(ys, ys2.toArray())
   })
 
-  for (const [name, wrap] of [['eager', (f: never) => f], ['jit', jit]] as const) {
+  for (const [name, wrap] of [
+    ['eager', (f: never) => f],
+    ['jit', jit],
+  ] as const) {
     it(`differentiates in reverse (${name})`, () => {
       const g = grad((wrap as typeof jit)(loss(program)), { argnums: [0, 1, 2] })(w, c0, as)
       const h = grad(loss(unrolled), { argnums: [0, 1, 2] })(w, c0, as)
       g.forEach((x, i) => close(x, h[i].toArray()))
     })
     it(`differentiates twice (${name})`, () => {
-      const second = (f: typeof program) => grad((x: NDArray) => np.sum(grad((wrap as typeof jit)(loss(f)), { argnums: 2 })(x, c0, as)))(w)
+      const second = (f: typeof program) =>
+        grad((x: NDArray) =>
+          np.sum(grad((wrap as typeof jit)(loss(f)), { argnums: 2 })(x, c0, as)),
+        )(w)
       close(second(program), second(unrolled).toArray())
     })
     it(`forward (${name})`, () => {
@@ -63,38 +90,62 @@ describe('scan', () => {
     it(`vmaps, and vmaps gradients (${name})`, () => {
       const ws = f32([0.1, 0.2, 0.3, 0.4])
       const f = (wrap as typeof jit)(loss(program))
-      close(vmap(f, { inAxes: [0, null, null] })(ws, c0, as), [0.1, 0.2, 0.3, 0.4].map((x) => loss(unrolled)(np.array(x), c0, as).item()))
+      close(
+        vmap(f, { inAxes: [0, null, null] })(ws, c0, as),
+        [0.1, 0.2, 0.3, 0.4].map((x) => loss(unrolled)(np.array(x), c0, as).item()),
+      )
       const all = np.stack([as, np.multiply(as, 2), np.multiply(as, 3), np.multiply(as, 4)])
       const g = vmap(grad(f, { argnums: 2 }), { inAxes: [0, null, 1], outAxes: 1 })(ws, c0, all.T)
-      const h = [0, 1, 2, 3].map((i) => grad(loss(unrolled), { argnums: 2 })(ws.get(i), c0, all.get(i)).toArray())
+      const h = [0, 1, 2, 3].map((i) =>
+        grad(loss(unrolled), { argnums: 2 })(ws.get(i), c0, all.get(i)).toArray(),
+      )
       close(g.T, h)
     })
   }
   it('grad of vmap', () => {
     const ws = f32([0.1, 0.2, 0.3, 0.4])
-    const g = grad((v: NDArray) => np.sum(vmap(loss(program), { inAxes: [0, null, null] })(v, c0, as)))(ws)
+    const g = grad((v: NDArray) =>
+      np.sum(vmap(loss(program), { inAxes: [0, null, null] })(v, c0, as)),
+    )(ws)
     const h = [0, 1, 2, 3].map((i) => grad(loss(unrolled))(ws.get(i), c0, as).item())
     close(g, h)
   })
   it('reverses, takes trees, hoists what no step changes', () => {
-    const [c, ys] = scan((carry: { a: NDArray }, x: NDArray) => [{ a: np.add(np.multiply(carry.a, 2), x) }, carry.a], { a: f32(1.5) }, f32([1, 2, 3]), { reverse: true })
+    const [c, ys] = scan(
+      (carry: { a: NDArray }, x: NDArray) => [{ a: np.add(np.multiply(carry.a, 2), x) }, carry.a],
+      { a: f32(1.5) },
+      f32([1, 2, 3]),
+      { reverse: true },
+    )
     // c: 1.5 → 6 → 14 → 29
     close(c.a, 29)
     close(ys, [14, 6, 1.5])
     // exp(w) is a residual that no step changes: the backward loop receives it as a constant, and the
     // slices of `as` are not stored a second time.
-    const [forward, backward] = makeJaxpr(grad(loss(program)))(w, c0, as).jaxpr.equations.filter((e) => e.primitive.name === 'scan')
-    expect([forward.outputs.length, backward.inputs.length, backward.params.numConsts]).toEqual([4, 8, 2])
+    const [forward, backward] = makeJaxpr(grad(loss(program)))(w, c0, as).jaxpr.equations.filter(
+      (e) => e.primitive.name === 'scan',
+    )
+    expect([forward.outputs.length, backward.inputs.length, backward.params.numConsts]).toEqual([
+      4, 8, 2,
+    ])
     expect(String(backward.params.jaxpr)).not.toMatch(/exp|sin|cos/)
   })
   it('map', () => {
-    close(map((x: NDArray) => np.multiply(x, x), f32([1, 2, 3])), [1, 4, 9])
+    close(
+      map((x: NDArray) => np.multiply(x, x), f32([1, 2, 3])),
+      [1, 4, 9],
+    )
   })
 })
 
 describe('while, fori', () => {
   it('runs and differentiates forward', () => {
-    const f = (x: NDArray): NDArray => whileLoop((c: NDArray) => np.less(c, 10), (c: NDArray) => np.multiply(c, x), f32(1.5))
+    const f = (x: NDArray): NDArray =>
+      whileLoop(
+        (c: NDArray) => np.less(c, 10),
+        (c: NDArray) => np.multiply(c, x),
+        f32(1.5),
+      )
     close(f(f32(2)), 12)
     close(f(f32(2.5)), 1.5 * 2.5 ** 3)
     close(jvp(f, [f32(2)], [f32(1)])[1], 1.5 * 3 * 4)
@@ -105,18 +156,30 @@ describe('while, fori', () => {
     close(vmap((y: NDArray) => jvp(f, [y], [f32(1)])[1])(f32([2, 3])), [18, 1.5 * 6])
   })
   it('fori', () => {
-    const f = (x: NDArray): NDArray => foriLoop(0, 4, (i, c: NDArray) => np.multiply(np.add(c, i), x), f32(1))
+    const f = (x: NDArray): NDArray =>
+      foriLoop(0, 4, (i, c: NDArray) => np.multiply(np.add(c, i), x), f32(1))
     const g = (x: number) => [0, 1, 2, 3].reduce((c, i) => (c + i) * x, 1)
     close(f(f32(1.5)), g(1.5))
     close(grad(f)(f32(1.5)), (g(1.5001) - g(1.4999)) / 0.0002)
-    const h = jit((n: NDArray, x: NDArray) => foriLoop(0, n, (_i, c: NDArray) => np.multiply(c, x), f32(1)))
+    const h = jit((n: NDArray, x: NDArray) =>
+      foriLoop(0, n, (_i, c: NDArray) => np.multiply(c, x), f32(1)),
+    )
     close(h(np.array(3, { dtype: 'int32' }), f32(2)), 8)
-    close(foriLoop(0, 5, (i, sum) => sum.add(i), 0), 10)
+    close(
+      foriLoop(0, 5, (i, sum) => sum.add(i), 0),
+      10,
+    )
   })
 })
 
 describe('cond', () => {
-  const f = (x: NDArray): NDArray => cond(np.greater(x, 0), (y: NDArray) => np.sqrt(y), (y: NDArray) => np.multiply(y, y), x)
+  const f = (x: NDArray): NDArray =>
+    cond(
+      np.greater(x, 0),
+      (y: NDArray) => np.sqrt(y),
+      (y: NDArray) => np.multiply(y, y),
+      x,
+    )
   it('chooses', () => {
     close(f(f32(4)), 2)
     close(f(f32(-3)), 9)
@@ -135,9 +198,19 @@ describe('cond', () => {
     close(grad((v: NDArray) => np.sum(vmap(f)(v)))(xs), [0.25, 0, -6])
   })
   it('switch', () => {
-    const g = (i: NDArray, x: NDArray): NDArray => switchCase(i, [(y: NDArray) => np.sin(y), (y: NDArray) => np.multiply(y, 3), (y: NDArray) => np.exp(y)], x)
+    const g = (i: NDArray, x: NDArray): NDArray =>
+      switchCase(
+        i,
+        [(y: NDArray) => np.sin(y), (y: NDArray) => np.multiply(y, 3), (y: NDArray) => np.exp(y)],
+        x,
+      )
     const i = np.array([0, 1, 2, 7], { dtype: 'int32' })
-    close(vmap(g, { inAxes: [0, null] })(i, f32(0.5)), [Math.sin(0.5), 1.5, Math.exp(0.5), Math.exp(0.5)])
+    close(vmap(g, { inAxes: [0, null] })(i, f32(0.5)), [
+      Math.sin(0.5),
+      1.5,
+      Math.exp(0.5),
+      Math.exp(0.5),
+    ])
     close(vjp((x: NDArray) => g(np.array(1, { dtype: 'int32' }), x), f32(0.5))[1](f32(1))[0], 3)
   })
 })

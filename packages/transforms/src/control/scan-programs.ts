@@ -136,7 +136,8 @@ export const linearizedBody = derivedOnce(
     const residuals = program.residuals.map(({ from, index }): ScanResidual => {
       if (from === 'input') {
         if (index < numConsts) return { kind: 'constant', index }
-        if (index >= numConsts + numCarry) return { kind: 'scanned', index: index - numConsts - numCarry }
+        if (index >= numConsts + numCarry)
+          return { kind: 'scanned', index: index - numConsts - numCarry }
         return stack(inputs[index])
       }
       const atom = jaxpr.outputs[index]
@@ -188,7 +189,8 @@ export const linearizedBody = derivedOnce(
 function loopInvariant(jaxpr: Jaxpr, numInputs: number): ReadonlySet<Var> {
   const fixed = new Set(jaxpr.inputs.slice(0, numInputs))
   for (const { inputs, outputs } of jaxpr.equations) {
-    if (inputs.every((atom) => !isVar(atom) || fixed.has(atom))) for (const v of outputs) fixed.add(v)
+    if (inputs.every((atom) => !isVar(atom) || fixed.has(atom)))
+      for (const v of outputs) fixed.add(v)
   }
   return fixed
 }
@@ -262,7 +264,13 @@ export const transposedBody = derivedOnce(
           numCarry,
           yAvals.length,
         )
-        const results = evaluateJaxpr(jaxpr, [...k, ...cValues, ...xValues, ...sBars, ...yBarSlices])
+        const results = evaluateJaxpr(jaxpr, [
+          ...k,
+          ...cValues,
+          ...xValues,
+          ...sBars,
+          ...yBarSlices,
+        ])
         const [cBars, sBarsOut, xBars] = cut(results, sumAvals.length, numCarry)
         const total = sums.map((sum, i): Tangent => addTangents(sum, cBars[i])).map(instantiate)
         return { outputs: [...total, ...sBarsOut, ...xBars], facts: null }
@@ -314,7 +322,11 @@ export function prunedBody(
   body: Jaxpr,
   { numConsts, numCarry }: Layout,
   usedOutputs: readonly boolean[],
-): { readonly jaxpr: Jaxpr; readonly usedInputs: readonly boolean[]; readonly keptCarry: readonly boolean[] } {
+): {
+  readonly jaxpr: Jaxpr
+  readonly usedInputs: readonly boolean[]
+  readonly keptCarry: readonly boolean[]
+} {
   const [usedCarry, usedYs] = cut(usedOutputs, numCarry)
   const keptCarry = carriedFixpoint(usedCarry, (carry) =>
     pruneJaxpr(body, [...carry, ...usedYs]).usedInputs.slice(numConsts, numConsts + numCarry),
@@ -324,4 +336,3 @@ export function prunedBody(
   if (linearInCarries.has(body)) linearInCarries.add(pruned.jaxpr)
   return { ...pruned, keptCarry }
 }
-

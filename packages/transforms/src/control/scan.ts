@@ -235,7 +235,4 @@ export function staticLoop<C>(
 
 /** The counter and the carry. */
 type LoopState<C> = readonly [NDArray, Carry<C>]
-type LoopBody<C> = (
-  carry: Carry<LoopState<C>>,
-  x: null,
-) => readonly [Carry<LoopState<C>>, null]
+type LoopBody<C> = (carry: Carry<LoopState<C>>, x: null) => readonly [Carry<LoopState<C>>, null]

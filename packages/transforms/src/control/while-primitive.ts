@@ -89,7 +89,12 @@ interface BatchedLoop extends ClosedProgram {
  * any lane is active, and lanes that have ended keep their values.
  */
 const batchedLoop = derivedOnce(
-  (condition: Jaxpr, numConsts: readonly [number, number], axis: MappedAxis, mapped: readonly boolean[]) =>
+  (
+    condition: Jaxpr,
+    numConsts: readonly [number, number],
+    axis: MappedAxis,
+    mapped: readonly boolean[],
+  ) =>
     `${identityOf(condition)}|${numConsts.join()}|${axis.size}|${axis.name ?? ''}|${flagsKey(mapped)}`,
   (body, condition, [condNconsts, bodyNconsts], axis, mapped): BatchedLoop => {
     const [condConsts, bodyConsts, init] = cut(mapped, condNconsts, bodyNconsts)

@@ -51,8 +51,7 @@ export function explainTraces(name: string, traces: readonly Signature[]): strin
     }
     const candidates = traces.slice(0, i).map((earlier) => differences(earlier, signature))
     const closest = candidates.reduce((best, c) => (c.length <= best.length ? c : best))
-    const reasons =
-      closest.length === 0 ? ['an earlier program had been forgotten'] : closest
+    const reasons = closest.length === 0 ? ['an earlier program had been forgotten'] : closest
     lines.push(`trace ${i + 1}:`, ...reasons.map((reason) => `  ${reason}`))
   })
   return lines.join('\n')

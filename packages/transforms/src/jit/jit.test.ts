@@ -11,7 +11,9 @@ const item = (x: NDArray): number => Number(x.item())
 
 describe('jit traces', () => {
   it('once per shape, dtype, weakness, structure, static value and device, and never otherwise', () => {
-    const f = jit(function f(x: { a: NDArray | number; b?: NDArray }) { return np.multiply(x.a, 2) })
+    const f = jit(function f(x: { a: NDArray | number; b?: NDArray }) {
+      return np.multiply(x.a, 2)
+    })
     const count = () => traceCount(f)
     f({ a: f32([1, 2]) })
     f({ a: f32([3, 4]) })
@@ -53,11 +55,42 @@ describe('jit traces', () => {
     `)
   })
   it('with static values compared by content', () => {
-    const f = jit((x: NDArray, axes: readonly number[], mode: string) => (mode === 'sum' ? np.sum(x, { axis: axes }) : x), { staticArgnums: [1, 2] })
-    expect(f(f32([[1, 2], [3, 4]]), [0], 'sum').toArray()).toEqual([4, 6])
-    expect(f(f32([[1, 2], [3, 5]]), [0], 'sum').toArray()).toEqual([4, 7])
+    const f = jit(
+      (x: NDArray, axes: readonly number[], mode: string) =>
+        mode === 'sum' ? np.sum(x, { axis: axes }) : x,
+      { staticArgnums: [1, 2] },
+    )
+    expect(
+      f(
+        f32([
+          [1, 2],
+          [3, 4],
+        ]),
+        [0],
+        'sum',
+      ).toArray(),
+    ).toEqual([4, 6])
+    expect(
+      f(
+        f32([
+          [1, 2],
+          [3, 5],
+        ]),
+        [0],
+        'sum',
+      ).toArray(),
+    ).toEqual([4, 7])
     expect(traceCount(f)).toBe(1)
-    expect(f(f32([[1, 2], [3, 4]]), [1], 'sum').toArray()).toEqual([3, 7])
+    expect(
+      f(
+        f32([
+          [1, 2],
+          [3, 4],
+        ]),
+        [1],
+        'sum',
+      ).toArray(),
+    ).toEqual([3, 7])
     expect(traceCount(f)).toBe(2)
   })
   it('inner functions once, also when they are transformed', () => {
@@ -85,9 +118,16 @@ describe('jit', () => {
     expect(f(f32(2)).get(3).item()).toBe(6)
   })
   it('passes trees, numbers, null and forwarded arguments', () => {
-    const f = jit((x: { a: NDArray; n: null }, k: number) => ({ out: [x.a, np.multiply(x.a, k)] as const, n: x.n, k: 3 }))
+    const f = jit((x: { a: NDArray; n: null }, k: number) => ({
+      out: [x.a, np.multiply(x.a, k)] as const,
+      n: x.n,
+      k: 3,
+    }))
     const y = f({ a: f32([1, 2]), n: null }, 2)
-    expect(y.out.map((v) => v.toArray())).toEqual([[1, 2], [2, 4]])
+    expect(y.out.map((v) => v.toArray())).toEqual([
+      [1, 2],
+      [2, 4],
+    ])
     expect(y.n).toBe(null)
     expect(f({ a: f32([5, 6]), n: null }, 3).out[1].toArray()).toEqual([15, 18])
   })
@@ -99,16 +139,42 @@ describe('jit', () => {
     expect(y.toArray()).toEqual([3, 4])
   })
   it('donates arrays that are passed twice, handed through, or filled with one value', () => {
-    const twice = jit((x: NDArray, y: NDArray) => [np.add(x, 1), np.multiply(y, 2)] as const, { donateArgnums: [0, 1] })
+    const twice = jit((x: NDArray, y: NDArray) => [np.add(x, 1), np.multiply(y, 2)] as const, {
+      donateArgnums: [0, 1],
+    })
     const x = f32([1, 2])
-    expect(twice(x, x).map((y) => y.toArray())).toEqual([[2, 3], [2, 4]])
+    expect(twice(x, x).map((y) => y.toArray())).toEqual([
+      [2, 3],
+      [2, 4],
+    ])
     expect(() => x.toArray()).toThrow(/donated/)
     const swap = jit((a: NDArray, b: NDArray) => [b, a] as const, { donateArgnums: [0, 1] })
-    expect(swap(f32([1, 2]), f32([3, 4])).map((y) => y.toArray())).toEqual([[3, 4], [1, 2]])
+    expect(swap(f32([1, 2]), f32([3, 4])).map((y) => y.toArray())).toEqual([
+      [3, 4],
+      [1, 2],
+    ])
     const turn = jit((a: NDArray) => [a, a.T] as const, { donateArgnums: 0 })
-    expect(turn(f32([[1, 2], [3, 4]])).map((y) => y.toArray())).toEqual([[[1, 2], [3, 4]], [[1, 3], [2, 4]]])
+    expect(
+      turn(
+        f32([
+          [1, 2],
+          [3, 4],
+        ]),
+      ).map((y) => y.toArray()),
+    ).toEqual([
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      [
+        [1, 3],
+        [2, 4],
+      ],
+    ])
     const zeros = np.zeros([3])
-    expect(jit((a: NDArray) => np.add(a, 1), { donateArgnums: 0 })(zeros).toArray()).toEqual([1, 1, 1])
+    expect(jit((a: NDArray) => np.add(a, 1), { donateArgnums: 0 })(zeros).toArray()).toEqual([
+      1, 1, 1,
+    ])
     expect(() => zeros.toArray()).toThrow(/donated/)
   })
   it('answers results that end apart from each other', () => {
@@ -119,12 +185,16 @@ describe('jit', () => {
     expect(x.toArray()).toEqual([1, 2])
   })
   it('takes more numbers than scalars are kept', () => {
-    const total = jit((...xs: readonly number[]) => xs.reduce<NDArray>((sum, x) => np.add(sum, x), f32(0)))
+    const total = jit((...xs: readonly number[]) =>
+      xs.reduce<NDArray>((sum, x) => np.add(sum, x), f32(0)),
+    )
     const xs = Array.from({ length: 700 }, (_, i) => i)
     expect(item(total(...xs))).toBe((700 * 699) / 2)
   })
   it('lowers and shows the program', () => {
-    const f = jit(function scaled(x: NDArray) { return np.multiply(np.exp(x), 2) })
+    const f = jit(function scaled(x: NDArray) {
+      return np.multiply(np.exp(x), 2)
+    })
     const lowered = f.lower(f32([1, 2]))
     expect(lowered.text()).toMatch(/exp/)
     expect(lowered.text('loops')).toMatch(/exp/)
@@ -136,7 +206,8 @@ describe('jit', () => {
     expect(traceCount(f)).toBe(2)
   })
   it('closes over tracers of outer transformations', () => {
-    const outer = (w: NDArray): NDArray => jit((x: NDArray) => np.multiply(x, np.multiply(w, w)))(f32(3))
+    const outer = (w: NDArray): NDArray =>
+      jit((x: NDArray) => np.multiply(x, np.multiply(w, w)))(f32(3))
     expect(item(grad(outer)(f32(2)))).toBe(12)
     expect(item(jit(grad(outer))(f32(2)))).toBe(12)
     expect(vmap(outer)(f32([1, 2])).toArray()).toEqual([3, 12])

@@ -22,7 +22,13 @@ import {
   tree,
 } from '@adjoint/core/internal'
 import { ClosedJaxpr } from '../closed-jaxpr'
-import { callName, flattenArrays, leafToArray, refusePromise, requireFunction } from '../flat-function'
+import {
+  callName,
+  flattenArrays,
+  leafToArray,
+  refusePromise,
+  requireFunction,
+} from '../flat-function'
 import type { RefuseAsync } from '../function-types'
 import { axisEnvironment } from '../vmap'
 import { explainTraces } from './explain'
@@ -129,7 +135,9 @@ class Tracer<A extends readonly unknown[], R> {
   }
 
   private backendOf(operands: readonly NDArray[]): Backend {
-    return this.device === undefined ? backendFor(this.op, operands) : backendNamed(this.device, this.op)
+    return this.device === undefined
+      ? backendFor(this.op, operands)
+      : backendNamed(this.device, this.op)
   }
 
   /** The last program again, if these arguments fit it. */
@@ -268,8 +276,7 @@ class Tracer<A extends readonly unknown[], R> {
 }
 
 const isUsable = (program: Program): boolean =>
-  !program.hasTracers ||
-  program.closed.constants.every((c) => c.owner === null || c.owner.active)
+  !program.hasTracers || program.closed.constants.every((c) => c.owner === null || c.owner.active)
 
 /** A leaf of an argument; `lower` and `evalShape` also take types in place of arrays. */
 const abstractLeaf = leafToArray

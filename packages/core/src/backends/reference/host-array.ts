@@ -9,7 +9,8 @@
 import { type Aval, Aval as AvalClass, sizeOf } from '../../types/aval'
 import type { DType } from '../../types/dtype'
 
-export type HostData = Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array
+export type HostData =
+  Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array
 
 export interface HostArray {
   readonly aval: Aval
@@ -37,7 +38,10 @@ export function allocateHost(dtype: DType, size: number): HostData {
   }
 }
 
-export const hostArray = (aval: Aval, data: HostData = allocateHost(aval.dtype, aval.size)): HostArray => ({
+export const hostArray = (
+  aval: Aval,
+  data: HostData = allocateHost(aval.dtype, aval.size),
+): HostArray => ({
   aval,
   data,
 })

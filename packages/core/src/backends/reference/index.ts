@@ -11,7 +11,14 @@ import {
   bitsToFloat16,
   float16ToBits,
 } from '../../types/float-formats'
-import type { Backend, CompileOptions, CostSummary, DeviceData, Executable, Storage } from '../backend'
+import type {
+  Backend,
+  CompileOptions,
+  CostSummary,
+  DeviceData,
+  Executable,
+  Storage,
+} from '../backend'
 import { evaluateOnHost } from './evaluate'
 import { allocateHost, type HostArray, hostArray } from './host-array'
 
@@ -31,7 +38,8 @@ function toDeviceData({ aval, data }: HostArray): DeviceData {
 
 function toHostArray(aval: Aval, data: DeviceData): HostArray {
   const result = allocateHost(aval.dtype, aval.size)
-  if (aval.dtype === 'float16') for (let i = 0; i < aval.size; i++) result[i] = bitsToFloat16(data[i] ?? 0)
+  if (aval.dtype === 'float16')
+    for (let i = 0; i < aval.size; i++) result[i] = bitsToFloat16(data[i] ?? 0)
   else if (aval.dtype === 'bfloat16') {
     for (let i = 0; i < aval.size; i++) result[i] = bitsToBfloat16(data[i] ?? 0)
   } else result.set(data)

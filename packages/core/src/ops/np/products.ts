@@ -5,13 +5,7 @@ import type { DType } from '../../types/dtype'
 import { ArgumentError, ShapeError } from '../../types/errors'
 import { range } from '../../types/shape'
 import { canonicalAxis } from '../arguments'
-import {
-  type ArrayLike,
-  asArray,
-  operandReports,
-  promote,
-  signature,
-} from '../promotion'
+import { type ArrayLike, asArray, operandReports, promote, signature } from '../promotion'
 import {
   arrange,
   dropBroadcastAxes,

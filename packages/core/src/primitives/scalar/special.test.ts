@@ -90,7 +90,8 @@ describe('the gamma function', () => {
 
   it('lgamma(x) = −ln|x| for tiny x of either sign, subnormal ones included', () => {
     for (let tiny = 1e-20; tiny > 0; tiny /= 8) {
-      for (const x of [tiny, -tiny]) expect(relative(lgamma(x), -Math.log(tiny))).toBeLessThan(1e-15)
+      for (const x of [tiny, -tiny])
+        expect(relative(lgamma(x), -Math.log(tiny))).toBeLessThan(1e-15)
     }
   })
 
