@@ -6,6 +6,30 @@ import { globalNorm, type GradientTransformation, mapLeaves, stateless, transfor
 const zerosLike = (params: unknown): unknown => mapLeaves((p) => np.zerosLike(p), params)
 const count = (): NDArray => np.zeros([], { dtype: 'int32' })
 
+/**
+ * Zero where less than `least` is left of a decaying average.
+ *
+ * The averages of a weight that gets no gradient any more (of a dead unit, an unused word) shrink
+ * until they are subnormal, and there they stay, because rounding does not let the last few units go.
+ * Processors take a hundred times as long for subnormal numbers, so such weights alone can make a
+ * step four times as slow. Engines with a flush-to-zero mode have it switched on; WebAssembly has
+ * none. The bounds below are so small that no update changes in its last digit.
+ */
+const settled = (x: NDArray, least: number): NDArray => np.where(np.less(np.abs(x), least), 0, x)
+
+/** The square of a gradient, of which nothing remains in an average of squares when it is tiny. */
+const squared = (g: NDArray): NDArray => np.square(settled(g, LEAST_SQUARED))
+
+/** `settled` for what is never negative. */
+const settledSquares = (x: NDArray): NDArray => np.where(np.less(x, LEAST_MEAN_SQUARE), 0, x)
+
+const LEAST_MEAN = 1e-30
+const LEAST_MEAN_SQUARE = 1e-36
+/** Its square times 0.001 is about the least mean square. */
+const LEAST_SQUARED = 1e-17
+/** With a smaller one, mean squares that small would count. */
+const SAFE_EPS = 1e-9
+
 /** Multiplies every update by a constant. */
 export const scale = (factor: number | NDArray): GradientTransformation =>
   stateless((grads) => mapLeaves((g) => np.multiply(g, factor).astype(g.dtype), grads))
@@ -32,7 +56,8 @@ export const scaleByLearningRate = (rate: ScalarOrSchedule): GradientTransformat
 
 /** Momentum: `t ← g + decay · t`, and `g + decay · t` once more for Nesterov's. Sutskever et al. 2013. */
 export function trace(decay: number, options: { readonly nesterov?: boolean } = {}): GradientTransformation {
-  const accumulate = (g: NDArray, t: NDArray): NDArray => np.add(g, np.multiply(decay, t))
+  const accumulate = (g: NDArray, t: NDArray): NDArray =>
+    settled(np.add(g, np.multiply(decay, t)), LEAST_MEAN)
   return transformation<{ trace: unknown }>({
     init: (params) => ({ trace: zerosLike(params) }),
     update: (grads, state) => {
@@ -57,11 +82,13 @@ export function scaleByAdam(options: AdamOptions = {}): GradientTransformation {
   const { b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, nesterov = false } = options
   const average = (decay: number, old: NDArray, value: NDArray): NDArray =>
     np.add(np.multiply(decay, old), np.multiply(1 - decay, value))
+  const meanSquare = (v: NDArray, g: NDArray): NDArray =>
+    eps >= SAFE_EPS ? settledSquares(average(b2, v, squared(g))) : average(b2, v, np.square(g))
   return transformation<{ count: NDArray; mu: unknown; nu: unknown }>({
     init: (params) => ({ count: count(), mu: zerosLike(params), nu: zerosLike(params) }),
     update: (grads, state) => {
-      const mu = mapLeaves((g, m) => average(b1, m, g), grads, state.mu)
-      const nu = mapLeaves((g, v) => average(b2, v, np.square(g)), grads, state.nu)
+      const mu = mapLeaves((g, m) => settled(average(b1, m, g), LEAST_MEAN), grads, state.mu)
+      const nu = mapLeaves((g, v) => meanSquare(v, g), grads, state.nu)
       const next = np.add(state.count, 1)
       const correction = (decay: number, n: NDArray): NDArray =>
         np.reciprocal(np.subtract(1, np.power(decay, n.astype('float32'))))
@@ -90,11 +117,14 @@ export function scaleByRms(
   options: { readonly decay?: number; readonly eps?: number; readonly initialScale?: number } = {},
 ): GradientTransformation {
   const { decay = 0.9, eps = 1e-8, initialScale = 0 } = options
+  const meanSquare = (v: NDArray, square: NDArray): NDArray =>
+    np.add(np.multiply(decay, v), np.multiply(1 - decay, square))
   return transformation<{ nu: unknown }>({
     init: (params) => ({ nu: mapLeaves((p) => np.fullLike(p, initialScale), params) }),
     update: (grads, state) => {
       const nu = mapLeaves(
-        (g, v) => np.add(np.multiply(decay, v), np.multiply(1 - decay, np.square(g))),
+        (g, v) =>
+          eps >= SAFE_EPS ? settledSquares(meanSquare(v, squared(g))) : meanSquare(v, np.square(g)),
         grads,
         state.nu,
       )
