@@ -497,9 +497,9 @@ describe('functions that cannot be transformed', () => {
   it('an argument that is a string, deep in a tree', () => {
     expect(
       refused(() =>
-        (grad(untyped((p: { layers: { w: NDArray }[] }) => np.sum(p.layers[0]?.w ?? 0))) as Fn)(
-          untyped({ layers: [{ w: like(2), activation: 'relu' }] }),
-        ),
+        grad<[never], NDArray>(
+          untyped((p: { layers: { w: NDArray }[] }) => np.sum(p.layers[0]?.w ?? 0)),
+        )(untyped({ layers: [{ w: like(2), activation: 'relu' }] })),
       ),
     ).toMatchInlineSnapshot(`
       "ArgumentError: grad: args[0].layers[0].activation is the string "relu", which is not an array
@@ -583,11 +583,8 @@ describe('derivatives', () => {
     `)
   })
   it('with respect to booleans', () => {
-    expect(
-      refused(() =>
-        grad(((x: NDArray) => np.where(x, 1, 0).astype('float32')) as Fn)(np.array(true)),
-      ),
-    ).toMatchInlineSnapshot(`
+    expect(refused(() => grad((x: NDArray) => np.where(x, 1, 0).astype('float32'))(np.array(true))))
+      .toMatchInlineSnapshot(`
       "DifferentiationError: grad: cannot differentiate with respect to bool values
         args[0]: bool[]
         at: args[0]
@@ -891,8 +888,11 @@ describe('derivatives', () => {
     `)
   })
   it('customVjp without rules', () => {
-    expect(refused(() => grad(customVjp((x: NDArray) => np.sin(x)) as unknown as Fn)(f32(1))))
-      .toMatchInlineSnapshot(`
+    expect(
+      refused(() =>
+        grad<[NDArray], NDArray>(untyped(customVjp((x: NDArray) => np.sin(x))))(f32(1)),
+      ),
+    ).toMatchInlineSnapshot(`
       "DifferentiationError: customVjp: no VJP defined for customVjp function f using defvjp
         rule: a customVjp function is given its rules with defvjp before it is called
         hint: f.defvjp(fwd, bwd)
@@ -900,8 +900,11 @@ describe('derivatives', () => {
     `)
   })
   it('customJvp without a rule', () => {
-    expect(refused(() => grad(customJvp((x: NDArray) => np.sin(x)) as unknown as Fn)(f32(1))))
-      .toMatchInlineSnapshot(`
+    expect(
+      refused(() =>
+        grad<[NDArray], NDArray>(untyped(customJvp((x: NDArray) => np.sin(x))))(f32(1)),
+      ),
+    ).toMatchInlineSnapshot(`
       "DifferentiationError: customJvp: the function has no rule yet
         rule: a customJvp function is given its rule with defjvp before it is called
         hint: f.defjvp(([x], [xDot]) => [y, yDot])

@@ -272,7 +272,7 @@ function check(names: readonly string[], base: Fn, compiled: boolean): void {
     names.reduce((g, name) => steps[name]?.apply(g) ?? g, base),
     names.reduce((g, name) => steps[name]?.plain(g) ?? g, base),
   ]
-  const described = `${[...names].reverse().join(' of ')}`
+  const described = [...names].reverse().join(' of ')
   setDevice('reference')
   const expected = Array.from(numbersOf(plain(point())))
   const scale = Math.max(...expected.map(Math.abs), 1)

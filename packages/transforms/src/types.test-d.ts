@@ -114,10 +114,9 @@ describe('loops and rules', () => {
       (a, b) => [np.multiply(a, b), { a, b }],
       (r, zBar) => [np.multiply(r.b, zBar), null],
     )
+    const product = customVjp((a: NDArray, b: NDArray) => np.multiply(a, b))
+    const forward = (a: NDArray, b: NDArray): [NDArray, NDArray] => [a, b]
     // @ts-expect-error one cotangent for two arguments
-    customVjp((a: NDArray, b: NDArray) => np.multiply(a, b)).defvjp(
-      (a, b) => [a, b],
-      (r, zBar) => [np.add(r, zBar)],
-    )
+    product.defvjp(forward, (r, zBar) => [np.add(r, zBar)])
   })
 })

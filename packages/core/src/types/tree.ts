@@ -55,7 +55,7 @@ export function register<T extends object, Aux>(
 ): void {
   registrations.set(constructor.prototype as object, {
     name: constructor.name,
-    type: type as TreeNodeType<never>,
+    type,
   })
 }
 

@@ -215,6 +215,4 @@ export const shapeAndOptions = <T extends object>(
   shapeOrOptions: Shape | T | undefined,
   options: T | undefined,
 ): [Shape | undefined, T | undefined] =>
-  isOptions<T>(shapeOrOptions)
-    ? [undefined, shapeOrOptions as T]
-    : [shapeOrOptions as Shape | undefined, options]
+  isOptions<T>(shapeOrOptions) ? [undefined, shapeOrOptions] : [shapeOrOptions, options]
