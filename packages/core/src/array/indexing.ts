@@ -250,7 +250,8 @@ function batchPosition(entries: readonly Entry[]): number {
 
 /** The elements that an index means. */
 export function get(x: NDArray, index: readonly Index[], options: ReadOptions = {}): NDArray {
-  const mode = options.mode ?? 'clip'
+  // JAX's default: the nearest element is read, and no gradient reaches it.
+  const mode = options.mode ?? 'promiseInBounds'
   checkMode('get({ mode })', mode)
   const { entries, advanced } = resolve(x, index)
   // Integers are views when they are in bounds, or when out of bounds means the nearest.

@@ -62,15 +62,17 @@ export const betaln: Binary = binary('betaln', (x, y) =>
 )
 
 /**
- * x·f(y), 0 where x is 0 whatever y is. Where x is 0, y is moved to a harmless place, so that the
- * derivatives are finite as well.
+ * x·f(y), 0 where x is 0 even if f(y) is infinite. There y is moved to a harmless place, so that the
+ * derivatives are finite; elsewhere they are f(y) and x f′(y), also where x is 0.
  */
 const vanishing =
   (f: (y: NDArray) => NDArray, harmless: number) =>
   (x: NDArray, y: NDArray): NDArray => {
     const isZero = prim.and(prim.eq(x, filledLike(x, 0)), prim.eq(y, y))
-    const safe = choose(isZero, filledLike(y, harmless), y)
-    return choose(isZero, filledLike(x, 0), prim.mul(x, f(safe)))
+    const isHarmless = prim.isFinite(f(y))
+    const moved = prim.and(isZero, prim.not(isHarmless))
+    const safe = choose(moved, filledLike(y, harmless), y)
+    return choose(moved, filledLike(x, 0), prim.mul(x, f(safe)))
   }
 /** x log y, 0 where x is 0. */
 export const xlogy: Binary = binary('xlogy', vanishing(prim.log, 1))

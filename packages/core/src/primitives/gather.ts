@@ -130,7 +130,13 @@ const gatherPrimitive: Primitive<GatherParams> = definePrimitive<GatherParams>({
       full(operand.aval.shape, 0, yBar.dtype, yBar.aval.weakType),
       indices,
       yBar,
-      { dimensionNumbers: scatterOf(dimensionNumbers), indicesAreSorted, uniqueIndices, mode },
+      {
+        dimensionNumbers: scatterOf(dimensionNumbers),
+        indicesAreSorted,
+        uniqueIndices,
+        // As XLA: what was read beyond the bounds has no place that its gradient could go to.
+        mode: mode === 'promiseInBounds' ? 'fill' : mode,
+      },
     )
     return [operandBar, null]
   },

@@ -95,7 +95,7 @@ function factorInPlace(data: HostData, base: number, n: number): void {
     // A pivot that is not positive: the matrix is not positive definite.
     if (!(data[base + j * n + j] > 0)) {
       data.fill(NaN, base, base + n * n)
-      return
+      break
     }
   }
   for (let i = 0; i < n; i++) data.fill(0, base + i * n + i + 1, base + (i + 1) * n)
