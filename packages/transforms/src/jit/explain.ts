@@ -40,19 +40,29 @@ const show = (value: unknown): string =>
       ? staticKey(value)
       : String(value)
 
+export interface TraceLog {
+  readonly name: string
+  /** How often the function has been traced. */
+  readonly traceCount: number
+  /** What it was last traced for, oldest first. */
+  readonly traces: readonly Signature[]
+}
+
 /** One paragraph per trace: what was new compared with the most similar earlier one. */
-export function explainTraces(name: string, traces: readonly Signature[]): string {
-  const times = traces.length === 1 ? 'once' : `${traces.length} times`
-  const lines = [`${name} was traced ${traces.length === 0 ? 'not yet' : times}`]
+export function explainTraces({ name, traceCount, traces }: TraceLog): string {
+  const times = traceCount === 1 ? 'once' : `${traceCount} times`
+  const lines = [`${name} was traced ${traceCount === 0 ? 'not yet' : times}`]
+  const forgotten = traceCount - traces.length
   traces.forEach((signature, i) => {
     if (i === 0) {
-      lines.push(`trace 1: first call, with (${signature.avals.map(String).join(', ')})`)
+      const which = forgotten === 0 ? 'trace 1: first call' : `trace ${forgotten + 1}`
+      lines.push(`${which}, with (${signature.avals.map(String).join(', ')})`)
       return
     }
     const candidates = traces.slice(0, i).map((earlier) => differences(earlier, signature))
     const closest = candidates.reduce((best, c) => (c.length <= best.length ? c : best))
     const reasons = closest.length === 0 ? ['an earlier program had been forgotten'] : closest
-    lines.push(`trace ${i + 1}:`, ...reasons.map((reason) => `  ${reason}`))
+    lines.push(`trace ${forgotten + i + 1}:`, ...reasons.map((reason) => `  ${reason}`))
   })
   return lines.join('\n')
 }

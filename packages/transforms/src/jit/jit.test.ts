@@ -54,6 +54,15 @@ describe('jit traces', () => {
         device: was wasm, now reference"
     `)
   })
+  it('without end, remembering the newest', () => {
+    const f = jit((x: NDArray, n: number) => np.multiply(x, n), { staticArgnums: 1 })
+    for (let i = 0; i < 300; i++) f.lower(f32(1), i)
+    expect(traceCount(f)).toBe(300)
+    const lines = explainRetrace(f).split('\n')
+    expect(lines[0]).toMatch(/was traced 300 times/)
+    expect(lines[1]).toBe('trace 45, with (f32[])')
+    expect(lines.slice(-2)).toEqual(['trace 300:', '  static argument 0: was 298, now 299'])
+  })
   it('with static values compared by content', () => {
     const f = jit(
       (x: NDArray, axes: readonly number[], mode: string) =>

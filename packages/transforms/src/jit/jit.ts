@@ -31,7 +31,7 @@ import {
 } from '../flat-function'
 import type { RefuseAsync } from '../function-types'
 import { axisEnvironment } from '../vmap'
-import { explainTraces } from './explain'
+import { explainTraces, type TraceLog } from './explain'
 import { callJit } from './primitive'
 import { collectLeaves, type Signature, signatureKey } from './signature'
 
@@ -81,12 +81,16 @@ interface Call {
 }
 
 const PROGRAMS_KEPT = 1024
+/** A function that is traced anew by every call must not remember all of them. */
+const TRACES_REMEMBERED = 256
 
-const traceLogs = new WeakMap<object, { readonly name: string; readonly traces: Signature[] }>()
+const traceLogs = new WeakMap<object, TraceLog>()
 
 /** Programs of one function, by signature. */
 class Tracer<A extends readonly unknown[], R> {
   private readonly programs = new Map<string, Program>()
+  traceCount = 0
+  /** The newest ones. */
   readonly traces: Signature[] = []
   private last: Program | null = null
   readonly op: string
@@ -190,7 +194,9 @@ class Tracer<A extends readonly unknown[], R> {
   }
 
   private trace(signature: Signature, numArgs: number): Program {
+    this.traceCount++
     this.traces.push(signature)
+    if (this.traces.length > TRACES_REMEMBERED) this.traces.shift()
     let outStructure: tree.TreeStructure | null = null
     const { jaxpr, constants } = stage(
       (inputs) => {
@@ -335,7 +341,7 @@ export function jit<A extends readonly unknown[], R>(
 
 /** How often a jitted function has been traced. */
 export const traceCount = (jitted: (...args: never[]) => unknown): number =>
-  logOf('traceCount', jitted).traces.length
+  logOf('traceCount', jitted).traceCount
 
 /**
  * Says for each time that a jitted function was traced what was new about the call.
@@ -343,14 +349,10 @@ export const traceCount = (jitted: (...args: never[]) => unknown): number =>
  * @throws ArgumentError when the function is not the result of `jit`
  */
 export const explainRetrace = (jitted: (...args: never[]) => unknown): string => {
-  const { name, traces } = logOf('explainRetrace', jitted)
-  return explainTraces(name, traces)
+  return explainTraces(logOf('explainRetrace', jitted))
 }
 
-function logOf(
-  op: string,
-  jitted: (...args: never[]) => unknown,
-): { readonly name: string; readonly traces: readonly Signature[] } {
+function logOf(op: string, jitted: (...args: never[]) => unknown): TraceLog {
   const log = traceLogs.get(jitted)
   if (log) return log
   throw new ArgumentError({
