@@ -29,7 +29,7 @@ import {
   whileLoop,
 } from '@adjoint/transforms'
 import fc from 'fast-check'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { numbersOf } from './compare'
 import { f32, i32 } from './misuse.fixture'
 
@@ -305,6 +305,9 @@ function checkOrRefuse(names: readonly string[], base: Fn, compiled: boolean): v
 }
 
 const names = Object.keys(steps)
+
+// Each test compiles dozens of programs.
+vi.setConfig({ testTimeout: 30_000 })
 
 describe('compositions', () => {
   it('jvp agrees with finite differences, of first and second order', () => {
