@@ -1,7 +1,13 @@
 /** The parts that optimisers are chained from; names and formulas are Optax's. */
 import { ArgumentError, np, type NDArray } from '@adjoint/core'
 import type { ScalarOrSchedule, Schedule } from './schedules'
-import { globalNorm, type GradientTransformation, mapLeaves, stateless, transformation } from './transformation'
+import {
+  globalNorm,
+  type GradientTransformation,
+  mapLeaves,
+  stateless,
+  transformation,
+} from './transformation'
 
 const zerosLike = (params: unknown): unknown => mapLeaves((p) => np.zerosLike(p), params)
 const count = (): NDArray => np.zeros([], { dtype: 'int32' })
@@ -55,7 +61,10 @@ export const scaleByLearningRate = (rate: ScalarOrSchedule): GradientTransformat
     : scale(typeof rate === 'number' ? -rate : np.negative(rate))
 
 /** Momentum: `t ← g + decay · t`, and `g + decay · t` once more for Nesterov's. Sutskever et al. 2013. */
-export function trace(decay: number, options: { readonly nesterov?: boolean } = {}): GradientTransformation {
+export function trace(
+  decay: number,
+  options: { readonly nesterov?: boolean } = {},
+): GradientTransformation {
   const accumulate = (g: NDArray, t: NDArray): NDArray =>
     settled(np.add(g, np.multiply(decay, t)), LEAST_MEAN)
   return transformation<{ trace: unknown }>({
@@ -128,7 +137,10 @@ export function scaleByRms(
         grads,
         state.nu,
       )
-      return [mapLeaves((g, v) => np.multiply(g, np.reciprocal(np.sqrt(np.add(v, eps)))), grads, nu), { nu }]
+      return [
+        mapLeaves((g, v) => np.multiply(g, np.reciprocal(np.sqrt(np.add(v, eps)))), grads, nu),
+        { nu },
+      ]
     },
   })
 }
@@ -136,7 +148,11 @@ export function scaleByRms(
 /** Adds `rate · params`: decoupled weight decay when placed after the scaling. Loshchilov & Hutter 2019. */
 export const addDecayedWeights = (rate: number): GradientTransformation =>
   stateless((grads, params) =>
-    mapLeaves((g, p) => np.add(g, np.multiply(rate, p)), grads, required('addDecayedWeights', params)),
+    mapLeaves(
+      (g, p) => np.add(g, np.multiply(rate, p)),
+      grads,
+      required('addDecayedWeights', params),
+    ),
   )
 
 /** Clips every element to `[-limit, limit]`. */
@@ -148,7 +164,10 @@ export const clipByGlobalNorm = (limit: number): GradientTransformation =>
   stateless((grads) => {
     const norm = globalNorm(grads)
     const keep = np.less(norm, limit)
-    return mapLeaves((g) => np.where(keep, g, np.multiply(np.divide(g, norm), limit)).astype(g.dtype), grads)
+    return mapLeaves(
+      (g) => np.where(keep, g, np.multiply(np.divide(g, norm), limit)).astype(g.dtype),
+      grads,
+    )
   })
 
 function required(op: string, params: unknown): unknown {
@@ -161,4 +180,3 @@ function required(op: string, params: unknown): unknown {
   }
   return params
 }
-

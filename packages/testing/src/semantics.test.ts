@@ -140,7 +140,8 @@ for (const [device, mode] of [
         const found = [...differences(bound, 'value', run(value)(...args), record.value)]
         if (record.gradients)
           found.push(...differences(bound, 'gradient', run(gradients)(...args), record.gradients))
-        if (record.second) found.push(...differences(bound, 'second', run(second)(...args), record.second))
+        if (record.second)
+          found.push(...differences(bound, 'second', run(second)(...args), record.second))
         expect(found).toEqual([])
       })
     }
