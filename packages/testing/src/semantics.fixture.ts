@@ -46,7 +46,7 @@ const step = (c: NDArray, v: NDArray): [NDArray, NDArray] => [np.sin(c.mul(v)), 
 const layout = ['NHWC', 'HWIO', 'NHWC'] as const
 const branches = [np.sin, np.cos, (u: NDArray) => u.mul(u)] as const
 const unary = (f: (x: NDArray) => NDArray): Program => f
-const binary = (f: (x: NDArray, y: NDArray) => NDArray): Program => f as Program
+const binary = (f: (x: NDArray, y: NDArray) => NDArray): Program => f
 
 export const programs: { readonly [name: string]: Program } = {
   // --- elementwise: special points

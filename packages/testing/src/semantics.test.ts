@@ -84,11 +84,11 @@ type Flat = (...args: NDArray[]) => readonly NDArray[]
 /** The program, its gradient, and the gradient of the weighted gradient, as functions of lists. */
 function derived(f: (...args: NDArray[]) => unknown, args: readonly NDArray[]) {
   const argnums = args.flatMap((x, i) => (isFloat(x) ? [i] : []))
-  const value: Flat = (...xs) => tree.leaves(f(...xs)) as NDArray[]
+  const value: Flat = (...xs) => tree.leaves<NDArray>(f(...xs))
   const gradientOf =
     (of: Flat): Flat =>
     (...xs) =>
-      grad((...ys: NDArray[]) => weighted(of(...ys)), { argnums })(...xs) as readonly NDArray[]
+      grad((...ys: NDArray[]) => weighted(of(...ys)), { argnums })(...xs)
   const gradients = gradientOf(value)
   return { value, gradients, second: gradientOf(gradients) }
 }
