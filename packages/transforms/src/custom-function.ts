@@ -126,16 +126,17 @@ export const argnumsOf = (argnums: number | readonly number[] | undefined): read
 const recorded = new Set<object>()
 
 /**
- * True while a rule is recorded: where it calls its own function, recording it once more would never
- * end, so inside itself a rule is kept as it is and run when it is needed.
+ * Records a rule, or answers null where it has to be kept as it is and run when it is needed: inside
+ * itself, because a rule may call its own function and recording it once more would never end; and
+ * where it cannot be traced, which is nobody's business until a derivative is asked for.
  */
-export const isBeingRecorded = (rule: object): boolean => recorded.has(rule)
-
-/** Runs `record`, which stages the rule. */
-export function recordingRule<T>(rule: object, record: () => T): T {
+export function recordRule<T>(rule: object, record: () => T): T | null {
+  if (recorded.has(rule)) return null
   recorded.add(rule)
   try {
     return record()
+  } catch {
+    return null
   } finally {
     recorded.delete(rule)
   }

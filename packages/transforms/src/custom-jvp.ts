@@ -30,9 +30,8 @@ import {
   argnumsOf,
   type CallParams,
   callRules,
-  isBeingRecorded,
   isRecording,
-  recordingRule,
+  recordRule,
   splitNondiff,
 } from './custom-function'
 import {
@@ -294,17 +293,7 @@ function bindStaged(
   const avals = arrays.map((x) => x.aval)
   const n = avals.length
   const staged = stage(call, avals, 'customJvp', name)
-  if (isBeingRecorded(rule.identity)) {
-    const skipped = staged.constants.length
-    return bind(customJvpPrimitive, [...staged.constants, ...arrays], {
-      name,
-      callJaxpr: staged.jaxpr,
-      jvp: (operands, tangents) => rule.run(operands.slice(skipped), tangents),
-      numConsts: skipped,
-      symbolicZeros: false,
-    })
-  }
-  const stagedRule = recordingRule(rule.identity, () =>
+  const stagedRule = recordRule(rule.identity, () =>
     stage(
       (inputs) => {
         const { primals, tangents } = rule.run(inputs.slice(0, n), inputs.slice(n))
@@ -316,6 +305,16 @@ function bindStaged(
       name,
     ),
   )
+  if (stagedRule === null) {
+    const skipped = staged.constants.length
+    return bind(customJvpPrimitive, [...staged.constants, ...arrays], {
+      name,
+      callJaxpr: staged.jaxpr,
+      jvp: (operands, tangents) => rule.run(operands.slice(skipped), tangents),
+      numConsts: skipped,
+      symbolicZeros: false,
+    })
+  }
   const numCall = staged.constants.length
   const numConsts = numCall + stagedRule.constants.length
   const numOut = staged.jaxpr.outputs.length

@@ -20,6 +20,13 @@ const expVjp: (x: NDArray) => NDArray = customVjp((x: NDArray) => np.exp(x)).def
   (y: NDArray, yBar: NDArray) => [np.multiply(np.multiply(2, y), yBar)] as const,
 )
 
+/** 1/x, whose backward function calls the function. */
+const inverse: (x: NDArray) => NDArray = customVjp((x: NDArray) => np.reciprocal(x)).defvjp(
+  (x: NDArray) => [np.reciprocal(x), x] as const,
+  (x: NDArray, yBar: NDArray) =>
+    [np.multiply(np.multiply(-2, np.square(inverse(x))), yBar)] as const,
+)
+
 const x = np.array(1.5)
 const wrappers = {
   plain: (f: (x: NDArray) => NDArray) => f,
@@ -40,5 +47,25 @@ describe.each(Object.entries(wrappers))('under %s', (_name, wrap) => {
     expect(wrap(grad(expVjp))(x).item()).toBeCloseTo(2 * Math.exp(1.5), 5)
     // The residual y is expVjp(x) itself, so its derivative carries the factor once more.
     expect(wrap(grad(grad(expVjp)))(x).item()).toBeCloseTo(4 * Math.exp(1.5), 4)
+  })
+
+  it('a backward function that calls its function, to second order', () => {
+    expect(wrap(inverse)(x).item()).toBeCloseTo(1 / 1.5, 6)
+    expect(wrap(grad(inverse))(x).item()).toBeCloseTo(-2 / 2.25, 5)
+    // d(−2 f²)/dx = −4 f f′ with f′ = −2 f².
+    expect(wrap(grad(grad(inverse)))(x).item()).toBeCloseTo(8 / 1.5 ** 3, 4)
+  })
+})
+
+describe('a rule that cannot be traced', () => {
+  const f = customVjp((x: NDArray) => np.sin(x)).defvjp(
+    (x: NDArray) => [np.sin(x), x] as const,
+    (x: NDArray) => [np.array(Math.cos(Number(x)))] as const,
+  )
+
+  it('matters only where the derivative is asked for', () => {
+    expect(jit(f)(x).item()).toBeCloseTo(Math.sin(1.5), 6)
+    expect(() => jit(grad(f))(x)).toThrow('has no value yet')
+    expect(jit(f)(x).item()).toBeCloseTo(Math.sin(1.5), 6)
   })
 })

@@ -28,9 +28,8 @@ import {
   argnumsOf,
   type CallParams,
   callRules,
-  isBeingRecorded,
   isRecording,
-  recordingRule,
+  recordRule,
   splitNondiff,
 } from './custom-function'
 import { batchAll, ignoringMiddle, refuseClosedOverTangents } from './custom-jvp'
@@ -415,7 +414,8 @@ function bindStaged(
 ): readonly NDArray[] {
   const avals = arrays.map((x) => x.aval)
   const staged = stage(call, avals, 'customVjp', name)
-  if (isBeingRecorded(rules.identity)) {
+  const recorded = recordRule(rules.identity, () => recordBoth(name, rules, avals))
+  if (recorded === null) {
     const skipped = staged.constants.length
     return bind(customVjpPrimitive, [...staged.constants, ...arrays], {
       name,
@@ -426,37 +426,7 @@ function bindStaged(
       symbolicZeros: false,
     })
   }
-  let numOut = 0
-  const stagedFwd = recordingRule(rules.identity, () =>
-    stage(
-      (inputs) => {
-        const { outputs, residuals } = rules.fwd(inputs)
-        numOut = outputs.length
-        return [...outputs, ...residuals]
-      },
-      avals,
-      'customVjp',
-      name,
-    ),
-  )
-  const [outAvals, residualAvals] = [
-    stagedFwd.jaxpr.outAvals.slice(0, numOut),
-    stagedFwd.jaxpr.outAvals.slice(numOut),
-  ]
-  let cotangentIn: readonly boolean[] = []
-  const stagedBwd = stage(
-    (inputs) => {
-      const xBars = rules.bwd(
-        inputs.slice(0, residualAvals.length),
-        inputs.slice(residualAvals.length),
-      )
-      cotangentIn = present(xBars)
-      return xBars.map(instantiate)
-    },
-    [...residualAvals, ...outAvals.map(tangentAval)],
-    'customVjp',
-    name,
-  )
+  const { stagedFwd, stagedBwd, numOut, cotangentIn } = recorded
   const [numCall, numFwd] = [staged.constants.length, stagedFwd.constants.length]
   const numBwd = stagedBwd.constants.length
   const ruleConstants = [...stagedFwd.constants, ...stagedBwd.constants]
@@ -484,6 +454,44 @@ function bindStaged(
     numConsts: numCall + numFwd + numBwd,
     symbolicZeros: false,
   })
+}
+
+/** Stages the forward function, and the backward function on what that one answers. */
+function recordBoth(
+  name: string,
+  rules: { readonly fwd: FlatForward; readonly bwd: FlatBackward },
+  avals: readonly Aval[],
+) {
+  let numOut = 0
+  const stagedFwd = stage(
+    (inputs) => {
+      const { outputs, residuals } = rules.fwd(inputs)
+      numOut = outputs.length
+      return [...outputs, ...residuals]
+    },
+    avals,
+    'customVjp',
+    name,
+  )
+  const [outAvals, residualAvals] = [
+    stagedFwd.jaxpr.outAvals.slice(0, numOut),
+    stagedFwd.jaxpr.outAvals.slice(numOut),
+  ]
+  let cotangentIn: readonly boolean[] = []
+  const stagedBwd = stage(
+    (inputs) => {
+      const xBars = rules.bwd(
+        inputs.slice(0, residualAvals.length),
+        inputs.slice(residualAvals.length),
+      )
+      cotangentIn = present(xBars)
+      return xBars.map(instantiate)
+    },
+    [...residualAvals, ...outAvals.map(tangentAval)],
+    'customVjp',
+    name,
+  )
+  return { stagedFwd, stagedBwd, numOut, cotangentIn }
 }
 
 /** Checks what a backward function returned: one tree of cotangents per argument, null for zero. */
