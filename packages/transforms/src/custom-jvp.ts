@@ -293,11 +293,15 @@ function bindStaged(
   const avals = arrays.map((x) => x.aval)
   const n = avals.length
   const staged = stage(call, avals, 'customJvp', name)
+  const checkedRule: FlatJvpRule = (primals, tangents) => {
+    const result = rule.run(primals, tangents)
+    requireMatch(op, staged.jaxpr.outAvals, result.primals)
+    return result
+  }
   const stagedRule = recordRule(rule.identity, () =>
     stage(
       (inputs) => {
-        const { primals, tangents } = rule.run(inputs.slice(0, n), inputs.slice(n))
-        requireMatch(op, staged.jaxpr.outAvals, primals)
+        const { primals, tangents } = checkedRule(inputs.slice(0, n), inputs.slice(n))
         return [...primals, ...tangents.map(instantiate)]
       },
       [...avals, ...avals.map(tangentAval)],
@@ -310,7 +314,7 @@ function bindStaged(
     return bind(customJvpPrimitive, [...staged.constants, ...arrays], {
       name,
       callJaxpr: staged.jaxpr,
-      jvp: (operands, tangents) => rule.run(operands.slice(skipped), tangents),
+      jvp: (operands, tangents) => checkedRule(operands.slice(skipped), tangents),
       numConsts: skipped,
       symbolicZeros: false,
     })
@@ -381,7 +385,12 @@ function ruleResult(op: string, answer: unknown): JvpResult & { structure: tree.
   return { primals: primal.arrays, tangents, structure: primal.structure }
 }
 
-function requireMatch(op: string, expected: readonly Aval[], actual: readonly NDArray[]): void {
+/** Refuses a rule whose results have other types than the function's. */
+export function requireMatch(
+  op: string,
+  expected: readonly Aval[],
+  actual: readonly NDArray[],
+): void {
   const differs =
     expected.length !== actual.length || expected.some((a, i) => !avalsMatch(a, actual[i].aval))
   if (!differs) return

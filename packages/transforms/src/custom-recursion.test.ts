@@ -5,6 +5,7 @@ import { customJvp } from './custom-jvp'
 import { customVjp } from './custom-vjp'
 import { grad } from './grad'
 import { jit } from './jit/jit'
+import { jvp } from './jvp'
 import { vmap } from './vmap'
 
 /** x³, whose rules scale the derivative by 2 each time, so that it shows which rule was used. */
@@ -67,5 +68,25 @@ describe('a rule that cannot be traced', () => {
     expect(jit(f)(x).item()).toBeCloseTo(Math.sin(1.5), 6)
     expect(() => jit(grad(f))(x)).toThrow('has no value yet')
     expect(jit(f)(x).item()).toBeCloseTo(Math.sin(1.5), 6)
+  })
+})
+
+describe('a rule that returns another type than its function', () => {
+  const message = 'the rule returns another type of result than the function'
+  const twice = (x: NDArray): NDArray => np.stack([np.sum(x), np.sum(x)])
+  const xs = np.array([1.5, 2])
+
+  it('is refused where its derivative is asked for, and nowhere else', () => {
+    const f = customJvp((x: NDArray) => np.sum(x)).defjvp(([x], [xDot]) => [twice(x), twice(xDot)])
+    expect(jit(f)(xs).item()).toBe(3.5)
+    expect(() => jit((x: NDArray) => jvp(f, [x], [x])[0])(xs)).toThrow(message)
+    expect(() => jit(grad(f))(xs)).toThrow(message)
+
+    const g = customVjp((x: NDArray) => np.sum(x)).defvjp(
+      (x: NDArray) => [twice(x), x] as const,
+      (x: NDArray, yBar: NDArray) => [np.multiply(x, np.sum(yBar))] as const,
+    )
+    expect(jit(g)(xs).item()).toBe(3.5)
+    expect(() => jit(grad((x: NDArray) => np.sum(g(x))))(xs)).toThrow(message)
   })
 })

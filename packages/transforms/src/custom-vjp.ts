@@ -32,7 +32,7 @@ import {
   recordRule,
   splitNondiff,
 } from './custom-function'
-import { batchAll, ignoringMiddle, refuseClosedOverTangents } from './custom-jvp'
+import { batchAll, ignoringMiddle, refuseClosedOverTangents, requireMatch } from './custom-jvp'
 import {
   callName,
   flattenArrays,
@@ -393,7 +393,7 @@ function callCustomVjp<A extends readonly unknown[], R>(
   }
   const name = f.name || '<lambda>'
   const outputs = isRecording(point.arrays)
-    ? bindStaged(name, flat.call, { fwd, bwd, identity: rules.fwd }, point.arrays)
+    ? bindStaged(op, name, flat.call, { fwd, bwd, identity: rules.fwd }, point.arrays)
     : bind(customVjpPrimitive, point.arrays, {
         name,
         callJaxpr: flat.call,
@@ -407,6 +407,7 @@ function callCustomVjp<A extends readonly unknown[], R>(
 
 /** Stages all three functions; what they close over becomes operands, and residuals of bwd. */
 function bindStaged(
+  op: string,
   name: string,
   call: FlatFunction,
   rules: { readonly fwd: FlatForward; readonly bwd: FlatBackward; readonly identity: object },
@@ -414,13 +415,20 @@ function bindStaged(
 ): readonly NDArray[] {
   const avals = arrays.map((x) => x.aval)
   const staged = stage(call, avals, 'customVjp', name)
-  const recorded = recordRule(rules.identity, () => recordBoth(name, rules, avals))
+  const fwd: FlatForward = (inputs) => {
+    const result = rules.fwd(inputs)
+    requireMatch(op, staged.jaxpr.outAvals, result.outputs)
+    return result
+  }
+  const recorded = recordRule(rules.identity, () =>
+    recordBoth(name, { fwd, bwd: rules.bwd }, avals),
+  )
   if (recorded === null) {
     const skipped = staged.constants.length
     return bind(customVjpPrimitive, [...staged.constants, ...arrays], {
       name,
       callJaxpr: staged.jaxpr,
-      fwd: (operands) => rules.fwd(operands.slice(skipped)),
+      fwd: (operands) => fwd(operands.slice(skipped)),
       bwd: rules.bwd,
       numConsts: skipped,
       symbolicZeros: false,
