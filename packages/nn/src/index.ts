@@ -14,8 +14,106 @@ export {
 } from './activations'
 export * as initializers from './initializers'
 export type { Initializer } from './initializers'
-export { activation, type Context, type Layer, sequential, type Variables } from './layer'
-export { dropout, layerNorm, linear, type LinearParams, type NormParams } from './layers'
+export {
+  type AttentionCache,
+  type AttentionLayer,
+  type AttentionOptions,
+  type AttentionParams,
+  dotProductAttention,
+  type DotProductAttentionOptions,
+  multiHeadAttention,
+} from './attention'
+export { parallel, repeat, type RepeatOptions, residual, type ResidualParams } from './composition'
+export {
+  conv1d,
+  conv2d,
+  conv3d,
+  type ConvOptions,
+  type ConvPadding,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  type ConvTransposeLayerOptions,
+  depthwiseConv2d,
+  type DepthwiseOptions,
+} from './convolution'
+export { dropout } from './dropout'
+export {
+  activation,
+  type AnyLayer,
+  type CacheOptions,
+  type Context,
+  type Layer,
+  type ParamsOf,
+  sequential,
+  type StateOf,
+  type Variables,
+  withCache,
+} from './layer'
+export {
+  embedding,
+  type EmbeddingLayer,
+  linear,
+  type LinearOptions,
+  type LinearParams,
+  mlp,
+  type MlpOptions,
+  type WeightParams,
+} from './linear'
+export {
+  batchNorm,
+  type BatchNormOptions,
+  type BatchNormState,
+  groupNorm,
+  type GroupNormOptions,
+  layerNorm,
+  type NormParams,
+  rmsNorm,
+  type ScaleParams,
+} from './normalization'
+export {
+  adaptiveAveragePool,
+  adaptiveMaxPool,
+  averagePool,
+  type AveragePoolOptions,
+  globalAveragePool,
+  globalMaxPool,
+  maxPool,
+  type PoolOptions,
+} from './pooling'
+export {
+  learnedPositions,
+  type Position,
+  type PositionParams,
+  rotary,
+  type RotaryOptions,
+  sinusoidalPositions,
+} from './positions'
+export {
+  type Cell,
+  type CellOptions,
+  gru,
+  type GruParams,
+  lstm,
+  type LstmCarry,
+  type LstmParams,
+  recurrent,
+  type RecurrentLayer,
+  type RecurrentOptions,
+} from './recurrent'
+export {
+  spectralNorm,
+  type SpectralNormState,
+  weightNorm,
+  type WeightNormParams,
+} from './reparametrization'
+export { summary, type Summary, type SummaryRow } from './summary'
+export {
+  type FeedForwardParams,
+  transformerBlock,
+  type TransformerOptions,
+  type TransformerParams,
+} from './transformer'
 export {
   encodeSafetensors,
   type FileTask,

@@ -2,7 +2,7 @@
  * Layers are values: configuration is closed over, parameters are a plain tree of arrays, and state
  * is explicit. Nothing is registered and nothing mutates.
  */
-import { random, type Key, type NDArray } from '@adjoint/core'
+import { random, type DType, type Key, type NDArray, type Shape } from '@adjoint/core'
 
 export interface Variables<P, S> {
   readonly params: P
@@ -12,14 +12,40 @@ export interface Variables<P, S> {
 export interface Context {
   /** Randomness of this application, for dropout. */
   readonly key?: Key
-  /** True while training: dropout drops. */
+  /** True while training: dropout drops, batch norm looks at the batch. */
   readonly train?: boolean
+  /** Which keys a query may look at: booleans that broadcast to `[..., heads, queries, keys]`. */
+  readonly mask?: NDArray
+}
+
+/** What a layer that reads a sequence piece by piece keeps room for. */
+export interface CacheOptions {
+  /** The axes before those of time and features. */
+  readonly batch?: Shape
+  /** The longest sequence. */
+  readonly length: number
+  readonly dtype?: DType
 }
 
 export interface Layer<P, S = null> {
   init(key: Key): { params: P; state: S }
   apply(variables: Variables<P, S>, x: NDArray, context?: Context): [y: NDArray, state: S]
+  /** The state with which `apply` continues where it left off; layers without memory have none. */
+  withCache?(state: S, options: CacheOptions): S
 }
+
+/**
+ * The state with which a layer reads a sequence piece by piece: attention remembers keys and values,
+ * recurrent layers their carry, positions where they are. Each `apply` then returns the state for
+ * the next piece.
+ *
+ * @example
+ * let state = withCache(model, initial.state, { length: 64 })
+ * ;[logits, state] = model.apply({ params, state }, firstTokens)
+ * ;[logits, state] = model.apply({ params, state }, nextToken)
+ */
+export const withCache = <P, S>(layer: Layer<P, S>, state: S, options: CacheOptions): S =>
+  layer.withCache ? layer.withCache(state, options) : state
 
 /** A function of arrays as a layer without parameters. */
 export const activation = (f: (x: NDArray) => NDArray): Layer<null> => ({
@@ -27,13 +53,21 @@ export const activation = (f: (x: NDArray) => NDArray): Layer<null> => ({
   apply: (_variables, x) => [f(x), null],
 })
 
-type ParamsOf<L> = L extends Layer<infer P, infer _S> ? P : never
-type StateOf<L> = L extends Layer<infer _P, infer S> ? S : never
-// `never` in the parameter position accepts a layer of any parameters.
-type AnyLayer = {
+/** The parameters of a layer. */
+export type ParamsOf<L> = L extends { init(key: Key): { params: infer P } } ? P : never
+/** The state of a layer. */
+export type StateOf<L> = L extends { init(key: Key): { state: infer S } } ? S : never
+
+/** A layer of any parameters and state: `never` in the parameter position accepts them all. */
+export type AnyLayer = {
   init(key: Key): { params: unknown; state: unknown }
   apply(variables: Variables<never, never>, x: NDArray, context?: Context): [NDArray, unknown]
+  withCache?(state: never, options: CacheOptions): unknown
 }
+
+/** The context of one of several layers: a key of its own. */
+export const contextOf = (context: Context, index: number): Context =>
+  context.key ? { ...context, key: random.foldIn(context.key, index) } : context
 
 /**
  * Layers in sequence. Parameters and state are tuples, one entry per layer.
@@ -62,15 +96,16 @@ export function sequential<const Layers extends readonly AnyLayer[]>(
     apply: ({ params, state }, x, context = {}) => {
       let y = x
       const next = layers.map((layer, i) => {
-        const own: Context = context.key
-          ? { ...context, key: random.foldIn(context.key, i) }
-          : context
         const variables = { params: params[i] as never, state: state[i] as never }
-        const [result, nextState] = layer.apply(variables, y, own)
+        const [result, nextState] = layer.apply(variables, y, contextOf(context, i))
         y = result
         return nextState
       })
       return [y, next as S]
     },
+    withCache: (state, options) =>
+      layers.map((layer, i) =>
+        layer.withCache ? layer.withCache(state[i] as never, options) : state[i],
+      ) as S,
   }
 }

@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { relu } from './activations'
 import * as initializers from './initializers'
 import { activation, sequential } from './layer'
-import { dropout, layerNorm, linear } from './layers'
+import { dropout } from './dropout'
+import { linear } from './linear'
+import { layerNorm } from './normalization'
 
 const key = random.key(0)
 

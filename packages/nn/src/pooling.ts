@@ -1,0 +1,134 @@
+/** Summaries of windows of images: functions of arrays `[..., position..., features]`. */
+import { lax, np, ShapeError, type NDArray } from '@adjoint/core'
+
+export interface PoolOptions {
+  /** Distance between windows, one number or one per axis; the window's size unless given. */
+  readonly stride?: number | readonly number[]
+  /** `'VALID'` unless given: windows lie within the array. */
+  readonly padding?: 'SAME' | 'VALID' | readonly (readonly [number, number])[]
+}
+
+export interface AveragePoolOptions extends PoolOptions {
+  /** Whether padding counts as zeros; true unless given. */
+  readonly countIncludePad?: boolean
+}
+
+/** The number of elements before the windowed axes is that of the array; windows of 1 there. */
+function windows(
+  op: string,
+  x: NDArray,
+  window: readonly number[],
+  { stride = window, padding = 'VALID' }: PoolOptions,
+): { sizes: number[]; strides: number[]; pads: lax.Padding } {
+  const before = x.ndim - window.length - 1
+  if (before < 0) {
+    throw new ShapeError({
+      op,
+      problem: `a window over ${window.length} axes does not fit`,
+      operands: [{ name: 'x', aval: x.aval }],
+      rule: 'x has shape [..., position..., features], one position per axis of the window',
+    })
+  }
+  const around = <T>(inner: readonly T[], outer: T): T[] => [
+    ...Array.from({ length: before }, () => outer),
+    ...inner,
+    outer,
+  ]
+  const steps = typeof stride === 'number' ? window.map(() => stride) : stride
+  const none = [0, 0] as const
+  return {
+    sizes: around(window, 1),
+    strides: around(steps, 1),
+    pads: typeof padding === 'string' ? padding : around(padding, none),
+  }
+}
+
+/**
+ * The largest element of each window and feature.
+ *
+ * @param window the size of the windows, one number per axis before the last
+ * @example
+ * maxPool(images, [2, 2]) // [..., height / 2, width / 2, features]
+ */
+export function maxPool(x: NDArray, window: readonly number[], options: PoolOptions = {}): NDArray {
+  const { sizes, strides, pads } = windows('maxPool(x, window)', x, window, options)
+  return lax.reduceWindow(x, -Infinity, lax.max, sizes, strides, pads)
+}
+
+/** The mean of each window and feature. */
+export function averagePool(
+  x: NDArray,
+  window: readonly number[],
+  options: AveragePoolOptions = {},
+): NDArray {
+  const { sizes, strides, pads } = windows('averagePool(x, window)', x, window, options)
+  const sum = (of: NDArray): NDArray => lax.reduceWindow(of, 0, lax.add, sizes, strides, pads)
+  if (options.countIncludePad === false) return np.divide(sum(x), sum(np.onesLike(x)))
+  return np.divide(
+    sum(x),
+    window.reduce((product, n) => product * n, 1),
+  )
+}
+
+/** The `outputs` windows into which `size` positions fall: from ⌊i n/m⌋ to ⌈(i + 1) n/m⌉. */
+const bins = (size: number, outputs: number): readonly (readonly [number, number])[] =>
+  Array.from({ length: outputs }, (_, i) => [
+    Math.floor((i * size) / outputs),
+    Math.ceil(((i + 1) * size) / outputs),
+  ])
+
+/** Replaces axis after axis by the summary of its bins. */
+function adaptive(
+  op: string,
+  x: NDArray,
+  outputs: readonly number[],
+  along: (x: NDArray, axis: number, outputs: number) => NDArray,
+): NDArray {
+  const before = x.ndim - outputs.length - 1
+  if (before < 0) {
+    throw new ShapeError({
+      op,
+      problem: `${outputs.length} sizes for an array of ${x.ndim} axes`,
+      operands: [{ name: 'x', aval: x.aval }],
+      rule: 'x has shape [..., position..., features], one position per size',
+    })
+  }
+  return outputs.reduce((y, size, i) => along(y, before + i, size), x)
+}
+
+/**
+ * The mean of each of `outputs` windows per axis, whatever the size of the array. Windows are
+ * PyTorch's: they overlap where the size is not a multiple.
+ */
+export function adaptiveAveragePool(x: NDArray, outputs: readonly number[]): NDArray {
+  return adaptive('adaptiveAveragePool(x, outputs)', x, outputs, (y, axis, size) => {
+    const weights = bins(y.shape[axis], size).map(([low, high]) =>
+      Array.from({ length: y.shape[axis] }, (_, i) =>
+        i >= low && i < high ? 1 / (high - low) : 0,
+      ),
+    )
+    const matrix = np.array(weights, { dtype: y.dtype })
+    return np.moveaxis(np.tensordot(matrix, y, [[1], [axis]]), 0, axis)
+  })
+}
+
+/** The largest element of each of `outputs` windows per axis, whatever the size of the array. */
+export function adaptiveMaxPool(x: NDArray, outputs: readonly number[]): NDArray {
+  return adaptive('adaptiveMaxPool(x, outputs)', x, outputs, (y, axis, size) =>
+    np.concatenate(
+      bins(y.shape[axis], size).map(([low, high]) =>
+        np.max(lax.sliceInDim(y, low, high, { axis }), { axis, keepdims: true }),
+      ),
+      axis,
+    ),
+  )
+}
+
+const positions = (axes: number): number[] => Array.from({ length: axes }, (_, i) => -2 - i)
+
+/** The mean over the `axes` axes before the last (an image's two unless given). */
+export const globalAveragePool = (x: NDArray, axes = 2): NDArray =>
+  np.mean(x, { axis: positions(axes) })
+
+/** The maximum over the `axes` axes before the last (an image's two unless given). */
+export const globalMaxPool = (x: NDArray, axes = 2): NDArray => np.max(x, { axis: positions(axes) })
