@@ -2,12 +2,14 @@
 import type { Jaxpr } from '../jaxpr/ir'
 import { CompilationUnit } from './lowering'
 import type { Program } from './nodes'
-import { donating, type Plan, plan } from './plan'
+import { donating, type MemoryLayout, type Plan, plan } from './plan'
 import { fuse } from './fuse'
 
 export interface LowerOptions {
   /** Inputs whose storage may be reused for outputs; missing entries are false. */
   readonly donated?: readonly boolean[]
+  /** How the device holds buffers; packed unless given. */
+  readonly layout?: MemoryLayout
 }
 
 export interface PlannedProgram {
@@ -15,7 +17,7 @@ export interface PlannedProgram {
   readonly plan: Plan
 }
 
-export function lower(jaxpr: Jaxpr, { donated = [] }: LowerOptions = {}): PlannedProgram {
+export function lower(jaxpr: Jaxpr, { donated = [], layout }: LowerOptions = {}): PlannedProgram {
   const program = new CompilationUnit(fuse).program(jaxpr)
-  return { program, plan: plan(program, donating(donated)) }
+  return { program, plan: plan(program, donating(donated), layout) }
 }

@@ -49,8 +49,18 @@ export interface Plan {
 }
 
 export const alignment = 64
-const alignUp = (bytes: number): number => Math.ceil(bytes / alignment) * alignment
 export const byteSize = (buffer: Buffer): number => buffer.size * bytesOf(buffer.dtype)
+
+/** How a device holds buffers. */
+export interface MemoryLayout {
+  readonly byteSize: (buffer: Buffer) => number
+  /** Of places in the arena, in bytes. */
+  readonly alignment: number
+}
+/** Elements in the bytes of their dtype: the form that hosts use. */
+export const packedLayout: MemoryLayout = { byteSize, alignment }
+
+const roundUp = (bytes: number, unit: number): number => Math.ceil(bytes / unit) * unit
 
 /** `mayTakeOver` says whether an output (by index) may be written over an input (by index). */
 export type TakeOver = (output: number, input: number) => boolean
@@ -60,8 +70,12 @@ export const donating =
   (_output, input) =>
     donated[input] ?? false
 
-export function plan(program: Program, mayTakeOver: TakeOver): Plan {
-  return new Planner().plan(program, mayTakeOver)
+export function plan(
+  program: Program,
+  mayTakeOver: TakeOver,
+  layout: MemoryLayout = packedLayout,
+): Plan {
+  return new Planner(layout).plan(program, mayTakeOver)
 }
 
 interface Lifetime {
@@ -73,8 +87,12 @@ class Planner {
   /** Programs in loop bodies and branches are planned once; bodies by the place of their first carry. */
   private readonly known = new Map<Program, Map<number, Plan>>()
 
+  constructor(private readonly layout: MemoryLayout) {}
+
   plan(program: Program, mayTakeOver: TakeOver): Plan {
     const { inputs, outputs, nodes } = program
+    const { byteSize, alignment } = this.layout
+    const alignUp = (bytes: number): number => roundUp(bytes, alignment)
     const inputIndex = new Map(inputs.map((b, i) => [b, i]))
     const outputIndex = new Map(outputs.map((b, i) => [b, i]))
     const placements = new Map<Buffer, Placement>()
@@ -89,7 +107,7 @@ class Planner {
       else others.push(buffer)
     }
 
-    const arena = new Arena()
+    const arena = new Arena(alignment)
     const blocks = new Map<Buffer, Block>()
     const outputStorage = new Array<number | null>(outputs.length).fill(null)
     const takenInputs = new Set<number>()
@@ -168,7 +186,7 @@ class Planner {
     }
     const carries = carried.map((buffer, i): CarryPlace => {
       const inPlace = body !== undefined && body.outputStorage[i] === firstCarry + i
-      return { inPlace, scratch: inPlace ? null : take(byteSize(buffer)) }
+      return { inPlace, scratch: inPlace ? null : take(this.layout.byteSize(buffer)) }
     })
     const offset = take(Math.max(0, ...programs.map((p) => p.arenaBytes)))
     for (const block of blocks) arena.release(block)
@@ -284,8 +302,10 @@ class Arena {
   private used = 0
   private readonly free: Block[] = []
 
+  constructor(private readonly alignment: number) {}
+
   allocate(bytes: number): Block {
-    const needed = alignUp(bytes)
+    const needed = roundUp(bytes, this.alignment)
     this.used += needed
     this.peak = Math.max(this.peak, this.used)
     if (needed === 0) return { offset: 0, bytes: 0 }
