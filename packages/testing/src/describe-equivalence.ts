@@ -5,7 +5,7 @@ import { equivalence, type EquivalenceOptions } from './equivalence'
 /** The two functions of a test runner that are needed. */
 export interface TestRunner {
   describe(name: string, body: () => void): unknown
-  it(name: string, body: () => void): unknown
+  it(name: string, body: () => Promise<void>): unknown
 }
 
 export interface DescribeEquivalenceOptions extends EquivalenceOptions {
@@ -43,7 +43,8 @@ function currentRunner(): TestRunner {
  *
  * @param name names the group of tests
  * @param f a function of trees of arrays
- * @param args its arguments, or a function that makes them when the test runs
+ * @param args its arguments, some of them perhaps fast-check arbitraries, or a function that makes
+ *   them when the test runs
  * @throws Error when no test runner is running
  * @example
  * describeEquivalence('softplus', (x: NDArray) => np.logaddexp(x, 0), [np.array([-1, 0.5, 30])])
@@ -62,8 +63,8 @@ export function describeEquivalence(
       .filter((device) => device !== 'reference')
   runner.describe(name, () => {
     for (const device of compared) {
-      runner.it(`${device} = reference`, () => {
-        equivalence(name, f, typeof args === 'function' ? args() : args, {
+      runner.it(`${device} = reference`, async () => {
+        await equivalence(name, f, typeof args === 'function' ? args() : args, {
           ...rest,
           devices: [device],
         })

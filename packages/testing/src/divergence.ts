@@ -11,6 +11,7 @@ import {
 } from '@adjoint/core/internal'
 import { jit, makeJaxpr } from '@adjoint/transforms'
 import { compareTrees, type Difference } from './compare'
+import { readBack } from './device-results'
 import type { Tolerance } from './tolerance'
 
 /** The first equation of a program whose results differ although everything before it agrees. */
@@ -21,6 +22,8 @@ export interface Divergence {
   readonly primitive: string
   /** The equation as a program of its own. */
   readonly equation: string
+  /** What it was given: one line per operand. */
+  readonly operands: readonly string[]
   readonly difference: Difference
 }
 
@@ -29,6 +32,12 @@ interface Question {
   readonly device: DeviceName
   readonly tolerance: (x: NDArray) => Tolerance
 }
+
+const LONGEST_OPERAND = 400
+
+/** Large operands are shown by their beginning. */
+const shortened = (text: string): string =>
+  text.length <= LONGEST_OPERAND ? text : `${text.slice(0, LONGEST_OPERAND)} …`
 
 /** The program up to and with an equation: its results are all values that are used later. */
 function prefix(jaxpr: Jaxpr, length: number): Jaxpr {
@@ -43,14 +52,15 @@ function prefix(jaxpr: Jaxpr, length: number): Jaxpr {
 }
 
 /** How far a device is off on a program's results, at worst. */
-function differenceOn(
+async function differenceOn(
   jaxpr: Jaxpr,
   inputs: readonly NDArray[],
   { device, tolerance }: Question,
-): Difference | null {
+): Promise<Difference | null> {
   const run = (...xs: NDArray[]): readonly NDArray[] => evaluateJaxpr(jaxpr, xs)
   const expected = withDevice('reference', () => run(...inputs))
-  const actual = withDevice(device, () => jit(run)(...inputs))
+  const results = withDevice(device, () => jit(run)(...inputs))
+  const actual = await Promise.all(results.map(readBack))
   let worst: Difference | null = null
   for (const [i, y] of expected.entries()) {
     const difference = compareTrees(actual[i], y, { tolerance: tolerance(y) })
@@ -68,36 +78,37 @@ function differenceOn(
  * @returns null when every beginning agrees: then the fault lies in how the equations are compiled
  *   together, and shows only in the whole
  */
-export function firstDivergence(
+export async function firstDivergence(
   f: (...inputs: NDArray[]) => readonly NDArray[],
   inputs: readonly NDArray[],
   question: Question,
-): Divergence | null {
+): Promise<Divergence | null> {
   const closed = withDevice('reference', () => makeJaxpr(f)(...inputs))
   const jaxpr = inline.run(closed.jaxpr)
   const operands = [...closed.constants, ...inputs]
-  const differenceAfter = (length: number): Difference | null =>
-    length === 0 ? null : differenceOn(prefix(jaxpr, length), operands, question)
+  const differenceAfter = (length: number): Promise<Difference | null> =>
+    differenceOn(prefix(jaxpr, length), operands, question)
   // The results of the first `agreeing` equations agree, those of the first `differing` do not.
   let [agreeing, differing] = [0, jaxpr.equations.length]
-  let difference = differenceAfter(differing)
+  if (differing === 0) return null
+  let difference = await differenceAfter(differing)
   if (difference === null) return null
   while (differing - agreeing > 1) {
     const middle = (agreeing + differing) >> 1
-    const found = differenceAfter(middle)
+    const found = await differenceAfter(middle)
     if (found === null) agreeing = middle
     else [differing, difference] = [middle, found]
   }
   const equation = jaxpr.equations[differing - 1]
-  const program = new Jaxpr(
-    [...new Set(equation.inputs.filter(isVar))],
-    [equation],
-    equation.outputs,
-  )
+  const given = [...new Set(equation.inputs.filter(isVar))]
+  const program = new Jaxpr(given, [equation], equation.outputs)
+  const before = new Jaxpr(jaxpr.inputs, jaxpr.equations.slice(0, differing - 1), given)
+  const values = withDevice('reference', () => evaluateJaxpr(before, operands))
   return {
     index: differing - 1,
     primitive: equation.primitive.name,
     equation: printJaxpr(program),
+    operands: values.map((value, i) => `operand ${i}: ${shortened(String(value))}`),
     difference,
   }
 }

@@ -1,10 +1,13 @@
 /** One program on every device: its values, its derivatives and its batched gradient. */
-import { type DeviceName, devices, np, type NDArray, tree } from '@adjoint/core'
-import { asArray, isFloating, withDevice } from '@adjoint/core/internal'
-import { jit, jvp, vjp, vmap } from '@adjoint/transforms'
+import { type DeviceName, devices, type NDArray, tree } from '@adjoint/core'
+import { asArray, withDevice } from '@adjoint/core/internal'
+import { jit } from '@adjoint/transforms'
+import fc from 'fast-check'
+import { type Aspect, type AspectProgram, aspectsOf } from './aspects'
 import { compareTrees, type Difference, numbersOf } from './compare'
+import { readBack } from './device-results'
 import { type Divergence, firstDivergence } from './divergence'
-import { exact, type Tolerance, toleranceOf } from './tolerance'
+import { exact, type Tolerance, toleranceOf, ulpsBetween } from './tolerance'
 
 export interface EquivalenceOptions {
   /** The devices to compare with the reference; all of this machine's unless given. */
@@ -12,14 +15,20 @@ export interface EquivalenceOptions {
   /** Whether derivatives are compared too; unless given, where arguments and results are floating. */
   readonly gradients?: boolean
   /**
+   * The modes of differentiation that the function has; both unless given. A function with a
+   * `whileLoop` has `['forward']`, one with a `customVjp` has `['reverse']`.
+   */
+  readonly modes?: readonly ('forward' | 'reverse')[]
+  /**
    * How far results may be apart; unless given, by dtype, and in proportion to the largest element
    * of a result.
    */
   readonly tolerance?: Tolerance
+  /** How many arguments are drawn where some are arbitraries; 20 unless given. */
+  readonly runs?: number
+  /** Where the drawing starts; the same arguments at every call unless given. */
+  readonly seed?: number
 }
-
-/** What is compared: the function itself and what transformations make of it. */
-export type Aspect = 'eager value' | 'value' | 'jvp' | 'gradient' | 'vmapped gradient'
 
 /** One line of the table. */
 export interface Comparison {
@@ -27,6 +36,8 @@ export interface Comparison {
   readonly aspect: Aspect
   /** The largest difference, or null where there is none at all. */
   readonly difference: Difference | null
+  /** That difference in units in the last place of what was expected; 0 where there is none. */
+  readonly ulps: number
   readonly agrees: boolean
   /** Where a compiled program that disagrees leaves the reference. */
   readonly divergence: Divergence | null
@@ -36,6 +47,8 @@ export interface Comparison {
 export interface EquivalenceReport {
   readonly name: string
   readonly comparisons: readonly Comparison[]
+  /** The smallest arguments found on which devices differ, where arguments were drawn. */
+  readonly counterexample: readonly unknown[] | null
   toString(): string
 }
 
@@ -48,57 +61,6 @@ export class EquivalenceError extends Error {
 }
 
 type ArrayFunction = (...args: never[]) => unknown
-type FlatFunction = (...inputs: NDArray[]) => readonly NDArray[]
-
-/** Numbers of different signs and sizes, the same at every call. */
-const directionLike = (x: NDArray): NDArray =>
-  np
-    .reshape(
-      np.sin(np.add(np.multiply(np.arange(x.size, { dtype: 'float32' }), 1.3), 0.4)),
-      x.shape,
-    )
-    .astype(x.dtype)
-
-interface FlatProblem {
-  readonly value: FlatFunction
-  /** Null where there is nothing to differentiate. */
-  readonly derivatives: Readonly<Record<'jvp' | 'gradient', FlatFunction>> | null
-  readonly inputs: readonly NDArray[]
-  readonly varied: readonly NDArray[]
-}
-
-function flatProblem(f: ArrayFunction, args: readonly unknown[]): FlatProblem {
-  const { leaves, structure } = tree.flatten<NDArray | number | boolean>(args)
-  const inputs = leaves.map((leaf) => asArray('equivalence', leaf))
-  const value: FlatFunction = (...xs) =>
-    tree
-      .leaves<NDArray>(f(...(tree.unflatten(structure, xs) as never[])))
-      .map((y) => asArray('equivalence', y))
-  const isVaried = inputs.map((x) => isFloating(x.dtype))
-  const varied = inputs.filter((_, i) => isVaried[i])
-  const floating = (...xs: NDArray[]): NDArray[] => {
-    let next = 0
-    return value(...inputs.map((x, i) => (isVaried[i] ? xs[next++] : x))).filter((y) =>
-      isFloating(y.dtype),
-    )
-  }
-  const results = withDevice('reference', () => value(...inputs))
-  if (varied.length === 0 || !results.some((y) => isFloating(y.dtype))) {
-    return { value, derivatives: null, inputs, varied }
-  }
-  return {
-    value,
-    inputs,
-    varied,
-    derivatives: {
-      jvp: (...xs) => jvp(floating, xs, xs.map(directionLike))[1],
-      gradient: (...xs) => {
-        const [ys, pullback] = vjp(floating, ...xs)
-        return [...pullback(ys.map(directionLike))]
-      },
-    },
-  }
-}
 
 /** Sums are as exact as their largest term, so the absolute part grows with the result. */
 function allowanceFor(expected: NDArray, options: EquivalenceOptions): Tolerance {
@@ -111,45 +73,26 @@ function allowanceFor(expected: NDArray, options: EquivalenceOptions): Tolerance
   return { relative: relative * 4, absolute: absolute * largest }
 }
 
+interface Worst {
+  readonly difference: Difference | null
+  readonly ulps: number
+}
+
 function worstDifference(
   actual: readonly NDArray[],
   expected: readonly NDArray[],
   options: EquivalenceOptions,
-): Difference | null {
-  let worst: Difference | null = null
+): Worst {
+  let worst: Worst = { difference: null, ulps: 0 }
   for (const [i, y] of expected.entries()) {
     const difference = compareTrees(actual[i], y, { tolerance: allowanceFor(y, options) })
-    if (difference && difference.excess > (worst?.excess ?? 0)) {
-      worst = { ...difference, where: `result ${i}${y.ndim === 0 ? '' : difference.where}` }
+    if (difference && difference.excess > (worst.difference?.excess ?? 0)) {
+      const where = `result ${i}${y.ndim === 0 ? '' : difference.where}`
+      const ulps = ulpsBetween(difference.actual, difference.expected, y.dtype)
+      worst = { difference: { ...difference, where }, ulps }
     }
   }
   return worst
-}
-
-function aspectsOf(
-  problem: FlatProblem,
-  options: EquivalenceOptions,
-): readonly [Aspect, FlatFunction, readonly NDArray[]][] {
-  const { value, derivatives, inputs, varied } = problem
-  const values: [Aspect, FlatFunction, readonly NDArray[]][] = [
-    ['eager value', value, inputs],
-    ['value', value, inputs],
-  ]
-  if (options.gradients === false || derivatives === null) return values
-  const { gradient } = derivatives
-  const batch = withDevice('reference', () =>
-    varied.map((x) => np.stack([x, np.multiply(x, 0.875).astype(x.dtype)])),
-  )
-  return [
-    ...values,
-    ['jvp', derivatives.jvp, varied],
-    ['gradient', gradient, varied],
-    [
-      'vmapped gradient',
-      (...xs) => vmap((...rows: NDArray[]) => [...gradient(...rows)])(...xs),
-      batch,
-    ],
-  ]
 }
 
 const devicesToCompare = (options: EquivalenceOptions): readonly DeviceName[] =>
@@ -158,65 +101,119 @@ const devicesToCompare = (options: EquivalenceOptions): readonly DeviceName[] =>
     .map(({ name }) => name)
     .filter((name) => name !== 'reference')
 
+async function compareOn(
+  device: DeviceName,
+  { aspect, program, inputs }: AspectProgram,
+  options: EquivalenceOptions,
+): Promise<Comparison> {
+  const expected = withDevice('reference', () => program(...inputs))
+  const run = aspect === 'eager value' ? program : jit(program)
+  const results = withDevice(device, () => run(...inputs))
+  const worst = worstDifference(await Promise.all(results.map(readBack)), expected, options)
+  const agrees = worst.difference === null || worst.difference.excess <= 1
+  const question = { device, tolerance: (y: NDArray) => allowanceFor(y, options) }
+  const divergence =
+    agrees || aspect === 'eager value' ? null : await firstDivergence(program, inputs, question)
+  return { device, aspect, ...worst, agrees, divergence }
+}
+
+async function compareAll(
+  f: ArrayFunction,
+  args: readonly unknown[],
+  options: EquivalenceOptions,
+): Promise<readonly Comparison[]> {
+  const aspects = aspectsOf(f, args, options)
+  const comparisons: Comparison[] = []
+  for (const device of devicesToCompare(options)) {
+    for (const aspect of aspects) comparisons.push(await compareOn(device, aspect, options))
+  }
+  return comparisons
+}
+
+const allAgree = (comparisons: readonly Comparison[]): boolean =>
+  comparisons.every(({ agrees }) => agrees)
+
+/** Per device and aspect, the larger difference of two. */
+const larger = (a: readonly Comparison[], b: readonly Comparison[]): readonly Comparison[] =>
+  a.length === 0
+    ? b
+    : a.map((x, i) => ((b[i]?.difference?.excess ?? 0) > (x.difference?.excess ?? 0) ? b[i] : x))
+
+const isArbitrary = (value: unknown): value is fc.Arbitrary<unknown> =>
+  value instanceof fc.Arbitrary
+
+/** Arguments are drawn, and where devices differ made smaller as long as they still do. */
+async function compareDrawn(
+  f: ArrayFunction,
+  args: readonly unknown[],
+  options: EquivalenceOptions,
+): Promise<Pick<EquivalenceReport, 'comparisons' | 'counterexample'>> {
+  let comparisons: readonly Comparison[] = []
+  const drawn = fc.tuple(...args.map((arg) => (isArbitrary(arg) ? arg : fc.constant(arg))))
+  const outcome = await fc.check(
+    fc.asyncProperty(drawn, async (values) => {
+      const found = await compareAll(f, values, options)
+      comparisons = larger(comparisons, found)
+      return allAgree(found)
+    }),
+    { numRuns: options.runs ?? 20, seed: options.seed ?? 1 },
+  )
+  if (outcome.counterexample === null) return { comparisons, counterexample: null }
+  const [counterexample] = outcome.counterexample
+  return { comparisons: await compareAll(f, counterexample, options), counterexample }
+}
+
 /**
  * Runs a function and its derivatives on every device and compares them with the reference, which
  * computes in double precision.
  *
  * Compared are the value, computed eagerly and compiled, the derivative along a direction (`jvp`),
- * the gradient, and the gradient mapped over a batch of two.
+ * the gradient, the gradient mapped over a batch of two, and the product of the Hessian with a
+ * vector.
  *
  * @param name names the function in the table
  * @param f a function of trees of arrays
- * @param args its arguments
- * @returns the differences, as data and, by `String`, as a table
+ * @param args its arguments; where some are fast-check arbitraries, several are drawn, and where
+ *   devices differ on one the smallest that does is looked for
+ * @returns the differences, as data and, by `String`, as a table; a promise, because some devices
+ *   can only be read from asynchronously
  * @throws EquivalenceError where a device disagrees: the table, and for compiled programs the first
- *   equation whose results differ
+ *   equation whose results differ, with its operands
  * @example
  * const softmax = (x: NDArray): NDArray => np.exp(x).div(np.sum(np.exp(x)))
- * const report = equivalence('softmax', softmax, [np.array([0.1, 0.2, 0.7])])
+ * const report = await equivalence('softmax', softmax, [np.array([0.1, 0.2, 0.7])])
  * report.comparisons.every(({ agrees }) => agrees) // true
  */
-export function equivalence(
+export async function equivalence(
   name: string,
   f: ArrayFunction,
   args: readonly unknown[],
   options: EquivalenceOptions = {},
-): EquivalenceReport {
-  const aspects = aspectsOf(flatProblem(f, args), options)
-  const comparisons = devicesToCompare(options).flatMap((device) =>
-    aspects.map(([aspect, g, inputs]): Comparison => {
-      const expected = withDevice('reference', () => g(...inputs))
-      const run = aspect === 'eager value' ? g : jit(g)
-      const difference = worstDifference(
-        withDevice(device, () => run(...inputs)),
-        expected,
-        options,
-      )
-      const agrees = difference === null || difference.excess <= 1
-      const divergence =
-        agrees || aspect === 'eager value'
-          ? null
-          : firstDivergence(g, inputs, { device, tolerance: (y) => allowanceFor(y, options) })
-      return { device, aspect, difference, agrees, divergence }
-    }),
-  )
-  const report: EquivalenceReport = { name, comparisons, toString: () => table(comparisons) }
-  if (comparisons.some(({ agrees }) => !agrees)) throw new EquivalenceError(report)
+): Promise<EquivalenceReport> {
+  const found = args.some(isArbitrary)
+    ? await compareDrawn(f, args, options)
+    : { comparisons: await compareAll(f, args, options), counterexample: null }
+  const report: EquivalenceReport = { name, ...found, toString: () => printed(found) }
+  if (!allAgree(found.comparisons)) throw new EquivalenceError(report)
   return report
 }
 
 const digits = (x: number): number => Number(x.toPrecision(8))
 
 /** The comparisons as text: one line each, then where the programs part. */
-function table(comparisons: readonly Comparison[]): string {
-  const header = ['device', 'aspect', 'verdict', 'largest difference', 'of what is allowed']
-  const rows = comparisons.map(({ device, aspect, difference, agrees }) => [
+function printed({
+  comparisons,
+  counterexample,
+}: Pick<EquivalenceReport, 'comparisons' | 'counterexample'>): string {
+  const header = ['device', 'aspect', 'verdict', 'largest difference', 'ulp', 'of what is allowed']
+  const rows = comparisons.map(({ device, aspect, difference, ulps, agrees }) => [
     device,
     aspect,
     agrees ? 'agrees' : 'DIFFERS',
     difference === null
       ? 'none'
       : `${difference.where}: ${digits(difference.actual)} for ${digits(difference.expected)}`,
+    difference === null ? '' : ulps.toPrecision(2),
     difference === null ? '' : difference.excess.toPrecision(2),
   ])
   const widths = header.map((title, i) =>
@@ -228,7 +225,23 @@ function table(comparisons: readonly Comparison[]): string {
       .join('  ')
       .trimEnd(),
   )
-  return [...lines, ...comparisons.flatMap(explanation)].join('\n')
+  const smallest =
+    counterexample === null
+      ? []
+      : [
+          'the smallest arguments found:',
+          ...counterexample.map((arg, i) => `    ${i}: ${shown(arg)}`),
+        ]
+  return [...lines, ...comparisons.flatMap(explanation), ...smallest].join('\n')
+}
+
+/** An argument as text, its leaves as arrays print. */
+function shown(arg: unknown): string {
+  const { leaves } = tree.flatten<NDArray | number | boolean>(arg)
+  const paths = tree.paths(arg)
+  return leaves
+    .map((leaf, i) => `${paths[i] ? `${paths[i]} = ` : ''}${asArray('equivalence', leaf)}`)
+    .join('; ')
 }
 
 function explanation({ device, aspect, agrees, divergence }: Comparison): string[] {
@@ -238,10 +251,11 @@ function explanation({ device, aspect, agrees, divergence }: Comparison): string
       `the ${aspect} on ${device}: every beginning of the program agrees, only the whole does not`,
     ]
   }
-  const { index, primitive, equation, difference } = divergence
+  const { index, primitive, equation, operands, difference } = divergence
   return [
     `the ${aspect} on ${device}: equation ${index} (${primitive}) is the first to differ, ` +
       `${digits(difference.actual)} for ${digits(difference.expected)} at ${difference.where}`,
     ...equation.split('\n').map((line) => `    ${line}`),
+    ...operands.map((operand) => `    ${operand}`),
   ]
 }

@@ -24,15 +24,21 @@ export {
 export { checkGrads, type CheckGradsOptions } from './check-grads'
 export { checkJit, checkVmap } from './check-vmap'
 export { type CompareOptions, compareTrees, type Difference, requireClose } from './compare'
-export { deviceTolerance, differenceTolerance, type Tolerance, toleranceOf } from './tolerance'
+export {
+  deviceTolerance,
+  differenceTolerance,
+  type Tolerance,
+  toleranceOf,
+  ulpsBetween,
+} from './tolerance'
 export {
   describeEquivalence,
   type DescribeEquivalenceOptions,
   type TestRunner,
 } from './describe-equivalence'
 export type { Divergence } from './divergence'
+export type { Aspect } from './aspects'
 export {
-  type Aspect,
   type Comparison,
   equivalence,
   EquivalenceError,

@@ -38,3 +38,27 @@ export const toleranceOf = (dtype: DType): Tolerance => deviceTolerance[dtype] ?
  * about 1e-10 for h = 1e-5 and functions of size 1; four digits are spared for curvature.
  */
 export const differenceTolerance: Tolerance = { relative: 1e-5, absolute: 1e-6 }
+
+/** Bits of the significand, the hidden one included. */
+const precision: { readonly [D in DType]?: number } = {
+  float64: 53,
+  float32: 24,
+  float16: 11,
+  bfloat16: 8,
+}
+
+/**
+ * The distance of two numbers in units in the last place of the expected one; whole numbers for
+ * integers.
+ *
+ * @example
+ * ulpsBetween(1 + 2 ** -22, 1, 'float32') // 2
+ */
+export function ulpsBetween(actual: number, expected: number, dtype: DType): number {
+  if (Object.is(actual, expected) || actual === expected) return 0
+  const bits = precision[dtype]
+  if (bits === undefined) return Math.abs(actual - expected)
+  if (!Number.isFinite(actual) || !Number.isFinite(expected)) return Infinity
+  const exponent = Math.floor(Math.log2(Math.max(Math.abs(expected), 2 ** -126)))
+  return Math.abs(actual - expected) / 2 ** (exponent - bits + 1)
+}

@@ -14,9 +14,13 @@ const factories = new Map<DeviceName, () => Backend>()
 const backends = new Map<DeviceName, Backend>()
 let currentName: DeviceName = 'wasm'
 
-/** Makes a device known; it is created on first use. */
+/**
+ * Makes a device known; it is created on first use. One that had the name before is replaced, and
+ * its arrays stay what they are.
+ */
 export function registerDevice(name: DeviceName, create: () => Backend): void {
   factories.set(name, create)
+  backends.delete(name)
 }
 
 export function backendNamed(name: string, op = `setDevice('${name}')`): Backend {

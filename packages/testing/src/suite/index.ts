@@ -1,0 +1,3 @@
+/** The project's own programs, for its tests and for its report. */
+export { primitiveCases } from './primitives'
+export { suitePrograms, type SuiteProgram } from './programs'
