@@ -66,12 +66,7 @@ showTransformations(initial, np.array(sample.images).reshape([32, 784]), np.arra
 
 heading('training')
 const optimiser = adam(
-  warmupCosineDecay({
-    initial: 0,
-    peak: rate,
-    warmupSteps: Math.min(100, Math.floor(totalSteps / 10)),
-    decaySteps: totalSteps,
-  }),
+  warmupCosineDecay(0, rate, Math.min(100, Math.floor(totalSteps / 10)), totalSteps),
 )
 const step = trainingStep(optimiser)
 const bar = progress(totalSteps)

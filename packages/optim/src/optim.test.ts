@@ -215,28 +215,19 @@ describe('schedules', () => {
   })
 
   it('warmupCosineDecay', () => {
-    const schedule = optim.warmupCosineDecay({
-      initial: 0,
-      peak: 1,
-      warmupSteps: 4,
-      decaySteps: 12,
-      end: 0.5,
-    })
+    const schedule = optim.warmupCosineDecay(0, 1, 4, 12, { endValue: 0.5 })
     close(at(schedule, 0, 2, 4, 8, 12, 100), [0, 0.5, 1, 0.75, 0.5, 0.5])
   })
 
   it('exponentialDecay', () => {
     close(at(optim.exponentialDecay(1, 2, 0.25), 0, 1, 2), [1, 0.5, 0.25])
     close(at(optim.exponentialDecay(1, 2, 0.25, { staircase: true }), 1, 3), [1, 0.25])
-    close(at(optim.exponentialDecay(1, 1, 0.5, { end: 0.3 }), 5), [0.3])
+    close(at(optim.exponentialDecay(1, 1, 0.5, { endValue: 0.3 }), 5), [0.3])
   })
 
   it('linear, polynomial and constant', () => {
     close(at(optim.linearSchedule(1, 0, 4), 0, 1, 4, 9), [1, 0.75, 0, 0])
-    close(
-      at(optim.polynomialSchedule({ initial: 1, end: 0, power: 2, steps: 4, begin: 2 }), 0, 4, 6),
-      [1, 0.25, 0],
-    )
+    close(at(optim.polynomialSchedule(1, 0, 2, 4, { transitionBegin: 2 }), 0, 4, 6), [1, 0.25, 0])
     close(at(optim.constantSchedule(0.3), 0, 7), [0.3, 0.3])
   })
 

@@ -1,24 +1,54 @@
-/** The optimisers people use, each one chain of transformations, as in Optax. */
-import type { ScalarOrSchedule } from './schedules'
-import { chain, type GradientTransformation, identity } from './transformation'
+/** The optimisers people use, each one chain of transformations, with Optax's names and defaults. */
+import type { DType, Key } from '@adjoint/core'
 import {
-  addDecayedWeights,
   type AdamOptions,
   scaleByAdam,
-  scaleByLearningRate,
+  scaleByAdamax,
+  scaleByAdan,
+  scaleByAmsgrad,
+  scaleByBelief,
+  scaleByLion,
+  scaleByNovograd,
+  scaleByRadam,
+  scaleByYogi,
+} from './adaptive'
+import { clipByBlockRms } from './clipping'
+import type { Scalar } from './hyperparameters'
+import { type MaskOrFn, masked } from './masking'
+import { addDecayedWeights, addNoise, ema, scaleByOptimisticGradient, trace } from './momentum'
+import {
+  type RmsOptions,
+  scaleByAdadelta,
+  scaleByFactoredRms,
   scaleByRms,
-  trace,
-} from './transforms'
+  scaleByRss,
+  scaleByStddev,
+} from './root-mean-square'
+import {
+  scale,
+  scaleByLearningRate,
+  scaleByParamBlockRms,
+  scaleByPolyak,
+  scaleBySign,
+  scaleByTrustRatio,
+} from './scaling'
+import type { ScalarOrSchedule } from './schedules'
+import { chain, type GradientTransformation, identity } from './transformation'
 
 /**
  * Stochastic gradient descent, with momentum or Nesterov's.
+ * Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
  *
  * @example
  * const optimiser = sgd(0.1, { momentum: 0.9 })
  */
 export const sgd = (
   learningRate: ScalarOrSchedule,
-  options: { readonly momentum?: number; readonly nesterov?: boolean } = {},
+  options: {
+    readonly momentum?: Scalar
+    readonly nesterov?: boolean
+    readonly accumulatorDtype?: DType
+  } = {},
 ): GradientTransformation =>
   chain(
     options.momentum === undefined ? identity : trace(options.momentum, options),
@@ -41,33 +71,304 @@ export const adam = (
 /** Adam with Nesterov momentum. Dozat, "Incorporating Nesterov Momentum into Adam" (2016). */
 export const nadam = (
   learningRate: ScalarOrSchedule,
-  options: AdamOptions = {},
+  options: Omit<AdamOptions, 'nesterov'> = {},
 ): GradientTransformation => adam(learningRate, { ...options, nesterov: true })
 
-/** Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2. */
+/** How much weights decay, and which. */
+export interface DecayOptions {
+  readonly weightDecay?: ScalarOrSchedule
+  /** Which parameters decay: by default all. */
+  readonly mask?: MaskOrFn
+}
+
+/**
+ * Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019), algorithm 2.
+ *
+ * @example
+ * const optimiser = adamw(1e-3, { weightDecay: 0.1, mask: byPath(/weight$/) })
+ */
 export const adamw = (
   learningRate: ScalarOrSchedule,
-  options: AdamOptions & { readonly weightDecay?: number } = {},
+  options: AdamOptions & DecayOptions = {},
 ): GradientTransformation =>
   chain(
     scaleByAdam(options),
-    addDecayedWeights(options.weightDecay ?? 1e-4),
+    addDecayedWeights(options.weightDecay ?? 1e-4, { mask: options.mask }),
     scaleByLearningRate(learningRate),
   )
 
-/** Hinton, "Neural Networks for Machine Learning", lecture 6e (2012). */
-export const rmsprop = (
+/** AdamW with Nesterov momentum. Dozat 2016; Loshchilov & Hutter 2019. */
+export const nadamw = (
+  learningRate: ScalarOrSchedule,
+  options: Omit<AdamOptions, 'nesterov'> & DecayOptions = {},
+): GradientTransformation => adamw(learningRate, { ...options, nesterov: true })
+
+/** Adam with the largest gradient in place of the mean square. Kingma & Ba 2015, algorithm 2. */
+export const adamax = (
+  learningRate: ScalarOrSchedule,
+  options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly eps?: Scalar } = {},
+): GradientTransformation => chain(scaleByAdamax(options), scaleByLearningRate(learningRate))
+
+/** `adamax` with decoupled weight decay. */
+export const adamaxw = (
   learningRate: ScalarOrSchedule,
   options: {
-    readonly decay?: number
-    readonly eps?: number
-    readonly initialScale?: number
-    readonly momentum?: number
+    readonly b1?: Scalar
+    readonly b2?: Scalar
+    readonly eps?: Scalar
+  } & DecayOptions = {},
+): GradientTransformation =>
+  chain(
+    scaleByAdamax(options),
+    addDecayedWeights(options.weightDecay ?? 1e-4, { mask: options.mask }),
+    scaleByLearningRate(learningRate),
+  )
+
+/** Reddi, Kale & Kumar, "On the Convergence of Adam and Beyond" (2018), algorithm 2. */
+export const amsgrad = (
+  learningRate: ScalarOrSchedule,
+  options: Omit<AdamOptions, 'nesterov'> & {
+    readonly biasCorrectionMu?: boolean
+    readonly biasCorrectionNu?: boolean
+  } = {},
+): GradientTransformation => chain(scaleByAmsgrad(options), scaleByLearningRate(learningRate))
+
+/** Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond" (2020), algorithm 2. */
+export const radam = (
+  learningRate: ScalarOrSchedule,
+  options: Omit<AdamOptions, 'muDtype'> & { readonly threshold?: Scalar } = {},
+): GradientTransformation => chain(scaleByRadam(options), scaleByLearningRate(learningRate))
+
+/** Zhuang et al., "AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients" (2020). */
+export const adabelief = (
+  learningRate: ScalarOrSchedule,
+  options: Omit<AdamOptions, 'muDtype'> = {},
+): GradientTransformation => chain(scaleByBelief(options), scaleByLearningRate(learningRate))
+
+/** Xie et al., "Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models" (2022). */
+export const adan = (
+  learningRate: ScalarOrSchedule,
+  options: {
+    readonly b1?: Scalar
+    readonly b2?: Scalar
+    readonly b3?: Scalar
+    readonly eps?: Scalar
+    readonly epsRoot?: Scalar
+  } & DecayOptions = {},
+): GradientTransformation =>
+  chain(
+    scaleByAdan({ ...options, epsRoot: options.epsRoot ?? 1e-8 }),
+    addDecayedWeights(options.weightDecay ?? 0, { mask: options.mask }),
+    scaleByLearningRate(learningRate),
+  )
+
+/** Zaheer et al., "Adaptive Methods for Nonconvex Optimization" (2018), algorithm 2. */
+export const yogi = (
+  learningRate: ScalarOrSchedule,
+  options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly eps?: Scalar } = {},
+): GradientTransformation => chain(scaleByYogi(options), scaleByLearningRate(learningRate))
+
+/** Chen et al., "Symbolic Discovery of Optimization Algorithms" (2023), program 1. */
+export const lion = (
+  learningRate: ScalarOrSchedule,
+  options: {
+    readonly b1?: Scalar
+    readonly b2?: Scalar
+    readonly muDtype?: DType
+  } & DecayOptions = {},
+): GradientTransformation =>
+  chain(
+    scaleByLion(options),
+    addDecayedWeights(options.weightDecay ?? 1e-3, { mask: options.mask }),
+    scaleByLearningRate(learningRate),
+  )
+
+/** You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes" (2020), algorithm 2. */
+export const lamb = (
+  learningRate: ScalarOrSchedule,
+  options: Omit<AdamOptions, 'nesterov' | 'muDtype'> & DecayOptions = {},
+): GradientTransformation =>
+  chain(
+    scaleByAdam({ ...options, eps: options.eps ?? 1e-6 }),
+    addDecayedWeights(options.weightDecay ?? 0, { mask: options.mask }),
+    scaleByTrustRatio(),
+    scaleByLearningRate(learningRate),
+  )
+
+/** You, Gitman & Ginsburg, "Large Batch Training of Convolutional Networks" (2017), algorithm 1. */
+export const lars = (
+  learningRate: ScalarOrSchedule,
+  options: {
+    readonly weightDecay?: ScalarOrSchedule
+    readonly weightDecayMask?: MaskOrFn
+    readonly trustCoefficient?: Scalar
+    readonly eps?: Scalar
+    readonly trustRatioMask?: MaskOrFn
+    readonly momentum?: Scalar
     readonly nesterov?: boolean
   } = {},
 ): GradientTransformation =>
   chain(
-    scaleByRms(options),
+    addDecayedWeights(options.weightDecay ?? 0, { mask: options.weightDecayMask ?? true }),
+    masked(
+      scaleByTrustRatio({
+        trustCoefficient: options.trustCoefficient ?? 0.001,
+        eps: options.eps ?? 0,
+      }),
+      options.trustRatioMask ?? true,
+    ),
     scaleByLearningRate(learningRate),
-    options.momentum === undefined ? identity : trace(options.momentum, options),
+    trace(options.momentum ?? 0.9, options),
   )
+
+/** Ginsburg et al., "Stochastic Gradient Methods with Layer-wise Adaptive Moments" (2020), algorithm 1. */
+export const novograd = (
+  learningRate: ScalarOrSchedule,
+  options: {
+    readonly b1?: Scalar
+    readonly b2?: Scalar
+    readonly eps?: Scalar
+    readonly epsRoot?: Scalar
+    readonly weightDecay?: Scalar
+  } = {},
+): GradientTransformation =>
+  chain(
+    scaleByNovograd({ ...options, eps: options.eps ?? 1e-6 }),
+    scaleByLearningRate(learningRate),
+  )
+
+/** Hinton, "Neural Networks for Machine Learning", lecture 6e (2012); centered as Graves (2013). */
+export const rmsprop = (
+  learningRate: ScalarOrSchedule,
+  options: RmsOptions & {
+    readonly centered?: boolean
+    readonly momentum?: Scalar
+    readonly nesterov?: boolean
+  } = {},
+): GradientTransformation =>
+  chain(
+    options.centered ? scaleByStddev(options) : scaleByRms(options),
+    scaleByLearningRate(learningRate),
+    options.momentum === undefined
+      ? identity
+      : trace(options.momentum, { nesterov: options.nesterov ?? false }),
+  )
+
+/** Duchi, Hazan & Singer, "Adaptive Subgradient Methods for Online Learning" (2011). */
+export const adagrad = (
+  learningRate: ScalarOrSchedule,
+  options: { readonly initialAccumulatorValue?: Scalar; readonly eps?: Scalar } = {},
+): GradientTransformation => chain(scaleByRss(options), scaleByLearningRate(learningRate))
+
+/** Zeiler, "ADADELTA: An Adaptive Learning Rate Method" (2012). Without a learning rate, updates keep their sign. */
+export const adadelta = (
+  learningRate: ScalarOrSchedule | null = null,
+  options: {
+    readonly rho?: Scalar
+    readonly eps?: Scalar
+    readonly weightDecay?: ScalarOrSchedule
+    readonly weightDecayMask?: MaskOrFn
+  } = {},
+): GradientTransformation =>
+  chain(
+    addDecayedWeights(options.weightDecay ?? 0, { mask: options.weightDecayMask }),
+    scaleByAdadelta(options),
+    scaleByLearningRate(learningRate),
+  )
+
+export interface AdafactorOptions {
+  readonly minDimSizeToFactor?: number
+  readonly decayRate?: Scalar
+  readonly decayOffset?: Scalar
+  readonly multiplyByParameterScale?: boolean
+  /** The largest root mean square of an update; null for none. */
+  readonly clippingThreshold?: Scalar | null
+  readonly momentum?: Scalar
+  readonly dtypeMomentum?: DType
+  readonly weightDecayRate?: ScalarOrSchedule
+  readonly eps?: Scalar
+  readonly factored?: boolean
+  readonly weightDecayMask?: MaskOrFn
+}
+
+/** Shazeer & Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost" (2018), algorithm 6. */
+export function adafactor(
+  learningRate: ScalarOrSchedule | null = null,
+  options: AdafactorOptions = {},
+): GradientTransformation {
+  const { clippingThreshold = 1, multiplyByParameterScale = true } = options
+  const { momentum, weightDecayRate, dtypeMomentum = 'float32' } = options
+  const { decayRate = 0.8, decayOffset = 0, eps = 1e-30 } = options
+  const { factored = true, minDimSizeToFactor = 128 } = options
+  return chain(
+    scaleByFactoredRms({
+      factored,
+      decayRate,
+      stepOffset: decayOffset,
+      minDimSizeToFactor,
+      epsilon: eps,
+    }),
+    clippingThreshold === null ? identity : clipByBlockRms(clippingThreshold),
+    scaleByLearningRate(learningRate, { flipSign: false }),
+    multiplyByParameterScale ? scaleByParamBlockRms() : identity,
+    momentum === undefined
+      ? identity
+      : ema(momentum, { debias: false, accumulatorDtype: dtypeMomentum }),
+    weightDecayRate === undefined
+      ? identity
+      : addDecayedWeights(weightDecayRate, { mask: options.weightDecayMask }),
+    scale(-1),
+  )
+}
+
+/** Steps of one size, in the directions of the signs. Bernstein et al., "signSGD" (2018), algorithm 1. */
+export const signSgd = (learningRate: ScalarOrSchedule): GradientTransformation =>
+  chain(scaleBySign(), scaleByLearningRate(learningRate))
+
+/** The signs of averaged gradients. Bernstein et al. (2018), "Signum", algorithm 2. */
+export const signum = (
+  learningRate: ScalarOrSchedule,
+  options: { readonly beta?: Scalar; readonly accumulatorDtype?: DType } = {},
+): GradientTransformation =>
+  chain(
+    ema(options.beta ?? 0.9, {
+      debias: false,
+      ...(options.accumulatorDtype === undefined
+        ? {}
+        : { accumulatorDtype: options.accumulatorDtype }),
+    }),
+    scaleBySign(),
+    scaleByLearningRate(learningRate),
+  )
+
+/** SGD with gradient noise. Neelakantan et al., "Adding Gradient Noise Improves Learning" (2015). */
+export const noisySgd = (
+  learningRate: ScalarOrSchedule,
+  options: {
+    readonly eta?: Scalar
+    readonly gamma?: Scalar
+    readonly key?: Key | number
+  } = {},
+): GradientTransformation =>
+  chain(
+    addNoise(options.eta ?? 0.01, options.gamma ?? 0.55, options.key ?? 0),
+    scaleByLearningRate(learningRate),
+  )
+
+/** Mokhtari et al., "A Unified Analysis of Extra-gradient and Optimistic Gradient Methods" (2020). */
+export const optimisticGradientDescent = (
+  learningRate: ScalarOrSchedule,
+  options: { readonly alpha?: Scalar; readonly beta?: Scalar } = {},
+): GradientTransformation =>
+  chain(scaleByOptimisticGradient(options), scaleByLearningRate(learningRate))
+
+/** SGD with Polyak's step size; wants the extra argument `value`. Loizou et al. (2021). */
+export const polyakSgd = (
+  options: {
+    readonly maxLearningRate?: Scalar
+    readonly scaling?: ScalarOrSchedule
+    readonly fMin?: Scalar
+    readonly eps?: Scalar
+    readonly variant?: 'sps' | 'sps+'
+  } = {},
+): GradientTransformation => chain(sgd(options.scaling ?? 1), scaleByPolyak(options))

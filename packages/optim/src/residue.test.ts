@@ -1,7 +1,8 @@
 import { NDArray, np, tree } from '@adjoint/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { scaleByAdam, trace } from './transforms'
+import { scaleByAdam } from './adaptive'
+import { trace } from './momentum'
 
 const f32 = (values: readonly number[]): NDArray => np.array([...values], { dtype: 'float32' })
 const SMALLEST_NORMAL = 2 ** -126

@@ -2,51 +2,192 @@
  * Schedules: functions from the number of updates done so far to a value, traced or not.
  * Names and formulas are Optax's (https://optax.readthedocs.io/en/latest/api/optimizer_schedules.html).
  */
-import { np, type ArrayLike, type NDArray } from '@adjoint/core'
+import { ArgumentError, np, type ArrayLike, type NDArray } from '@adjoint/core'
+import { minus, over, type Scalar, times } from './hyperparameters'
 
 export type Schedule = (count: ArrayLike) => NDArray
 /** A constant, or a schedule. */
-export type ScalarOrSchedule = number | NDArray | Schedule
+export type ScalarOrSchedule = Scalar | Schedule
 
 export const toSchedule = (value: ScalarOrSchedule): Schedule =>
   typeof value === 'function' ? value : () => np.asarray(value, { dtype: 'float32' })
 
-export const constant = (value: number): Schedule => toSchedule(value)
+export const constantSchedule = (value: Scalar): Schedule => toSchedule(value)
 
-/** From `initial` to `end` along a power of the remaining fraction, over `steps` after `begin`. */
-export function polynomial(options: {
-  readonly initial: number
-  readonly end: number
-  readonly power: number
-  readonly steps: number
-  readonly begin?: number
-}): Schedule {
-  const { initial, end, power, steps, begin = 0 } = options
+/**
+ * From `initValue` to `endValue` along a power of the remaining fraction, over `transitionSteps`
+ * after `transitionBegin`. Without steps it is constant.
+ */
+export function polynomialSchedule(
+  initValue: Scalar,
+  endValue: Scalar,
+  power: Scalar,
+  transitionSteps: number,
+  options: { readonly transitionBegin?: number } = {},
+): Schedule {
+  if (transitionSteps <= 0) return constantSchedule(initValue)
+  const begin = Math.max(0, options.transitionBegin ?? 0)
   return (count) => {
-    const done = np.clip(np.subtract(count, begin), 0, steps)
-    const remaining = np.subtract(1, np.divide(done, steps))
-    return np.add(np.multiply(initial - end, np.power(remaining, power)), end)
+    const done = np.clip(np.subtract(count, begin), 0, transitionSteps)
+    const remaining = np.subtract(1, np.divide(done, transitionSteps))
+    return np.add(np.multiply(minus(initValue, endValue), np.power(remaining, power)), endValue)
   }
 }
 
-export const linear = (initial: number, end: number, steps: number, begin = 0): Schedule =>
-  polynomial({ initial, end, power: 1, steps, begin })
+export const linearSchedule = (
+  initValue: Scalar,
+  endValue: Scalar,
+  transitionSteps: number,
+  options: { readonly transitionBegin?: number } = {},
+): Schedule => polynomialSchedule(initValue, endValue, 1, transitionSteps, options)
 
 /**
- * Half a cosine from `initial` to `alpha · initial` over `steps`.
+ * Half a cosine from `initValue` to `alpha · initValue` over `decaySteps`.
  * Loshchilov & Hutter, "SGDR" (2017), equation 5, with restarts left out.
  */
 export function cosineDecay(
-  initial: number,
-  steps: number,
-  options: { readonly alpha?: number; readonly exponent?: number } = {},
+  initValue: Scalar,
+  decaySteps: number,
+  options: { readonly alpha?: Scalar; readonly exponent?: Scalar } = {},
 ): Schedule {
   const { alpha = 0, exponent = 1 } = options
+  requirePositive('cosineDecay', 'decaySteps', decaySteps)
   return (count) => {
-    const done = np.divide(np.minimum(count, steps), steps)
+    const done = np.divide(np.minimum(count, decaySteps), decaySteps)
     const cosine = np.multiply(0.5, np.add(1, np.cos(np.multiply(Math.PI, done))))
-    return np.multiply(initial, np.add(np.multiply(1 - alpha, np.power(cosine, exponent)), alpha))
+    const decayed = np.add(np.multiply(minus(1, alpha), np.power(cosine, exponent)), alpha)
+    return np.multiply(initValue, decayed)
   }
+}
+
+/** `initValue · decayRate^(count / transitionSteps)`, in whole steps when `staircase`. */
+export function exponentialDecay(
+  initValue: Scalar,
+  transitionSteps: number,
+  decayRate: number,
+  options: {
+    readonly transitionBegin?: number
+    readonly staircase?: boolean
+    /** A bound: the lowest value when decaying, the highest when growing. */
+    readonly endValue?: Scalar
+  } = {},
+): Schedule {
+  const { staircase = false, endValue } = options
+  if (transitionSteps <= 0 || decayRate === 0) return constantSchedule(initValue)
+  const begin = Math.max(0, options.transitionBegin ?? 0)
+  return (count) => {
+    const periods = np.divide(np.maximum(np.subtract(count, begin), 0), transitionSteps)
+    const power = np.power(decayRate, staircase ? np.floor(periods) : periods)
+    const value = np.multiply(initValue, power)
+    if (endValue === undefined) return value
+    return decayRate < 1 ? np.maximum(value, endValue) : np.minimum(value, endValue)
+  }
+}
+
+/** Factors by step, as an object or in pairs: from step `boundary` on, multiply by `scale`. */
+export type BoundariesAndScales =
+  Readonly<Record<number, number>> | readonly (readonly [boundary: number, scale: number])[]
+
+function sortedPairs(
+  op: string,
+  boundariesAndScales: BoundariesAndScales,
+): readonly (readonly [boundary: number, scale: number])[] {
+  const pairs: readonly (readonly [number, number])[] = Array.isArray(boundariesAndScales)
+    ? (boundariesAndScales as readonly (readonly [number, number])[])
+    : Object.entries(boundariesAndScales).map(([b, s]) => [Number(b), s as number])
+  const negative = pairs.find(([, s]) => s < 0)
+  if (negative !== undefined) {
+    throw new ArgumentError({
+      op,
+      problem: `the scale at step ${negative[0]} is ${negative[1]}`,
+      rule: 'scales are not negative',
+    })
+  }
+  return pairs.toSorted(([a], [b]) => a - b)
+}
+
+/** `initValue`, multiplied by each scale from its boundary on. */
+export function piecewiseConstant(
+  initValue: Scalar,
+  boundariesAndScales: BoundariesAndScales = {},
+): Schedule {
+  const pairs = sortedPairs('piecewiseConstant', boundariesAndScales)
+  return (count) =>
+    pairs.reduce(
+      (value, [boundary, factor]) =>
+        np.multiply(value, np.where(np.less(count, boundary), 1, factor)),
+      np.asarray(initValue, { dtype: 'float32' }),
+    )
+}
+
+/** From value to value, each the one before times the scale at its boundary, on a line or half a cosine. */
+export function piecewiseInterpolate(
+  interpolateType: 'linear' | 'cosine',
+  initValue: Scalar,
+  boundariesAndScales: BoundariesAndScales = {},
+): Schedule {
+  const pairs = sortedPairs('piecewiseInterpolate', boundariesAndScales)
+  const blend = (start: Scalar, end: Scalar, fraction: NDArray): NDArray =>
+    interpolateType === 'linear'
+      ? np.add(np.multiply(minus(end, start), fraction), start)
+      : np.add(
+          end,
+          np.multiply(
+            times(0.5, minus(start, end)),
+            np.add(np.cos(np.multiply(Math.PI, fraction)), 1),
+          ),
+        )
+  return (count) => {
+    let [begin, start]: [number, Scalar] = [0, initValue]
+    const pieces = pairs.map(([boundary, factor]) => {
+      const piece = { begin, boundary, start, end: times(start, factor) }
+      ;[begin, start] = [boundary, piece.end]
+      return piece
+    })
+    const last = np.asarray(start, { dtype: 'float32' })
+    return pieces.reduceRight((later, { begin: from, boundary, start: a, end: b }) => {
+      const fraction = np.divide(np.subtract(count, from), Math.max(1, boundary - from))
+      return np.where(np.less(count, boundary), blend(a, b, fraction), later)
+    }, last)
+  }
+}
+
+/** Up to `peakValue` on a line, down again, and further down. Smith & Topin, "Super-Convergence" (2018). */
+export function linearOnecycle(
+  transitionSteps: number,
+  peakValue: Scalar,
+  options: {
+    readonly pctStart?: number
+    readonly pctFinal?: number
+    readonly divFactor?: number
+    readonly finalDivFactor?: number
+  } = {},
+): Schedule {
+  const { pctStart = 0.3, pctFinal = 0.85, divFactor = 25, finalDivFactor = 1e4 } = options
+  requirePositive('linearOnecycle', 'transitionSteps', transitionSteps)
+  return piecewiseInterpolate('linear', over(peakValue, divFactor), [
+    [Math.trunc(pctStart * transitionSteps), divFactor],
+    [Math.trunc(pctFinal * transitionSteps), 1 / divFactor],
+    [transitionSteps, 1 / finalDivFactor],
+  ])
+}
+
+/** `linearOnecycle` with halves of cosines, and two parts. */
+export function cosineOnecycle(
+  transitionSteps: number,
+  peakValue: Scalar,
+  options: {
+    readonly pctStart?: number
+    readonly divFactor?: number
+    readonly finalDivFactor?: number
+  } = {},
+): Schedule {
+  const { pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4 } = options
+  requirePositive('cosineOnecycle', 'transitionSteps', transitionSteps)
+  return piecewiseInterpolate('cosine', over(peakValue, divFactor), [
+    [Math.trunc(pctStart * transitionSteps), divFactor],
+    [Math.trunc(transitionSteps), 1 / (divFactor * finalDivFactor)],
+  ])
 }
 
 /** Pieces in sequence: piece `i` counts from `boundaries[i - 1]`. */
@@ -54,45 +195,84 @@ export function joinSchedules(
   schedules: readonly Schedule[],
   boundaries: readonly number[],
 ): Schedule {
+  const [first, ...others] = schedules
+  if (first === undefined || others.length !== boundaries.length) {
+    throw new ArgumentError({
+      op: 'joinSchedules',
+      problem: `${schedules.length} schedules with ${boundaries.length} boundaries`,
+      rule: 'there is one boundary between each two schedules',
+    })
+  }
   return (count) =>
-    schedules
-      .slice(1)
-      .reduce(
-        (value, schedule, i) =>
-          np.where(
-            np.less(count, boundaries[i] ?? Infinity),
-            value,
-            schedule(np.subtract(count, boundaries[i] ?? 0)),
-          ),
-        schedules[0]?.(count) ?? np.zeros([]),
-      )
+    others.reduce((value, schedule, i) => {
+      const boundary = boundaries[i] ?? Infinity
+      return np.where(np.less(count, boundary), value, schedule(np.subtract(count, boundary)))
+    }, first(count))
 }
 
-/** A linear rise to `peak`, then `cosineDecay` to `end`; `decaySteps` counts both. */
-export function warmupCosineDecay(options: {
-  readonly initial: number
-  readonly peak: number
+/** A linear rise to `peakValue`, which stays. */
+export const warmupConstant = (
+  initValue: Scalar,
+  peakValue: Scalar,
+  warmupSteps: number,
+): Schedule => linearSchedule(initValue, peakValue, warmupSteps)
+
+/** A linear rise to `peakValue`, then `cosineDecay` to `endValue`; `decaySteps` counts both. */
+export function warmupCosineDecay(
+  initValue: Scalar,
+  peakValue: Scalar,
+  warmupSteps: number,
+  decaySteps: number,
+  options: { readonly endValue?: Scalar; readonly exponent?: Scalar } = {},
+): Schedule {
+  const { endValue = 0, exponent = 1 } = options
+  const alpha = peakValue === 0 ? 0 : over(endValue, peakValue)
+  const decay = cosineDecay(peakValue, decaySteps - warmupSteps, { alpha, exponent })
+  return joinSchedules([linearSchedule(initValue, peakValue, warmupSteps), decay], [warmupSteps])
+}
+
+/** A linear rise to `peakValue`, then `exponentialDecay`. */
+export const warmupExponentialDecay = (
+  initValue: Scalar,
+  peakValue: Scalar,
+  warmupSteps: number,
+  transitionSteps: number,
+  decayRate: number,
+  options: {
+    readonly transitionBegin?: number
+    readonly staircase?: boolean
+    readonly endValue?: Scalar
+  } = {},
+): Schedule =>
+  joinSchedules(
+    [
+      linearSchedule(initValue, peakValue, warmupSteps),
+      exponentialDecay(peakValue, transitionSteps, decayRate, options),
+    ],
+    [warmupSteps],
+  )
+
+/** One period of `sgdr`: the arguments of `warmupCosineDecay`. */
+export interface CosinePeriod {
+  readonly initValue: Scalar
+  readonly peakValue: Scalar
   readonly warmupSteps: number
   readonly decaySteps: number
-  readonly end?: number
-}): Schedule {
-  const { initial, peak, warmupSteps, decaySteps, end = 0 } = options
-  const decay = cosineDecay(peak, decaySteps - warmupSteps, { alpha: peak === 0 ? 0 : end / peak })
-  return joinSchedules([linear(initial, peak, warmupSteps), decay], [warmupSteps])
+  readonly endValue?: Scalar
+  readonly exponent?: Scalar
 }
 
-/** `initial · rate^(count / steps)`, in whole steps when `staircase`. */
-export function exponentialDecay(
-  initial: number,
-  steps: number,
-  rate: number,
-  options: { readonly begin?: number; readonly staircase?: boolean; readonly end?: number } = {},
-): Schedule {
-  const { begin = 0, staircase = false, end } = options
-  return (count) => {
-    const periods = np.divide(np.maximum(np.subtract(count, begin), 0), steps)
-    const value = np.multiply(initial, np.power(rate, staircase ? np.floor(periods) : periods))
-    if (end === undefined) return value
-    return rate < 1 ? np.maximum(value, end) : np.minimum(value, end)
-  }
+/** `warmupCosineDecay` again and again. Loshchilov & Hutter, "SGDR" (2017). */
+export function sgdr(periods: readonly CosinePeriod[]): Schedule {
+  let end = 0
+  const ends = periods.map(({ decaySteps }) => (end += decaySteps))
+  const schedules = periods.map(({ initValue, peakValue, warmupSteps, decaySteps, ...options }) =>
+    warmupCosineDecay(initValue, peakValue, warmupSteps, decaySteps, options),
+  )
+  return joinSchedules(schedules, ends.slice(0, -1))
+}
+
+function requirePositive(op: string, name: string, steps: number): void {
+  if (steps > 0) return
+  throw new ArgumentError({ op, problem: `${name} is ${steps}`, rule: `${name} is positive` })
 }

@@ -5,17 +5,33 @@
  * An update is what gets *added* to the parameters. `chain` composes transformations and is a
  * monoid operation whose unit is `identity`.
  */
-import { np, tree, type NDArray } from '@adjoint/core'
+import { ArgumentError, type ArrayLike, np, tree, type NDArray } from '@adjoint/core'
 import type { Monoid } from 'fp-ts/lib/Monoid.js'
 
 /** The state of a transformation: a tree that can be saved, mapped and donated, not taken apart. */
 export type OptState = unknown
 
+/** What some transformations want to know besides the gradients; the others pass it on. */
+export interface ExtraArgs<P = unknown> {
+  /** The loss at the parameters. */
+  readonly value?: ArrayLike
+  /** Its gradient there, before any transformation. */
+  readonly grad?: P
+  /** The loss as a function of the parameters, for line searches. */
+  valueFn?(params: P): NDArray
+  readonly [name: string]: unknown
+}
+
 export interface GradientTransformation {
   /** The state before the first update. */
   init<P>(params: P): OptState
   /** From gradients to updates, both trees like the parameters, and the next state. */
-  update<P>(grads: P, state: OptState, params?: P): [updates: P, state: OptState]
+  update<P>(
+    grads: P,
+    state: OptState,
+    params?: P,
+    extra?: ExtraArgs<P>,
+  ): [updates: P, state: OptState]
 }
 
 /** A transformation whose state has a known shape inside and is opaque outside. */
@@ -25,12 +41,13 @@ export function transformation<S>(rules: {
     grads: unknown,
     state: S,
     params: unknown,
+    extra: ExtraArgs,
   ) => readonly [updates: unknown, state: S]
 }): GradientTransformation {
   return {
     init: (params) => rules.init(params),
-    update: <P>(grads: P, state: OptState, params?: P): [P, OptState] => {
-      const [updates, next] = rules.update(grads, state as S, params)
+    update: <P>(grads: P, state: OptState, params?: P, extra: ExtraArgs<P> = {}): [P, OptState] => {
+      const [updates, next] = rules.update(grads, state as S, params, extra)
       return [updates as P, next]
     },
   }
@@ -38,11 +55,11 @@ export function transformation<S>(rules: {
 
 /** A transformation without state. */
 export const stateless = (
-  update: (grads: unknown, params: unknown) => unknown,
+  update: (grads: unknown, params: unknown, extra: ExtraArgs) => unknown,
 ): GradientTransformation =>
   transformation<null>({
     init: () => null,
-    update: (grads, state, params) => [update(grads, params), state],
+    update: (grads, state, params, extra) => [update(grads, params, extra), state],
   })
 
 /** Applies `f` to corresponding leaves of trees of equal structure. */
@@ -52,11 +69,45 @@ export const mapLeaves = (
   ...rest: readonly unknown[]
 ): unknown => tree.map<unknown, NDArray, NDArray>(f, first, ...rest)
 
+/** The parameters, for transformations that cannot do without. */
+export function requireParams(op: string, params: unknown): unknown {
+  if (params === undefined) {
+    throw new ArgumentError({
+      op,
+      problem: 'needs the parameters',
+      hint: 'call update(grads, state, params)',
+    })
+  }
+  return params
+}
+
+/** The extra arguments, of which some have to be there. */
+export function requireExtra<Name extends keyof ExtraArgs & string>(
+  op: string,
+  extra: ExtraArgs,
+  ...names: readonly Name[]
+): ExtraArgs & Required<Pick<ExtraArgs, Name>> {
+  const missing = names.find((name) => extra[name] === undefined)
+  if (missing !== undefined) {
+    throw new ArgumentError({
+      op,
+      problem: `needs the extra argument ${missing}`,
+      hint: `call update(grads, state, params, { ${names.join(', ')} })`,
+    })
+  }
+  return extra as ExtraArgs & Required<Pick<ExtraArgs, Name>>
+}
+
 /** Changes nothing: the unit of `chain`. */
 export const identity: GradientTransformation = {
   init: () => [],
   update: (grads, state) => [grads, state],
 }
+
+/** Makes every update zero. */
+export const setToZero = (): GradientTransformation => stateless((grads) => zerosLike(grads))
+
+export const zerosLike = (params: unknown): unknown => mapLeaves((p) => np.zerosLike(p), params)
 
 /**
  * One transformation after the other. The state is the list of their states.
@@ -69,15 +120,38 @@ export function chain(
 ): GradientTransformation {
   return {
     init: (params) => transformations.map((t) => t.init(params)),
-    update: <P>(grads: P, state: OptState, params?: P): [P, OptState] => {
+    update: <P>(grads: P, state: OptState, params?: P, extra?: ExtraArgs<P>): [P, OptState] => {
       const states = state as readonly OptState[]
       let updates = grads
       const next = transformations.map((t, i) => {
-        const [transformed, nextState] = t.update(updates, states[i], params)
+        const [transformed, nextState] = t.update(updates, states[i], params, extra)
         updates = transformed
         return nextState
       })
       return [updates, next]
+    },
+  }
+}
+
+/** `chain` whose state is an object with a name for each link. */
+export function namedChain(
+  links: Readonly<Record<string, GradientTransformation>>,
+): GradientTransformation {
+  const names = Object.keys(links)
+  const chained = chain(...Object.values(links))
+  const named = (state: OptState): OptState =>
+    Object.fromEntries((state as readonly OptState[]).map((s, i) => [names[i], s]))
+  return {
+    init: (params) => named(chained.init(params)),
+    update: <P>(grads: P, state: OptState, params?: P, extra?: ExtraArgs<P>): [P, OptState] => {
+      const states = state as Readonly<Record<string, OptState>>
+      const [updates, next] = chained.update(
+        grads,
+        names.map((name) => states[name]),
+        params,
+        extra,
+      )
+      return [updates, named(next)]
     },
   }
 }
@@ -99,8 +173,43 @@ export function applyUpdates<P>(params: P, updates: P): P {
   return mapLeaves((p, u) => np.add(p, u).astype(p.dtype), params, updates) as P
 }
 
-/** The 2-norm of all leaves taken as one vector: a scalar. */
-export function globalNorm(updates: unknown): NDArray {
-  const squares = tree.leaves<NDArray>(updates).map((leaf) => np.sum(np.square(leaf)))
-  return np.sqrt(squares.reduce((sum, s) => np.add(sum, s), np.zeros([])))
+/** `old + stepSize · (new − old)`: an exponential moving average of parameters. */
+export function incrementalUpdate<P>(newTensors: P, oldTensors: P, stepSize: ArrayLike): P {
+  return mapLeaves(
+    (fresh, old) =>
+      np
+        .add(np.multiply(stepSize, fresh), np.multiply(np.subtract(1, stepSize), old))
+        .astype(old.dtype),
+    newTensors,
+    oldTensors,
+  ) as P
 }
+
+/** The new parameters when `steps` is a multiple of `updatePeriod`, else the old ones. */
+export function periodicUpdate<P>(
+  newTensors: P,
+  oldTensors: P,
+  steps: ArrayLike,
+  updatePeriod: ArrayLike,
+): P {
+  const due = np.equal(np.mod(steps, updatePeriod), 0)
+  return mapLeaves((fresh, old) => np.where(due, fresh, old), newTensors, oldTensors) as P
+}
+
+/** ⟨a, b⟩ over all leaves. */
+export function vdot(a: unknown, b: unknown): NDArray {
+  const others = tree.leaves<NDArray>(b)
+  return total(tree.leaves<NDArray>(a).map((leaf, i) => np.sum(np.multiply(leaf, others[i] ?? 0))))
+}
+
+const total = (terms: readonly NDArray[]): NDArray => {
+  const [first, ...rest] = terms
+  return first === undefined ? np.zeros([]) : rest.reduce((sum, term) => np.add(sum, term), first)
+}
+
+/** The sum of the squares of all elements. */
+export const squaredNorm = (updates: unknown): NDArray =>
+  total(tree.leaves<NDArray>(updates).map((leaf) => np.sum(np.square(leaf))))
+
+/** The 2-norm of all leaves taken as one vector: a scalar. */
+export const globalNorm = (updates: unknown): NDArray => np.sqrt(squaredNorm(updates))

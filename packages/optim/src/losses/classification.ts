@@ -1,0 +1,237 @@
+/** Losses of classes, elementwise or per example: means and weights are the caller's. */
+import { np, special, type ArrayLike, type NDArray } from '@adjoint/core'
+import type { Scalar } from '../hyperparameters'
+
+/** Over which axes classes lie, and which of them there are. */
+export interface ClassOptions {
+  readonly axis?: number | readonly number[]
+  /** Which classes take part; the others count as impossible. */
+  readonly where?: NDArray
+}
+
+/** A mask with an axis for the classes, if it has none. */
+const alignedMask = ({ axis = -1, where }: ClassOptions, like: NDArray): NDArray | undefined =>
+  where !== undefined && where.ndim !== like.ndim ? np.expandDims(where, axis) : where
+
+const masked = (where: NDArray | undefined): { readonly where?: NDArray } =>
+  where === undefined ? {} : { where }
+
+function logSoftmax(logits: NDArray, axis: number | readonly number[], where?: NDArray): NDArray {
+  const total = special.logsumexp(logits, { axis, keepdims: true, ...masked(where) })
+  const logProbabilities = np.subtract(logits, total)
+  return where === undefined ? logProbabilities : np.where(where, logProbabilities, -Infinity)
+}
+
+/** `log(1 / (1 + e^−x))`, without overflow. */
+const logSigmoid = (x: NDArray): NDArray => np.negative(np.logaddexp(np.negative(x), 0))
+
+/**
+ * Cross-entropy of softmax(logits) and integer labels, per example.
+ *
+ * `logits` has shape `[..., classes]`, `labels` integer `[...]`; the result is `[...]`:
+ * `logsumexp(logits) − logits[label]`.
+ *
+ * @param options.labelSmoothing the part of each label that is spread evenly over all classes.
+ *   Szegedy et al., "Rethinking the Inception Architecture" (2016), section 7
+ * @example
+ * np.mean(softmaxCrossEntropyWithIntegerLabels(logits, labels))
+ */
+export function softmaxCrossEntropyWithIntegerLabels(
+  logits: NDArray,
+  labels: NDArray,
+  options: ClassOptions & { readonly labelSmoothing?: Scalar } = {},
+): NDArray {
+  const { axis: axes = -1, labelSmoothing } = options
+  const mask = alignedMask(options, logits)
+  const [rows, rowMask, axis] =
+    typeof axes === 'number'
+      ? [logits, mask, axes]
+      : [joinLast(logits, axes), mask === undefined ? mask : joinLast(mask, axes), -1]
+  const chosen = np.squeeze(np.takeAlongAxis(rows, np.expandDims(labels, axis), axis), axis)
+  const normalizer = special.logsumexp(rows, { axis, ...masked(rowMask) })
+  const loss = np.subtract(normalizer, chosen)
+  const smoothed =
+    labelSmoothing === undefined
+      ? loss
+      : np.add(
+          np.multiply(np.subtract(1, labelSmoothing), loss),
+          np.multiply(
+            labelSmoothing,
+            np.subtract(normalizer, np.mean(rows, { axis, ...masked(rowMask) })),
+          ),
+        )
+  return rowMask === undefined ? smoothed : np.where(np.any(rowMask, axis), smoothed, 0)
+}
+
+/** The axes moved to the end in order, and made one. */
+function joinLast(x: NDArray, axes: readonly number[]): NDArray {
+  const last = axes.map((axis) => (axis < 0 ? axis + x.ndim : axis))
+  const kept = x.shape.map((_, axis) => axis).filter((axis) => !last.includes(axis))
+  const moved = np.transpose(x, [...kept, ...last])
+  return np.reshape(moved, [...kept.map((axis) => x.shape[axis]), -1])
+}
+
+/** Cross-entropy of softmax(logits) and label distributions, per example. */
+export function softmaxCrossEntropy(
+  logits: NDArray,
+  labels: NDArray,
+  options: ClassOptions = {},
+): NDArray {
+  const { axis = -1 } = options
+  const where = alignedMask(options, logits)
+  const terms = np.multiply(labels, logSoftmax(logits, axis, where))
+  return np.negative(np.sum(terms, { axis, ...masked(where) }))
+}
+
+/** `softmaxCrossEntropy` where labels that are 0 count as 0 even of infinite logits. */
+export function safeSoftmaxCrossEntropy(logits: NDArray, labels: NDArray): NDArray {
+  const isLabelled = np.notEqual(labels, 0)
+  const logProbabilities = logSoftmax(logits, -1)
+  const safe = np.where(isLabelled, logProbabilities, 0)
+  return np.negative(np.sum(np.multiply(labels, safe), { axis: -1 }))
+}
+
+/** Cross-entropy plus `epsilon` times the probability of other classes. Leng et al., "PolyLoss" (2022). */
+export function polyLossCrossEntropy(
+  logits: NDArray,
+  labels: NDArray,
+  options: ClassOptions & { readonly epsilon?: Scalar } = {},
+): NDArray {
+  const { epsilon = 2, axis = -1 } = options
+  const where = alignedMask(options, logits)
+  const probabilities = np.exp(logSoftmax(logits, axis, where))
+  const others = np.sum(np.multiply(labels, np.subtract(1, probabilities)), {
+    axis,
+    ...masked(where),
+  })
+  return np.add(softmaxCrossEntropy(logits, labels, options), np.multiply(epsilon, others))
+}
+
+/** Binary cross-entropy of logistic(logits), elementwise and stable: `max(x,0) − x·y + log1p(e^−|x|)`. */
+export function sigmoidBinaryCrossEntropy(logits: NDArray, labels: ArrayLike): NDArray {
+  const softplus = np.log1p(np.exp(np.negative(np.abs(logits))))
+  return np.add(np.subtract(np.maximum(logits, 0), np.multiply(logits, labels)), softplus)
+}
+
+/**
+ * Binary cross-entropy that counts examples less the better they are predicted, elementwise.
+ * Lin et al., "Focal Loss for Dense Object Detection" (2017), equation 5.
+ *
+ * @param options.alpha weight of the positive examples; the negative ones weigh `1 − alpha`
+ * @param options.gamma how much less
+ */
+export function sigmoidFocalLoss(
+  logits: NDArray,
+  labels: ArrayLike,
+  options: { readonly alpha?: Scalar; readonly gamma?: Scalar } = {},
+): NDArray {
+  const { alpha, gamma = 2 } = options
+  const negative = np.subtract(1, labels)
+  // log(1 − p_t), for labels between 0 and 1 as well.
+  const logMiss = special.logsumexp(
+    np.stack([logSigmoid(logits), logSigmoid(np.negative(logits))], { axis: -1 }),
+    { axis: -1, b: np.stack(np.broadcastArrays(negative, labels), { axis: -1 }) },
+  )
+  const loss = np.multiply(
+    sigmoidBinaryCrossEntropy(logits, labels),
+    np.exp(np.multiply(gamma, logMiss)),
+  )
+  if (alpha === undefined) return loss
+  const weight = np.add(np.multiply(alpha, labels), np.multiply(np.subtract(1, alpha), negative))
+  return np.multiply(weight, loss)
+}
+
+/** `max(0, 1 − output · target)` for targets −1 and 1, elementwise. Cortes & Vapnik (1995). */
+export const hingeLoss = (predictorOutputs: NDArray, targets: ArrayLike): NDArray =>
+  np.maximum(0, np.subtract(1, np.multiply(predictorOutputs, targets)))
+
+/** `max(0, −output · target)` for targets −1 and 1, elementwise. Rosenblatt (1958). */
+export const perceptronLoss = (predictorOutputs: NDArray, targets: ArrayLike): NDArray =>
+  np.maximum(0, np.negative(np.multiply(predictorOutputs, targets)))
+
+const oneHot = (labels: NDArray, classes: number, dtype: NDArray['dtype']): NDArray =>
+  np.equal(np.expandDims(labels, -1), np.arange(classes)).astype(dtype)
+
+/** How much the best other class, with a margin of 1, exceeds the right one. Crammer & Singer (2001). */
+export function multiclassHingeLoss(scores: NDArray, labels: NDArray): NDArray {
+  const right = oneHot(labels, scores.shape[scores.ndim - 1], scores.dtype)
+  const best = np.max(np.subtract(np.add(scores, 1), right), { axis: -1 })
+  return np.subtract(best, np.sum(np.multiply(scores, right), { axis: -1 }))
+}
+
+/** How much the best class exceeds the right one. Collins, "Discriminative Training Methods" (2002). */
+export function multiclassPerceptronLoss(scores: NDArray, labels: NDArray): NDArray {
+  const right = oneHot(labels, scores.shape[scores.ndim - 1], scores.dtype)
+  return np.subtract(np.max(scores, { axis: -1 }), np.sum(np.multiply(scores, right), { axis: -1 }))
+}
+
+/** Σ target · (log target − log prediction), per example. Kullback & Leibler (1951). */
+export function klDivergence(
+  logPredictions: NDArray,
+  targets: NDArray,
+  options: ClassOptions = {},
+): NDArray {
+  const isZero = np.equal(targets, 0)
+  const logTargets = np.where(isZero, 0, np.log(np.where(isZero, 1, targets)))
+  const terms = np.multiply(targets, np.subtract(logTargets, logPredictions))
+  return np.sum(terms, { axis: options.axis ?? -1, ...masked(options.where) })
+}
+
+/** `klDivergence` of the logarithms of the targets. */
+export const klDivergenceWithLogTargets = (
+  logPredictions: NDArray,
+  logTargets: NDArray,
+  options: ClassOptions = {},
+): NDArray =>
+  np.sum(np.multiply(np.exp(logTargets), np.subtract(logTargets, logPredictions)), {
+    axis: options.axis ?? -1,
+    ...masked(options.where),
+  })
+
+/** `klDivergence` plus Σ prediction − target: never negative, also of what does not sum to 1. */
+export const generalizedKlDivergence = (
+  logPredictions: NDArray,
+  targets: NDArray,
+  options: ClassOptions = {},
+): NDArray =>
+  np.add(
+    klDivergence(logPredictions, targets, options),
+    np.sum(np.subtract(np.exp(logPredictions), targets), {
+      axis: options.axis ?? -1,
+      ...masked(options.where),
+    }),
+  )
+
+/** Labels of which the part `alpha` is spread evenly over all classes. Szegedy et al. (2016). */
+export function smoothLabels(labels: NDArray, alpha: Scalar, options: ClassOptions = {}): NDArray {
+  const { axis = -1, where } = options
+  const axes = typeof axis === 'number' ? [axis] : axis
+  const classes =
+    where === undefined
+      ? axes.reduce((n, a) => n * labels.shape[a < 0 ? a + labels.ndim : a], 1)
+      : np.sum(where, { axis, keepdims: true })
+  return np.add(np.multiply(np.subtract(1, alpha), labels), np.divide(alpha, classes))
+}
+
+/**
+ * Softmax cross-entropy of lists: `labels` are the relevances of the items of each list.
+ * Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach" (2007).
+ *
+ * @param options.where which items there are
+ * @param options.weights of the items
+ * @returns one loss per list; lists without items have 0
+ */
+export function rankingSoftmaxLoss(
+  logits: NDArray,
+  labels: NDArray,
+  options: { readonly where?: NDArray; readonly weights?: NDArray } = {},
+): NDArray {
+  const { where, weights } = options
+  const present = where === undefined ? labels : np.where(where, labels, 0)
+  const weighted = weights === undefined ? present : np.multiply(present, weights)
+  const shown = where === undefined ? logits : np.where(where, logits, -Infinity)
+  const terms = np.multiply(weighted.astype(logits.dtype), logSoftmax(shown, -1))
+  if (where === undefined) return np.negative(np.sum(terms, { axis: -1 }))
+  const loss = np.negative(np.sum(np.where(where, terms, 0), { axis: -1 }))
+  return np.where(np.any(where, -1), loss, 0)
+}

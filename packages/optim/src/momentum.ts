@@ -1,0 +1,155 @@
+/** Momentum, averages, noise, decay and accumulation. */
+import { type DType, type Key, np, random, tree, type NDArray } from '@adjoint/core'
+import { increment, minus, type Scalar, times, zeroCount } from './hyperparameters'
+import { type MaskOrFn, masked } from './masking'
+import { debiasing, keepDtypes, mean, settled, zeroMoments } from './moments'
+import type { ScalarOrSchedule } from './schedules'
+import {
+  type GradientTransformation,
+  mapLeaves,
+  requireParams,
+  transformation,
+  zerosLike,
+} from './transformation'
+
+/**
+ * Momentum: `t ← g + decay · t`, and `g + decay · t` once more for Nesterov's.
+ * Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
+ */
+export function trace(
+  decay: Scalar,
+  options: { readonly nesterov?: boolean; readonly accumulatorDtype?: DType } = {},
+): GradientTransformation {
+  const { nesterov = false, accumulatorDtype } = options
+  const accumulate = (g: NDArray, t: NDArray): NDArray => settled(np.add(g, np.multiply(decay, t)))
+  return transformation<{ trace: unknown }>({
+    init: (params) => ({ trace: zeroMoments(params, accumulatorDtype) }),
+    update: (grads, state) => {
+      const next = mapLeaves(accumulate, grads, state.trace)
+      const updates = nesterov ? mapLeaves(accumulate, grads, next) : next
+      return [keepDtypes(updates, grads), { trace: keepDtypes(next, state.trace) }]
+    },
+  })
+}
+
+/** The exponential moving average of the updates; `debias` makes up for its start at 0. */
+export function ema(
+  decay: Scalar,
+  options: { readonly debias?: boolean; readonly accumulatorDtype?: DType } = {},
+): GradientTransformation {
+  const { debias = true, accumulatorDtype } = options
+  return transformation<{ count: NDArray; ema: unknown }>({
+    init: (params) => ({ count: zeroCount(), ema: zeroMoments(params, accumulatorDtype) }),
+    update: (grads, state) => {
+      const next = mapLeaves((g, m) => mean(decay, m, g), grads, state.ema)
+      const count = increment(state.count)
+      const correction = debias ? debiasing(decay, count) : 1
+      return [
+        mapLeaves((g, m) => np.multiply(m, correction).astype(g.dtype), grads, next),
+        { count, ema: keepDtypes(next, state.ema) },
+      ]
+    },
+  })
+}
+
+/**
+ * Adds `weightDecay · params`: decoupled weight decay when placed after the scaling.
+ * Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019).
+ *
+ * @param options.mask which parameters decay, a tree of booleans or a function that makes one
+ */
+export function addDecayedWeights(
+  weightDecay: ScalarOrSchedule = 0,
+  options: { readonly mask?: MaskOrFn | undefined } = {},
+): GradientTransformation {
+  const decayed = (grads: unknown, params: unknown, rate: Scalar): unknown =>
+    mapLeaves(
+      (g, p) => np.add(g, np.multiply(rate, p)).astype(g.dtype),
+      grads,
+      requireParams('addDecayedWeights', params),
+    )
+  const decay =
+    typeof weightDecay === 'function'
+      ? transformation<{ count: NDArray }>({
+          init: () => ({ count: zeroCount() }),
+          update: (grads, { count }, params) => [
+            decayed(grads, params, weightDecay(count)),
+            { count: increment(count) },
+          ],
+        })
+      : transformation<null>({
+          init: () => null,
+          update: (grads, state, params) => [
+            weightDecay === 0 ? grads : decayed(grads, params, weightDecay),
+            state,
+          ],
+        })
+  return options.mask === undefined ? decay : masked(decay, options.mask)
+}
+
+/**
+ * Adds normal noise of variance `eta / count^gamma`, from keys that follow one another.
+ * Neelakantan et al., "Adding Gradient Noise Improves Learning for Very Deep Networks" (2015), eq. 1.
+ */
+export function addNoise(eta: Scalar, gamma: Scalar, key: Key | number): GradientTransformation {
+  return transformation<{ count: NDArray; rngKey: Key }>({
+    init: () => ({ count: zeroCount(), rngKey: typeof key === 'number' ? random.key(key) : key }),
+    update: (grads, state) => {
+      const count = increment(state.count)
+      const deviation = np.sqrt(np.divide(eta, np.power(count.astype('float32'), gamma)))
+      const [rngKey, sampleKey] = random.split(state.rngKey)
+      const { leaves, structure } = tree.flatten<NDArray>(grads)
+      const keys = random.split(sampleKey, leaves.length)
+      const noisy = leaves.map((g, i) => {
+        const noise = random.normal(keys.get(i), g.shape, { dtype: g.dtype })
+        return np.add(g, np.multiply(deviation, noise)).astype(g.dtype)
+      })
+      return [tree.unflatten(structure, noisy), { count, rngKey }]
+    },
+  })
+}
+
+/** Adds up `k` updates and emits their sum; the other updates are zero. */
+export function applyEvery(k: Scalar = 1): GradientTransformation {
+  return transformation<{ count: NDArray; gradAcc: unknown }>({
+    init: (params) => ({ count: zeroCount(), gradAcc: zerosLike(params) }),
+    update: (grads, state) => {
+      const position = np.mod(state.count, k)
+      const gradAcc = mapLeaves(
+        (g, sum) => np.where(np.equal(position, 0), g, np.add(g, sum)).astype(g.dtype),
+        grads,
+        state.gradAcc,
+      )
+      const emit = np.equal(position, minus(k, 1))
+      return [
+        mapLeaves((sum) => np.where(emit, sum, 0).astype(sum.dtype), gradAcc),
+        { count: np.mod(np.add(state.count, 1), k).astype('int32'), gradAcc },
+      ]
+    },
+  })
+}
+
+/**
+ * `(α + β) · g − β · previous g`. Daskalakis et al., "Training GANs with Optimism" (2018), eq. 3;
+ * Mokhtari et al., "A Unified Analysis of Extra-gradient and Optimistic Gradient Methods" (2020).
+ */
+export function scaleByOptimisticGradient(
+  options: { readonly alpha?: Scalar; readonly beta?: Scalar } = {},
+): GradientTransformation {
+  const { alpha = 1, beta = 1 } = options
+  return transformation<{ isInitialStep: NDArray; previousGradient: unknown }>({
+    init: (params) => ({ isInitialStep: np.array(true), previousGradient: zerosLike(params) }),
+    update: (grads, state) => [
+      mapLeaves(
+        (g, previous) => {
+          const before = np.where(state.isInitialStep, g, previous)
+          const now = np.multiply(minus(alpha, times(-1, beta)), g)
+          return np.subtract(now, np.multiply(beta, before)).astype(g.dtype)
+        },
+        grads,
+        state.previousGradient,
+      ),
+      { isInitialStep: np.array(false), previousGradient: grads },
+    ],
+  })
+}

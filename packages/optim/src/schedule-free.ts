@@ -1,0 +1,151 @@
+/**
+ * Training without a schedule: gradients are taken between the iterates and their average.
+ * Defazio et al., "The Road Less Scheduled" (2024).
+ */
+import { ArgumentError, type DType, np, type NDArray } from '@adjoint/core'
+import { complement, increment, type Scalar } from './hyperparameters'
+import { addDecayedWeights } from './momentum'
+import { scaleByRms } from './root-mean-square'
+import { scaleByLearningRate } from './scaling'
+import { type ScalarOrSchedule, warmupConstant } from './schedules'
+import {
+  chain,
+  type GradientTransformation,
+  mapLeaves,
+  type OptState,
+  requireParams,
+  transformation,
+} from './transformation'
+
+interface ScheduleFreeState {
+  readonly b1: NDArray
+  readonly weightSum: NDArray
+  readonly stepCount: NDArray
+  readonly maxLr: NDArray
+  readonly baseOptimizerState: OptState
+  /** The iterates of the base optimiser. */
+  readonly z: unknown
+}
+
+export interface ScheduleFreeOptions {
+  /** How much of the average there is in the point where gradients are taken. */
+  readonly b1?: Scalar
+  /** Steps weigh as this power of the learning rate. */
+  readonly weightLrPower?: Scalar
+  readonly stateDtype?: DType
+}
+
+/** The averaged iterates x, from the parameters y = b1 · x + (1 − b1) · z. */
+const averaged = (params: unknown, z: unknown, b1: Scalar): unknown =>
+  mapLeaves(
+    (y, zLeaf) => np.divide(np.subtract(y, np.multiply(complement(b1), zLeaf)), b1),
+    params,
+    z,
+  )
+
+/**
+ * Averages the iterates of an optimiser without momentum, and moves the parameters between them and
+ * their average; `scheduleFreeEvalParams` gives the average, which is what to use in the end.
+ *
+ * @param learningRate the base optimiser's
+ */
+export function scheduleFree(
+  baseOptimizer: GradientTransformation,
+  learningRate: ScalarOrSchedule,
+  options: ScheduleFreeOptions = {},
+): GradientTransformation {
+  const { b1 = 0.9, weightLrPower = 2, stateDtype } = options
+  return transformation<ScheduleFreeState>({
+    init: (params) => ({
+      b1: np.asarray(b1, { dtype: 'float32' }),
+      weightSum: np.zeros([]),
+      stepCount: np.ones([], { dtype: 'int32' }),
+      maxLr: np.zeros([]),
+      baseOptimizerState: baseOptimizer.init(params),
+      z: mapLeaves((p) => np.copy(stateDtype === undefined ? p : p.astype(stateDtype)), params),
+    }),
+    update: (grads, state, params, extra) => {
+      requireParams('scheduleFree', params)
+      const rate = typeof learningRate === 'function' ? learningRate(state.stepCount) : learningRate
+      const maxLr = np.maximum(state.maxLr, rate).astype('float32')
+      const weight = np.power(maxLr, weightLrPower)
+      const weightSum = np.add(state.weightSum, weight).astype('float32')
+      // Before any step of a rate above 0 there is nothing to average.
+      const share = np.where(np.equal(weightSum, 0), 0, np.divide(weight, weightSum))
+      const [updates, baseOptimizerState] = baseOptimizer.update(
+        grads,
+        state.baseOptimizerState,
+        params,
+        extra,
+      )
+      const z = mapLeaves((old, u) => np.add(old, u).astype(old.dtype), state.z, updates)
+      const x = mapLeaves(
+        (old, zLeaf) => np.add(np.multiply(np.subtract(1, share), old), np.multiply(share, zLeaf)),
+        averaged(params, state.z, b1),
+        z,
+      )
+      const moves = mapLeaves(
+        (p, xLeaf, zLeaf) => {
+          const next = np.add(np.multiply(b1, xLeaf), np.multiply(complement(b1), zLeaf))
+          return np.subtract(next, p).astype(p.dtype)
+        },
+        params,
+        x,
+        z,
+      )
+      const stepCount = increment(state.stepCount)
+      return [moves, { b1: state.b1, weightSum, stepCount, maxLr, baseOptimizerState, z }]
+    },
+  })
+}
+
+/** The averaged parameters: what to evaluate and to keep. The state is `scheduleFree`'s. */
+export function scheduleFreeEvalParams<P>(state: OptState, params: P): P {
+  if (!isScheduleFreeState(state)) {
+    throw new ArgumentError({
+      op: 'scheduleFreeEvalParams',
+      problem: 'the state is not that of scheduleFree',
+      hint: 'pass the state that scheduleFree, scheduleFreeSgd or scheduleFreeAdamw returned',
+    })
+  }
+  return mapLeaves((x, p) => x.astype(p.dtype), averaged(params, state.z, state.b1), params) as P
+}
+
+const isScheduleFreeState = (state: OptState): state is ScheduleFreeState =>
+  typeof state === 'object' && state !== null && 'z' in state && 'b1' in state
+
+const warmed = (learningRate: Scalar, warmupSteps: number | undefined): ScalarOrSchedule =>
+  warmupSteps === undefined ? learningRate : warmupConstant(0, learningRate, warmupSteps)
+
+/** `scheduleFree` of SGD. */
+export function scheduleFreeSgd(
+  learningRate: Scalar = 1,
+  options: ScheduleFreeOptions & {
+    readonly warmupSteps?: number
+    readonly weightDecay?: Scalar
+  } = {},
+): GradientTransformation {
+  const rate = warmed(learningRate, options.warmupSteps)
+  const sgd = chain(addDecayedWeights(options.weightDecay ?? 0), scaleByLearningRate(rate))
+  return scheduleFree(sgd, rate, options)
+}
+
+/** `scheduleFree` of AdamW without its momentum. */
+export function scheduleFreeAdamw(
+  learningRate: Scalar = 0.0025,
+  options: ScheduleFreeOptions & {
+    readonly warmupSteps?: number
+    readonly b2?: Scalar
+    readonly eps?: Scalar
+    readonly weightDecay?: Scalar
+  } = {},
+): GradientTransformation {
+  const { b2 = 0.999, eps = 1e-8, weightDecay = 0 } = options
+  const rate = warmed(learningRate, options.warmupSteps)
+  const optimiser = chain(
+    scaleByRms({ decay: b2, eps, epsInSqrt: false, biasCorrection: true }),
+    addDecayedWeights(weightDecay),
+    scaleByLearningRate(rate),
+  )
+  return scheduleFree(optimiser, rate, options)
+}

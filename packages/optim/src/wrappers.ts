@@ -1,0 +1,313 @@
+/** Transformations of transformations. */
+import { ArgumentError, np, tree, type NDArray } from '@adjoint/core'
+import { cond } from '@adjoint/transforms'
+import { complement, increment, minus, type Scalar, times, zeroCount } from './hyperparameters'
+import {
+  type ExtraArgs,
+  type GradientTransformation,
+  mapLeaves,
+  type OptState,
+  transformation,
+  zerosLike,
+} from './transformation'
+
+/** One tree or the other, leaf by leaf. */
+const select = (condition: NDArray, yes: unknown, no: unknown): unknown =>
+  mapLeaves((a, b) => np.where(condition, a, b).astype(b.dtype), yes, no)
+
+interface MultiStepsState {
+  readonly miniStep: NDArray
+  readonly gradientStep: NDArray
+  readonly innerOptState: OptState
+  readonly accGrads: unknown
+}
+
+/**
+ * Collects the gradients of `everyKSchedule` updates and gives `inner` their mean (or sum) once;
+ * the other updates are zero. So a large batch can be trained on in small pieces.
+ *
+ * @param everyKSchedule a number, or a function of how many updates of `inner` were done
+ * @param options.shouldSkipUpdateFn says whether gradients are left out as if they had not been there
+ * @example
+ * const optimiser = multiSteps(adam(1e-3), 4)
+ */
+export function multiSteps(
+  inner: GradientTransformation,
+  everyKSchedule: number | ((gradientStep: NDArray) => NDArray | number),
+  options: {
+    readonly useGradMean?: boolean
+    readonly shouldSkipUpdateFn?: (
+      grads: unknown,
+      gradientStep: NDArray,
+      params: unknown,
+    ) => NDArray
+  } = {},
+): GradientTransformation {
+  const { useGradMean = true, shouldSkipUpdateFn } = options
+  return transformation<MultiStepsState>({
+    init: (params) => ({
+      miniStep: zeroCount(),
+      gradientStep: zeroCount(),
+      innerOptState: inner.init(params),
+      accGrads: mapLeaves((p) => np.zerosLike(p, { dtype: accumulatorOf(p) }), params),
+    }),
+    update: (grads, state, params, extra) => {
+      const k =
+        typeof everyKSchedule === 'function' ? everyKSchedule(state.gradientStep) : everyKSchedule
+      const accGrads = mapLeaves(
+        (g, sum) => {
+          if (!useGradMean) return np.add(g, sum).astype(sum.dtype)
+          // Welford's recurrence keeps the mean in range.
+          const share = np.divide(np.subtract(g, sum), np.add(state.miniStep, 1))
+          return np.add(sum, share).astype(sum.dtype)
+        },
+        grads,
+        state.accGrads,
+      )
+      const emit = np.equal(state.miniStep, minus(k, 1))
+      const [updates, innerOptState, collected] = cond(
+        emit,
+        ([mean, inside]: readonly [unknown, OptState]) => {
+          const likeGrads = mapLeaves((m, g) => m.astype(g.dtype), mean, grads)
+          const [final, next] = inner.update(likeGrads, inside, params, extra)
+          return [final, next, zerosLike(mean)]
+        },
+        ([mean, inside]: readonly [unknown, OptState]) => [zerosLike(grads), inside, mean],
+        [accGrads, state.innerOptState] as const,
+      ) as readonly [unknown, OptState, unknown]
+      const next: MultiStepsState = {
+        miniStep: np.mod(np.add(state.miniStep, 1), k).astype('int32'),
+        gradientStep: np.where(emit, increment(state.gradientStep), state.gradientStep),
+        innerOptState,
+        accGrads: collected,
+      }
+      if (shouldSkipUpdateFn === undefined) return [updates, next]
+      const skip = shouldSkipUpdateFn(grads, state.gradientStep, params)
+      return [
+        select(skip, zerosLike(updates), updates),
+        select(skip, state, next) as MultiStepsState,
+      ]
+    },
+  })
+}
+
+/** Gradients of 16 bits are collected in 32. */
+const accumulatorOf = (p: NDArray): 'float64' | 'float32' =>
+  p.dtype === 'float64' ? 'float64' : 'float32'
+
+/** Whether the last update of `multiSteps` was one of the inner optimiser's. */
+export function hasUpdated(state: OptState): NDArray {
+  const { miniStep, gradientStep } = state as MultiStepsState
+  return np.logicalAnd(np.equal(miniStep, 0), np.greater(gradientStep, 0))
+}
+
+/** For `multiSteps`: leaves out gradients that are not finite. */
+export const skipNotFinite = (grads: unknown): NDArray => np.logicalNot(allFinite(grads))
+
+/** For `multiSteps`: leaves out gradients whose squared norm is not below a bound. */
+export const skipLargeUpdates =
+  (maxSquaredNorm: Scalar) =>
+  (grads: unknown): NDArray => {
+    const square = tree
+      .leaves<NDArray>(grads)
+      .reduce<NDArray>((sum, g) => np.add(sum, np.sum(np.square(g))), np.zeros([]))
+    return np.logicalNot(np.less(square, maxSquaredNorm))
+  }
+
+/** Whether all elements of all leaves are finite. */
+export const allFinite = (updates: unknown): NDArray =>
+  tree
+    .leaves<NDArray>(updates)
+    .reduce<NDArray>((all, g) => np.logicalAnd(all, np.all(np.isfinite(g))), np.array(true))
+
+/**
+ * Ignores updates that are not finite, unless they come more than `maxConsecutiveErrors` times in
+ * a row: the updates are zero and the state of `inner` stays.
+ */
+export function applyIfFinite(
+  inner: GradientTransformation,
+  maxConsecutiveErrors: Scalar,
+): GradientTransformation {
+  interface State {
+    readonly notfiniteCount: NDArray
+    readonly lastFinite: NDArray
+    readonly totalNotfinite: NDArray
+    readonly innerState: OptState
+  }
+  return transformation<State>({
+    init: (params) => ({
+      notfiniteCount: zeroCount(),
+      lastFinite: np.array(true),
+      totalNotfinite: zeroCount(),
+      innerState: inner.init(params),
+    }),
+    update: (grads, state, params, extra) => {
+      const lastFinite = allFinite(grads)
+      const notfiniteCount = np.where(lastFinite, 0, increment(state.notfiniteCount))
+      const [updates, innerState] = inner.update(grads, state.innerState, params, extra)
+      const accept = np.logicalOr(lastFinite, np.greater(notfiniteCount, maxConsecutiveErrors))
+      return [
+        select(accept, updates, zerosLike(updates)),
+        {
+          notfiniteCount: notfiniteCount.astype('int32'),
+          lastFinite,
+          totalNotfinite: np.where(
+            lastFinite,
+            state.totalNotfinite,
+            increment(state.totalNotfinite),
+          ),
+          innerState: select(accept, innerState, state.innerState),
+        },
+      ]
+    },
+  })
+}
+
+interface ConditionalState {
+  readonly innerState: OptState
+  readonly step: NDArray
+}
+
+/** Applies `inner` in the steps for which the function says so, and otherwise what `rejected` makes of the updates. */
+function conditionally(
+  inner: GradientTransformation,
+  shouldTransformFn: (step: NDArray, extra: ExtraArgs) => NDArray,
+  rejected: (updates: unknown) => unknown,
+): GradientTransformation {
+  return transformation<ConditionalState>({
+    init: (params) => ({ innerState: inner.init(params), step: zeroCount() }),
+    update: (grads, state, params, extra) => {
+      const accept = shouldTransformFn(state.step, extra)
+      const [updates, innerState] = inner.update(grads, state.innerState, params, extra)
+      return [
+        select(accept, updates, rejected(grads)),
+        {
+          innerState: select(accept, innerState, state.innerState),
+          step: increment(state.step),
+        },
+      ]
+    },
+  })
+}
+
+/** Applies `inner` in the steps for which the function says so; in the others updates stay as they are. */
+export const conditionallyTransform = (
+  inner: GradientTransformation,
+  shouldTransformFn: (step: NDArray, extra: ExtraArgs) => NDArray,
+): GradientTransformation => conditionally(inner, shouldTransformFn, (updates) => updates)
+
+/** Applies `inner` in the steps for which the function says so; in the others updates are zero. */
+export const conditionallyMask = (
+  inner: GradientTransformation,
+  shouldTransformFn: (step: NDArray, extra: ExtraArgs) => NDArray,
+): GradientTransformation => conditionally(inner, shouldTransformFn, zerosLike)
+
+/** Parameters that an optimiser moves, and those that follow slowly. */
+export interface LookaheadParams<P> {
+  readonly fast: P
+  readonly slow: P
+}
+
+/** Both kinds of parameters start the same. */
+export const lookaheadParams = <P>(params: P): LookaheadParams<P> => ({
+  fast: params,
+  slow: params,
+})
+
+/** A transformation from gradients of fast parameters to updates of both kinds. */
+export interface Lookahead {
+  init<P>(params: LookaheadParams<P>): OptState
+  update<P>(
+    grads: P,
+    state: OptState,
+    params: LookaheadParams<P>,
+    extra?: ExtraArgs<P>,
+  ): [updates: LookaheadParams<P>, state: OptState]
+}
+
+/**
+ * Every `syncPeriod` steps the slow parameters go a part of the way to the fast ones, which then
+ * start again from there. Zhang et al., "Lookahead Optimizer: k steps forward, 1 step back" (2019),
+ * algorithm 1. Gradients are taken at the fast parameters; the slow ones are the result.
+ *
+ * @param options.resetState whether the fast optimiser starts anew as well
+ * @example
+ * const optimiser = lookahead(sgd(0.1), 5, 0.5)
+ * let params = lookaheadParams(initial)
+ * const state = optimiser.init(params)
+ * const [updates, next] = optimiser.update(grad(loss)(params.fast), state, params)
+ */
+export function lookahead(
+  fastOptimizer: GradientTransformation,
+  syncPeriod: number,
+  slowStepSize: Scalar,
+  options: { readonly resetState?: boolean } = {},
+): Lookahead {
+  if (!(syncPeriod >= 1)) {
+    throw new ArgumentError({
+      op: 'lookahead',
+      problem: `the period is ${syncPeriod}`,
+      rule: 'syncPeriod is 1 or more',
+    })
+  }
+  interface State {
+    readonly fastState: OptState
+    readonly stepsSinceSync: NDArray
+  }
+  return {
+    init: ({ fast }) => ({ fastState: fastOptimizer.init(fast), stepsSinceSync: zeroCount() }),
+    update: <P>(
+      grads: P,
+      state: OptState,
+      { fast, slow }: LookaheadParams<P>,
+      extra?: ExtraArgs<P>,
+    ): [LookaheadParams<P>, OptState] => {
+      const { fastState, stepsSinceSync } = state as State
+      const [updates, moved] = fastOptimizer.update(grads, fastState, fast, extra)
+      const sync = np.equal(stepsSinceSync, syncPeriod - 1)
+      const apart = mapLeaves((f, u, s) => np.subtract(np.add(f, u), s), fast, updates, slow)
+      const approach = (part: Scalar) => (difference: NDArray) =>
+        np.where(sync, np.multiply(part, difference), 0)
+      const fastUpdates = mapLeaves(
+        (u, d) => np.add(u, approach(times(-1, complement(slowStepSize)))(d)).astype(u.dtype),
+        updates,
+        apart,
+      )
+      const slowUpdates = mapLeaves(
+        (d, s) => approach(slowStepSize)(d).astype(s.dtype),
+        apart,
+        slow,
+      )
+      const nextFast = options.resetState ? select(sync, fastOptimizer.init(fast), moved) : moved
+      const next: State = {
+        fastState: nextFast,
+        stepsSinceSync: np.mod(np.add(stepsSinceSync, 1), syncPeriod).astype('int32'),
+      }
+      return [{ fast: fastUpdates as P, slow: slowUpdates as P }, next]
+    },
+  }
+}
+
+/** Concatenates all parameters to one vector for `inner`, whose work then is one loop. */
+export function flatten(inner: GradientTransformation): GradientTransformation {
+  const join = (like: unknown): NDArray =>
+    np.concatenate(tree.leaves<NDArray>(like).map((leaf) => np.ravel(leaf)))
+  return {
+    init: (params) => inner.init(join(params)),
+    update: <P>(grads: P, state: OptState, params?: P, extra?: ExtraArgs<P>): [P, OptState] => {
+      const [updates, next] = inner.update(
+        join(grads),
+        state,
+        params === undefined ? undefined : join(params),
+        extra as ExtraArgs<NDArray> | undefined,
+      )
+      let offset = 0
+      const parts = mapLeaves((g) => {
+        const part = updates.get(`${offset}:${offset + g.size}`).reshape(g.shape)
+        offset += g.size
+        return part.astype(g.dtype)
+      }, grads)
+      return [parts as P, next]
+    },
+  }
+}
