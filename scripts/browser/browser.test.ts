@@ -1,0 +1,77 @@
+/** In a real browser: the equivalence suite and the MNIST example, on every device that it has. */
+import { build } from 'esbuild'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { batchOf, loadDigits } from '../../examples/mnist/data'
+import { launch } from './chromium'
+import type { PageReport } from './page'
+import { serve, type Site } from './server'
+
+const DIGITS = 24 * 128
+
+async function site(): Promise<Site> {
+  const bundle = await build({
+    entryPoints: { page: `${import.meta.dirname}/page.ts` },
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'browser',
+    conditions: ['browser'],
+    external: ['node:*', 'webgpu'],
+    outdir: '/',
+    write: false,
+    logLevel: 'error',
+  })
+  const digits = batchOf(
+    loadDigits('train'),
+    Array.from({ length: DIGITS }, (_, i) => i),
+  )
+  const html = '<!doctype html><title>Adjoint</title><script type="module" src="/page.js"></script>'
+  return new Map([
+    ['/', { content: html, type: 'text/html' }],
+    ['/images', { content: digits.images, type: 'application/octet-stream' }],
+    ['/labels', { content: Uint8Array.from(digits.labels), type: 'application/octet-stream' }],
+    ...bundle.outputFiles.map(
+      ({ path, contents }) => [path, { content: contents, type: 'text/javascript' }] as const,
+    ),
+  ])
+}
+
+/** Opens the page and has it run on a device. */
+async function reportOf(browser: Browser, pages: Site, device: string, isolated: boolean) {
+  const server = await serve(pages, isolated)
+  const page = await browser.newPage()
+  const errors: string[] = []
+  page.on('pageerror', (error) => errors.push(error.message))
+  try {
+    await page.goto(server.origin)
+    await page.waitForFunction('"adjointPage" in globalThis', undefined, { timeout: 20_000 })
+    const report = await page.evaluate<PageReport>(`adjointPage(${JSON.stringify(device)})`)
+    expect(errors).toEqual([])
+    return report
+  } finally {
+    await page.close()
+    await server.close()
+  }
+}
+
+describe('in headless Chromium', { timeout: 300_000 }, () => {
+  let browser: Browser
+  let pages: Site
+  beforeAll(async () => {
+    ;[browser, pages] = await Promise.all([launch(), site()])
+  }, 120_000)
+  afterAll(() => browser.close())
+
+  it.each([
+    ['wasm', true],
+    ['wasm', false],
+  ] as const)('%s agrees with the reference and learns; isolated: %s', async (device, isolated) => {
+    const report = await reportOf(browser, pages, device, isolated)
+    expect(report.failures).toEqual([])
+    expect(report.cases).toBeGreaterThan(200)
+    expect(report.isolated).toBe(isolated)
+    expect(report.losses[1]).toBeLessThan(report.losses[0] / 2)
+    expect(report.accuracy).toBeGreaterThan(0.8)
+  })
+})
