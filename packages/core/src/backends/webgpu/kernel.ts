@@ -50,6 +50,7 @@ export interface Binding {
   readonly resource: Resource
   /** In words. */
   readonly offset: number
+  /** The control block is always bound whole. */
   readonly words: number
   readonly access: 'read' | 'read_write'
 }
@@ -212,11 +213,10 @@ export class KernelSource {
     return `${binding.variable}[${base === '' ? address : `((${base}) >> 2u) + ${address}`}]`
   }
 
-  /** A word of the control block, as a reference. */
-  control(word: number, written = false): string {
+  /** A word of the control block, as a reference; the block is bound whole. */
+  control(word: number | string, written = false): string {
     const place: Place = { resource: 'control', offset: 0, words: 0, base: [] }
     const binding = this.find(place) ?? this.open(place)
-    binding.words = Math.max(binding.words, word + 1)
     if (written) binding.written = true
     return `${binding.variable}[${word}]`
   }
@@ -303,6 +303,10 @@ export class KernelSource {
       `  let group = ${flat};`,
       // The last row of a dispatch along two dimensions may be longer than what there is to do.
       ...(rows > 1 ? [`  if (group >= ${groups}u) { return; }`] : []),
+      // A zero that no compiler knows: see wgsl/math/bits.ts.
+      ...(this.definitions.has('opaque_zero')
+        ? [`  opaque_zero = arrayLength(&${this.bindings[0]?.variable}) >> 31u;`]
+        : []),
       ...this.prelude,
       ...this.lines,
       '}',

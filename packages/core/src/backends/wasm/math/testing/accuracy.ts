@@ -21,7 +21,7 @@ export interface Accuracy {
 }
 
 /** Where a function is measured. */
-interface Domain {
+export interface Domain {
   /** The part with structure, sampled evenly. */
   readonly dense: readonly [number, number]
   /** All arguments, sampled evenly in their exponents; the whole line unless given. */
@@ -37,7 +37,7 @@ const multiplesOfHalfPi = [1, 2, 3, 4, 11, 100, 22801763489, 6381956970095103].m
   (n) => (n * Math.PI) / 2,
 )
 
-const domains: { readonly [F in MeasuredFunction]: readonly Domain[] } = {
+export const domains: { readonly [F in MeasuredFunction]: readonly Domain[] } = {
   exp: [{ dense: [-20, 20], whole: [-745.1, 709.7], hard: [0.34657, -0.34657, 709.7, -708.3] }],
   exp2: [{ dense: [-20, 20], whole: [-1074, 1023.9], hard: [0.5, -0.5, 1023.9] }],
   expm1: [{ dense: [-3, 3], whole: [-50, 709.7], hard: [0.34657, -0.34657, 1.0397] }],
@@ -82,7 +82,7 @@ function* fractions(seed: number): Generator<number, never> {
   }
 }
 
-function sampleDomain(
+export function sampleDomain(
   { dense: [low, high], whole: [least, greatest] = line, hard = [] }: Domain,
   type: 'f32' | 'f64',
   count: number,
@@ -111,7 +111,7 @@ function sampleDomain(
   return result
 }
 
-function samplePairs(
+export function samplePairs(
   f: MeasuredFunction,
   type: 'f32' | 'f64',
   count: number,
