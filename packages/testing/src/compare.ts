@@ -60,7 +60,7 @@ export interface CompareOptions {
  *
  * @throws TreeError when the structures differ, Error when shapes or dtypes do
  * @example
- * compareTrees({ w: np.array([1, 2]) }, { w: np.array([1, 3]) })?.where // '.w[1]'
+ * compareTrees({ w: np.array([1, 2]) }, { w: np.array([1, 3]) })?.where // .w[1]
  */
 export function compareTrees(
   actual: unknown,

@@ -346,7 +346,8 @@ export interface CheckpointOptions {
  * @param options.policy which intermediate values are kept, for example `dotsSaveable`
  * @returns a function of the same arguments
  * @example
- * grad(checkpoint((x: NDArray) => np.sum(np.sin(np.sin(x)))))(x)
+ * grad(checkpoint((x: NDArray) => np.sum(np.sin(np.sin(x)))))(np.array([0, 0.5]))
+ * // Array([1.       , 0.7786439], dtype=float32)
  */
 export function checkpoint<A extends readonly unknown[], R>(
   f: ((...args: A) => R) & RefuseAsync<R>,

@@ -256,7 +256,8 @@ function overLeaves<T>(
  * @param x a tree of arrays
  * @param axisName a name given to an enclosing `vmap`
  * @example
- * vmap((x: NDArray) => np.divide(x, psum(x, 'i')), { axisName: 'i' })(np.array([1, 3])) // [0.25, 0.75]
+ * vmap((x: NDArray) => np.divide(x, psum(x, 'i')), { axisName: 'i' })(np.array([1, 3]))
+ * // Array([0.25, 0.75], dtype=float32)
  */
 export const psum = <T>(x: T, axisName: string): T => overLeaves('psum', x, axisName, bindSum)
 

@@ -273,7 +273,7 @@ function requireScalar(op: string, { arrays, structure }: FlatArguments): NDArra
  * @returns a function of the same arguments; the gradient is a tree like the argument
  * @throws DifferentiationError for integer arguments and for results that are not one scalar
  * @example
- * grad((x: NDArray) => np.sum(np.square(x)))(np.array([1, 2])) // [2, 4]
+ * grad((x: NDArray) => np.sum(np.square(x)))(np.array([0.5, 2])) // Array([1., 4.], dtype=float32)
  */
 export function grad<A extends readonly unknown[], R, const O extends GradOptions = {}>(
   f: ((...args: A) => R) & RefuseNonScalar<R, O> & RefuseDiscrete<A, O>,
@@ -323,8 +323,8 @@ function named<F extends (...args: never[]) => unknown>(name: string, f: F): F {
  *   tree of cotangents per primal
  * @throws TreeError or ShapeError when a cotangent does not fit the result
  * @example
- * const [y, pullback] = vjp((x: NDArray, y: NDArray) => x.mul(y), np.array(2), np.array(3))
- * pullback(np.array(1)) // [3, 2]
+ * const [y, pullback] = vjp((x: NDArray, y: NDArray) => x.mul(y), np.array(2.5), np.array(3.5))
+ * pullback(np.ones([])) // [ Array(3.5, dtype=float32), Array(2.5, dtype=float32) ]
  */
 export function vjp<A extends readonly unknown[], R>(
   f: ((...args: A) => R) & RefuseAsync<R>,

@@ -69,7 +69,7 @@ export function makeJaxpr<A extends readonly unknown[], R>(
  * @returns a tree like the result, of `{ shape, dtype }`
  * @example
  * evalShape((x: NDArray, y: NDArray) => np.matmul(x, y), np.zeros([2, 3]), np.zeros([3, 4]))
- * // { shape: [2, 4], dtype: 'float32' }
+ * // Aval { shape: [ 2, 4 ], dtype: 'float32', weakType: false }
  */
 export function evalShape<A extends readonly unknown[], R>(
   f: ((...args: A) => R) & RefuseAsync<R>,

@@ -148,7 +148,9 @@ function assemble(
  * @returns a function of the same arguments; each leaf has shape `[...output, ...input]`
  * @throws DifferentiationError for leaves that are not floating point
  * @example
- * jacfwd((x: NDArray) => np.square(x))(np.array([1, 2])) // [[2, 0], [0, 4]]
+ * jacfwd((x: NDArray) => np.square(x))(np.array([0.5, 2]))
+ * // Array([[1., 0.],
+ * //        [0., 4.]], dtype=float32)
  */
 export function jacfwd<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
   f: ((...args: A) => R) & RefuseAsync<R>,
@@ -206,7 +208,8 @@ export function jacfwd<A extends readonly unknown[], R, const O extends Jacobian
  * @returns a function of the same arguments; each leaf has shape `[...output, ...input]`
  * @throws DifferentiationError for leaves that are not floating point
  * @example
- * jacrev((x: NDArray) => np.sum(np.square(x)))(np.array([1, 2])) // [2, 4]
+ * jacrev((x: NDArray) => np.sum(np.square(x)))(np.array([0.5, 2]))
+ * // Array([1., 4.], dtype=float32)
  */
 export function jacrev<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
   f: ((...args: A) => R) & RefuseAsync<R>,
@@ -243,7 +246,9 @@ export function jacrev<A extends readonly unknown[], R, const O extends Jacobian
  * @param options.argnums which argument to differentiate with respect to (the first), or several
  * @returns a function of the same arguments; a tree of trees like the argument
  * @example
- * hessian((x: NDArray) => np.sum(np.power(x, 3)))(np.array([1, 2])) // [[6, 0], [0, 12]]
+ * hessian((x: NDArray) => np.sum(np.power(x, 3)))(np.array([0.5, 2]))
+ * // Array([[ 3.,  0.],
+ * //        [ 0., 12.]], dtype=float32)
  */
 export function hessian<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
   f: ((...args: A) => R) & RefuseAsync<R>,
@@ -269,7 +274,8 @@ export function hessian<A extends readonly unknown[], R, const O extends Jacobia
  * @param vectors the direction: a list of trees like the primals
  * @returns one tree per primal
  * @example
- * hvp((x: NDArray) => np.sum(np.power(x, 3)), [np.array([1, 2])], [np.array([1, 1])]) // [[6, 12]]
+ * hvp((x: NDArray) => np.sum(np.power(x, 3)), [np.array([0.5, 2])], [np.ones([2])])
+ * // [ Array([ 3., 12.], dtype=float32) ]
  */
 export function hvp<A extends readonly unknown[], R>(
   f: ((...args: A) => R) & RefuseAsync<R>,

@@ -152,7 +152,8 @@ export const jvpJaxpr = derivedOnce(
  * @returns `[f(...primals), ∂f(primals)·tangents]`
  * @throws TreeError, TransformationError when tangents do not fit the primals
  * @example
- * jvp((x: NDArray) => np.sin(x), [np.array(0)], [np.array(1)]) // [0, 1]
+ * jvp((x: NDArray) => np.sin(x), [np.array(0.5)], [np.ones([])])
+ * // [ Array(0.47942555, dtype=float32, weak_type=True), Array(0.87758255, dtype=float32) ]
  */
 export function jvp<A extends readonly unknown[], R>(
   f: ((...args: A) => R) & RefuseAsync<R>,

@@ -32,8 +32,8 @@ import { withZeros } from './zeros'
  * @param primals the point
  * @returns `[f(...primals), fLinear]`; `fLinear(...tangents)` is ∂f(primals)·tangents
  * @example
- * const [y, fLinear] = linearize((x: NDArray) => np.sin(x), np.array(0))
- * fLinear(np.array(2)) // 2
+ * const [y, fLinear] = linearize((x: NDArray) => np.sin(x), np.array(0.5))
+ * fLinear(np.array(2.5)) // Array(2.1939564, dtype=float32, weak_type=True)
  */
 export function linearize<A extends readonly unknown[], R>(
   f: ((...args: A) => R) & RefuseAsync<R>,
@@ -76,7 +76,8 @@ export function linearize<A extends readonly unknown[], R>(
  * @returns maps a tree like the result of `f` to a tuple with one tree per argument
  * @throws DifferentiationError when `f` is not linear
  * @example
- * linearTranspose((x: NDArray) => x.mul(3), np.array(0))(np.array(2)) // [6]
+ * linearTranspose((x: NDArray) => x.mul(3), np.array(0.5))(np.array(2.5))
+ * // [ Array(7.5, dtype=float32, weak_type=True) ]
  */
 export function linearTranspose<A extends readonly unknown[], R>(
   f: ((...args: A) => R) & RefuseAsync<R>,

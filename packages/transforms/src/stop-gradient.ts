@@ -7,7 +7,8 @@ import type { GradientOf } from './function-types'
  *
  * @param x a tree of arrays
  * @example
- * grad((x: NDArray) => x.mul(stopGradient(x)))(np.array(3)) // 3
+ * grad((x: NDArray) => x.mul(stopGradient(x)))(np.array(1.5))
+ * // Array(1.5, dtype=float32, weak_type=True)
  */
 export const stopGradient = <T>(x: T): GradientOf<T> =>
   tree.unflatten(

@@ -204,7 +204,8 @@ export interface VmapOptions {
  * @returns a function of the same arguments with the extra axis
  * @throws TransformationError when mapped sizes differ, with each argument's size
  * @example
- * vmap((x: NDArray, y: NDArray) => np.dot(x, y))(a, b) // a, b: f32[8,3] → f32[8]
+ * const [a, b] = [np.ones([8, 3]), np.ones([8, 3])]
+ * vmap((x: NDArray, y: NDArray) => np.dot(x, y))(a, b).shape // [ 8 ]
  */
 export function vmap<A extends readonly unknown[], R>(
   f: ((...args: A) => R) & RefuseAsync<R>,

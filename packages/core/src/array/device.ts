@@ -47,8 +47,9 @@ export const currentBackend = (): Backend => backendNamed(currentName)
  * they are used; arrays placed by `devicePut` stay where they are and programs follow them.
  *
  * @example
- * setDevice('reference') // double precision in plain JavaScript
- * setDevice('wasm')      // compiled WebAssembly: the default
+ * setDevice('reference')
+ * devices().find(({ current }) => current)?.name // reference
+ * setDevice('wasm')
  * @throws DeviceError when this machine has no such device
  */
 export function setDevice(name: DeviceName): void {

@@ -409,7 +409,9 @@ export type LeafOf<T> = unknown extends T
  * Applies `f` to corresponding leaves of trees of equal structure.
  *
  * @example
- * tree.map((w: NDArray, g: NDArray) => np.subtract(w, np.multiply(0.1, g)), params, grads)
+ * const params = { w: np.array([1, 2]) }
+ * tree.map((x: NDArray) => np.multiply(0.5, x), params)
+ * // { w: Array([0.5, 1. ], dtype=float32, weak_type=True) }
  * @throws TreeError naming the path of the first difference
  */
 export function map<T, Result, Leaf = LeafOf<T>>(

@@ -81,7 +81,8 @@ function scanPairs(
  * @param options.axis the axis (0)
  * @returns a tree like `elements`
  * @example
- * associativeScan((a: NDArray, b: NDArray) => np.add(a, b), np.array([1, 2, 3])) // [1, 3, 6]
+ * associativeScan((a: NDArray, b: NDArray) => np.add(a, b), np.array([1, 2, 3]))
+ * // Array([1, 3, 6], dtype=int32)
  */
 export function associativeScan<T>(
   f: (a: T, b: T) => T,

@@ -140,7 +140,8 @@ function choose<A extends readonly unknown[], R>(
  * @returns the result of the chosen function
  * @throws TransformationError when the results differ in type, with the path of the leaf
  * @example
- * cond(x.greater(0), (y) => y, (y) => y.mul(0.1), x)
+ * const x = np.array(-2.5)
+ * cond(x.greater(0), (y) => y, (y) => y.mul(0.1), x) // Array(-0.25, dtype=float32, weak_type=True)
  */
 export function cond<A extends readonly unknown[], R>(
   predicate: ArrayLike,

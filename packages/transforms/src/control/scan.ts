@@ -55,7 +55,8 @@ export type Carry<T> = Stacked<T>
  * @returns `[carry, ys]`: the last carry, and the ys stacked along a new leading axis
  * @throws TransformationError when the carry changes its type, with the path of the leaf
  * @example
- * scan((sum, x) => [sum.add(x), sum], 0, np.array([1, 2, 3])) // [6, [0, 1, 3]]
+ * scan((sum, x) => [sum.add(x), sum], 0, np.array([1, 2, 3]))
+ * // [ Array(6, dtype=int32), Array([0, 1, 3], dtype=int32) ]
  */
 export function scan<C, X, Y>(
   f: (carry: Carry<C>, x: X) => readonly [carry: Carry<C>, y: Y],

@@ -36,7 +36,7 @@ import { bindWhile } from './while-primitive'
  * @returns the last carry
  * @throws TransformationError when the carry changes its type, with the path of the leaf
  * @example
- * whileLoop((x) => x.less(100), (x) => x.mul(2), 3) // 192
+ * whileLoop((x) => x.less(100), (x) => x.mul(2), 3) // Array(192, dtype=int32, weak_type=True)
  */
 export function whileLoop<C>(
   condition: (carry: Carry<C>) => ArrayLike,
@@ -118,7 +118,7 @@ function requirePredicate(op: string, answer: unknown): NDArray {
  * @param init the first carry, a tree of arrays
  * @returns the last carry
  * @example
- * foriLoop(0, 5, (i, sum) => sum.add(i), 0) // 10
+ * foriLoop(0, 5, (i, sum) => sum.add(i), 0) // Array(10, dtype=int32, weak_type=True)
  */
 export function foriLoop<C>(
   lower: ArrayLike,

@@ -304,7 +304,7 @@ const positions = (argnums: number | readonly number[] | undefined): readonly nu
  * @throws TransformationError when `f` is async
  * @example
  * const norm = jit((x: NDArray) => np.sqrt(np.sum(np.square(x))))
- * norm(np.array([3, 4])) // 5
+ * norm(np.array([3, 4])) // Array(5., dtype=float32)
  */
 export function jit<A extends readonly unknown[], R>(
   f: ((...args: A) => R) & RefuseAsync<R>,

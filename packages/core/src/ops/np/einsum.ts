@@ -26,8 +26,9 @@ import { diagonal } from './shape'
  * @throws ArgumentError when the subscripts cannot be read
  * @throws ShapeError when an axis does not fit its letter
  * @example
- * np.einsum('bij,bjk->bik', a, b) // a batch of matrix products
- * np.einsum('ii', a)              // the trace
+ * const batch = np.ones([2, 3, 3])
+ * np.einsum('bij,bjk->bik', batch, batch).shape // [ 2, 3, 3 ]
+ * np.einsum('ii', np.eye(3)) // Array(3., dtype=float32)
  */
 export function einsum(
   subscripts: string,
