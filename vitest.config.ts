@@ -2,14 +2,17 @@ import { defineConfig } from 'vitest/config'
 
 const packages = ['core', 'transforms', 'nn', 'optim', 'testing']
 
+/** Test files run side by side already; tests of threads ask for them. */
+const env = { ADJOINT_THREADS: '1' }
+
 export default defineConfig({
   test: {
     projects: [
       ...packages.map((name) => ({
-        test: { name, root: `packages/${name}`, include: ['src/**/*.test.ts'] },
+        test: { name, root: `packages/${name}`, include: ['src/**/*.test.ts'], env },
       })),
       // What the documentation says and shows.
-      { test: { name: 'docs', include: ['scripts/docs/*.test.ts'] } },
+      { test: { name: 'docs', include: ['scripts/docs/*.test.ts'], env } },
       {
         // Type tests: what must and must not compile. One run of the type checker for all packages;
         // errors outside the test files are `pnpm types`' business.

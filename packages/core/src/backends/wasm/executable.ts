@@ -7,7 +7,7 @@ import { printJaxpr } from '../../jaxpr/print'
 import type { Aval } from '../../types/aval'
 import { bytesOf } from '../../types/dtype'
 import { ArgumentError, DeletedArrayError } from '../../types/errors'
-import type { CostSummary, Executable, Storage } from '../backend'
+import type { CostSummary, Executable, Storage, TextFormat } from '../backend'
 import { emitProgram } from './codegen/program'
 import type { ModuleCode } from './codegen/program'
 import { READ_SLACK } from './codegen/environment'
@@ -18,6 +18,7 @@ import { CALL_BLOCK, Cell, SMALL_BYTES, SmallCell } from './memory/memory'
 import type { LinearMemory } from './memory/memory'
 import { WasmStorage } from './storage'
 import type { StorageOwner } from './storage'
+import type { ThreadedProgram, WorkerPool } from './threads/pool'
 
 export const byteSizeOf = (aval: Aval): number => aval.size * bytesOf(aval.dtype)
 
@@ -32,11 +33,13 @@ export class WasmExecutable implements Executable {
   /** Where small arrays lie during a call: inputs, then outputs; −1 for all others. */
   private readonly smallOffsets: readonly number[]
   private readonly workingBytes: number
+  /** Takes the address of the block of addresses. */
   private entry: ((block: number) => void) | null
 
   constructor(
     private readonly owner: StorageOwner,
     private readonly memory: LinearMemory,
+    pool: WorkerPool,
     private readonly jaxpr: Jaxpr,
     private readonly planned: PlannedProgram,
     private readonly name: string,
@@ -46,7 +49,8 @@ export class WasmExecutable implements Executable {
     this.inAvals = jaxpr.inAvals
     this.outAvals = jaxpr.outAvals
     this.outputBytes = this.outAvals.map(byteSizeOf)
-    this.code = emitProgram(planned, features)
+    const { threads } = pool
+    this.code = emitProgram(planned, features, { sharedMemory: memory.isShared, threads })
     // Working memory is the arena, what nodes share, copies of small arrays, and the addresses of a
     // call that has very many of them.
     let end = this.code.arenaBytes
@@ -66,9 +70,17 @@ export class WasmExecutable implements Executable {
     const { exports } = new WebAssembly.Instance(module, { env: { memory: memory.memory } })
     const { run } = exports
     if (typeof run !== 'function') throw new Error('a program exports its entry')
-    this.entry = (block) => {
-      run(block)
+    if (!this.code.threaded) {
+      this.entry = (block) => void run(block)
+      return
     }
+    const program: ThreadedProgram = {
+      name: name || 'program',
+      code: this.code.bytes,
+      run: (block, thread, count, maySleep) => void run(block, thread, count, maySleep),
+    }
+    pool.start()
+    this.entry = (block) => pool.run(program, block, threads)
   }
 
   run(inputs: readonly Storage[]): readonly Storage[] {
@@ -127,7 +139,14 @@ export class WasmExecutable implements Executable {
       const start = (addresses[i] ?? 0) >>> 2
       for (let k = 0; k < cell.words.length; k++) words[start + k] = cell.words[k] ?? 0
     }
-    entry(block)
+    try {
+      entry(block)
+    } catch (error) {
+      // What was donated may be written over in part.
+      for (const cell of created) if (cell) memory.release(cell)
+      for (let i = 0; i < own.length; i++) if (this.donated[i]) this.owner.release(present(own[i]))
+      throw error
+    }
 
     const results: Storage[] = []
     for (let i = 0; i < created.length; i++) {
@@ -171,7 +190,7 @@ export class WasmExecutable implements Executable {
     return storage
   }
 
-  text(format: 'jaxpr' | 'loops' | 'wat'): string {
+  text(format: TextFormat): string {
     switch (format) {
       case 'jaxpr':
         return printJaxpr(this.jaxpr)
@@ -179,6 +198,8 @@ export class WasmExecutable implements Executable {
         return printProgram(this.planned.program, this.planned.plan, this.name || 'program')
       case 'wat':
         return disassemble(this.code.functions)
+      case 'wgsl':
+        return 'the wasm device compiles to WebAssembly; it has no wgsl form'
     }
   }
 

@@ -10,6 +10,8 @@ import { byteSizeOf, WasmExecutable } from './executable'
 import { Cell, LinearMemory, SMALL_BYTES, SmallCell } from './memory/memory'
 import type { MemoryUse, Residence } from './memory/memory'
 import { WasmStorage } from './storage'
+import { threadCount } from './threads/count'
+import { WorkerPool } from './threads/pool'
 
 export interface WasmBackendOptions {
   /** The most bytes of linear memory for arrays and temporaries; 2 GiB unless given. */
@@ -19,6 +21,11 @@ export interface WasmBackendOptions {
    * unless given. Without it results are the same on every machine.
    */
   readonly relaxedSimd?: boolean
+  /**
+   * How many threads run large programs, from 1 to 32. Unless given: the environment variable
+   * ADJOINT_THREADS, or the number of cores up to 8. One where the engine has no shared memory.
+   */
+  readonly threads?: number
 }
 
 const DEFAULT_BUDGET = 2 ** 31
@@ -26,11 +33,16 @@ const DEFAULT_BUDGET = 2 ** 31
 export class WasmBackend implements Backend {
   readonly name = 'wasm'
   private readonly memory: LinearMemory
+  private readonly pool: WorkerPool
   private readonly collected: FinalizationRegistry<Residence>
 
   constructor(private readonly options: WasmBackendOptions = {}) {
-    const memory = new LinearMemory({ budget: options.memoryBudget ?? DEFAULT_BUDGET })
+    const memory = new LinearMemory({
+      budget: options.memoryBudget ?? DEFAULT_BUDGET,
+      shared: true,
+    })
     this.memory = memory
+    this.pool = new WorkerPool(memory, threadCount(options.threads))
     this.collected = new FinalizationRegistry((residence) => memory.collected(residence))
   }
 
@@ -67,7 +79,7 @@ export class WasmBackend implements Backend {
     const planned = lower(jaxpr, { donated })
     const features = wasmFeatures()
     const relaxed = features.relaxed && this.options.relaxedSimd !== false
-    return new WasmExecutable(this, this.memory, jaxpr, planned, name, donated, {
+    return new WasmExecutable(this, this.memory, this.pool, jaxpr, planned, name, donated, {
       ...features,
       relaxed,
     })
@@ -82,6 +94,20 @@ export class WasmBackend implements Backend {
   track(handle: object, storage: Storage): void {
     if (!(storage instanceof WasmStorage) || !(storage.cell instanceof Cell)) return
     this.collected.register(handle, storage.cell.residence)
+  }
+
+  /** How many threads run large programs. */
+  get threads(): number {
+    return this.pool.threads
+  }
+
+  /**
+   * Changes how many threads run programs that are compiled from now on.
+   *
+   * @throws ArgumentError for anything but a whole number from 1 to 32
+   */
+  setThreads(threads: number): void {
+    this.pool.resize(threadCount(threads))
   }
 
   /** How much memory is in use. */

@@ -11,6 +11,7 @@
 import type { Buffer, Scalar } from '../../../compiler/expr'
 import type { LoopNode, Store } from '../../../compiler/nodes'
 import type { FunctionBuilder, Global, Local, ModuleBuilder, WasmFeatures } from '../emit/index'
+import type { ThreadCode } from './threads'
 
 /** Bytes behind every buffer that may be read. */
 export const READ_SLACK = 15
@@ -26,6 +27,11 @@ export interface CodegenEnvironment {
    * `bytes`, at a multiple of 64 held by the global. Its contents do not survive the function.
    */
   scratch(bytes: number): Global
+  /**
+   * Given where several threads run the function together, each with working memory of its own:
+   * every thread then does its share. Null where one thread does everything.
+   */
+  readonly threads: ThreadCode | null
   /** A name for the next function, unique in the module: `map3`, `contract7`. */
   functionName(kind: string): string
 }

@@ -1,7 +1,9 @@
 /** Loops over parts of an iteration space, by rows of groups of four elements. */
 import type { FunctionBuilder, I32Operand, Local } from '../emit/index'
 import { ELEMENTS_PER_CALL } from './environment'
+import type { CodegenEnvironment } from './environment'
 import type { LaneCount } from './memory-forms'
+import { shareOf } from './threads'
 
 /** The part of an iteration space that one call does; columns are along the last axis. */
 export interface Part {
@@ -23,28 +25,65 @@ export function boundedEnd(
   f.i32Const(limit).get(target).i32Const(limit).op('i32.lt_s').select().set(target)
 }
 
-/** Calls for about `ELEMENTS_PER_CALL` elements each: whole rows, or pieces of long ones. */
+type Threads = Pick<CodegenEnvironment, 'threads'>
+
+/** Elements of one call: fewer where that gives every thread several calls of equal length. */
+function elementsPerCall({ threads }: Threads, total: number): number {
+  if (threads === null) return ELEMENTS_PER_CALL
+  const each = 16 * Math.ceil(total / (4 * threads.expected) / 16)
+  return Math.min(ELEMENTS_PER_CALL, Math.max(LEAST_PER_CALL, each))
+}
+
+const LEAST_PER_CALL = 1024
+
+/**
+ * Calls for about `ELEMENTS_PER_CALL` elements each, whole rows or pieces of long ones, shared
+ * between threads.
+ */
 export function splitIntoCalls(
   f: FunctionBuilder,
+  env: Threads,
   rows: number,
   columns: number,
   call: (part: Part) => void,
 ): void {
+  const elements = elementsPerCall(env, rows * columns)
+  if (columns <= 2 * elements) {
+    const firstColumn = 0
+    return splitRowsIntoCalls(f, env, rows, columns, (part) =>
+      call({ ...part, firstColumn, endColumn: columns }),
+    )
+  }
+  const [row, endRow, column, endColumn] = [0, 1, 2, 3].map(() => f.local('i32'))
+  if (!row || !endRow || !column || !endColumn) return
+  const alongRows = env.threads !== null && rows >= 4 * env.threads.expected
+  const ownRows = alongRows ? shareOf(env, f, rows) : { from: 0, to: rows }
+  const ownColumns = alongRows ? { from: 0, to: columns } : shareOf(env, f, columns, elements)
+  f.forRange({ index: row, ...ownRows }, () => {
+    f.get(row).i32Const(1).op('i32.add').set(endRow)
+    f.forRange({ index: column, ...ownColumns, step: elements }, () => {
+      boundedEnd(f, column, elements, columns, endColumn)
+      env.threads?.beat(f)
+      call({ firstRow: row, endRow, firstColumn: column, endColumn })
+    })
+  })
+}
+
+/** The same, by whole rows only. */
+export function splitRowsIntoCalls(
+  f: FunctionBuilder,
+  env: Threads,
+  rows: number,
+  columns: number,
+  call: (part: Pick<Part, 'firstRow' | 'endRow'>) => void,
+): void {
   const row = f.local('i32')
   const endRow = f.local('i32')
-  const longRows = columns > 2 * ELEMENTS_PER_CALL
-  const rowsPerCall = longRows ? 1 : Math.max(1, Math.floor(ELEMENTS_PER_CALL / columns))
-  f.forRange({ index: row, from: 0, to: rows, step: rowsPerCall, nonEmpty: true }, () => {
-    boundedEnd(f, row, rowsPerCall, rows, endRow)
-    const part = { firstRow: row, endRow, firstColumn: 0, endColumn: columns }
-    if (!longRows) return call(part)
-    const column = f.local('i32')
-    const endColumn = f.local('i32')
-    const step = ELEMENTS_PER_CALL
-    f.forRange({ index: column, from: 0, to: columns, step, nonEmpty: true }, () => {
-      boundedEnd(f, column, step, columns, endColumn)
-      call({ ...part, firstColumn: column, endColumn })
-    })
+  const step = Math.max(1, Math.floor(elementsPerCall(env, rows * columns) / columns))
+  f.forRange({ index: row, ...shareOf(env, f, rows, step), step }, () => {
+    boundedEnd(f, row, step, rows, endRow)
+    env.threads?.beat(f)
+    call({ firstRow: row, endRow })
   })
 }
 

@@ -30,7 +30,7 @@ export function emitMap(
   if (blockAxis !== null) return emitTransposingMap(module, name, space, blockAxis, buffers, env)
   const columns = space.shape.at(-1) ?? 1
   const rows = sizeOf(space.shape) / columns
-  if (rows * columns <= ELEMENTS_PER_CALL) {
+  if (rows * columns <= ELEMENTS_PER_CALL && env.threads === null) {
     return module.function({ name, params: types, results: [] }, (f) => {
       emitRows(f, space, addressParameters(f, buffers), env, {
         firstRow: 0,
@@ -53,7 +53,7 @@ export function emitMap(
     },
   )
   return module.function({ name, params: types, results: [] }, (f) => {
-    splitIntoCalls(f, rows, columns, (part) => {
+    splitIntoCalls(f, env, rows, columns, (part) => {
       buffers.forEach((_, position) => f.get(f.param(position, 'i32')))
       for (const bound of [part.firstRow, part.endRow, part.firstColumn, part.endColumn]) {
         f.push(bound)

@@ -32,6 +32,8 @@ export interface VectorMonoid {
   item(graph: VectorGraph, inputs: readonly VectorValue[], lanes: LaneCount): State
   merge(graph: VectorGraph, earlier: State, later: State): State
   add(graph: VectorGraph, state: State, item: State): State
+  /** The state of two stretches of items, one behind the other. */
+  mergeStates(graph: VectorGraph, earlier: State, later: State): State
   /** The state of all lanes combined, in lane 0. */
   horizontal(graph: VectorGraph, state: State): State
   /** The value in the dtype of the reduction. */
@@ -125,6 +127,10 @@ class PlainMonoid implements VectorMonoid {
   add(graph: VectorGraph, state: State, item: State): State {
     const wide = this.inDoubles ? convertLanes(graph, 'float32', 'float64', item) : item
     return this.combine(graph, this.stateDType, state, wide)
+  }
+
+  mergeStates(graph: VectorGraph, earlier: State, later: State): State {
+    return this.combine(graph, this.stateDType, earlier, later)
   }
 
   horizontal(graph: VectorGraph, state: State): State {
@@ -246,6 +252,10 @@ class ArgumentMonoid implements VectorMonoid {
     const values = state.slice(0, -1)
     const better = values.map((best, half) => this.replaces(graph, best, at(item, half)))
     return this.choose(graph, state, item, better, this.joined(graph, better))
+  }
+
+  mergeStates(graph: VectorGraph, earlier: State, later: State): State {
+    return this.add(graph, earlier, later)
   }
 
   horizontal(graph: VectorGraph, state: State): State {

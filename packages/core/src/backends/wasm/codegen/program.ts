@@ -5,6 +5,9 @@
  * every program inside a loop or a branch. The exported `run` takes the address of a block of
  * addresses: the arena, the working memory, the inputs, the outputs. So a call from JavaScript
  * passes one number, however many arrays take part.
+ *
+ * In a program for several threads, `run` also takes the number of the thread, how many there are and
+ * whether the thread may sleep. All threads go through the whole program together.
  */
 import type { PlannedProgram } from '../../../compiler/compile'
 import { programsOf } from '../../../compiler/dependence'
@@ -17,8 +20,12 @@ import type { FunctionBuilder, Label, Local, WasmFeatures } from '../emit/index'
 import { shared } from '../kernels/shared'
 import { buffersOf } from './environment'
 import type { CodegenEnvironment } from './environment'
+import { Hazards } from './hazards'
 import { nodeKey } from './node-key'
 import { emitNode } from './nodes'
+import { isWorthSharing, mannerOf } from './sharing'
+import { ThreadedModule } from './threads'
+import type { ThreadCode } from './threads'
 
 /** Where in linear memory a condition leaves its answer: the memory's first bytes are not given out. */
 export const FLAG_ADDRESS = 64
@@ -31,18 +38,38 @@ const MOST_PARAMETERS = 900
 export interface ModuleCode {
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly arenaBytes: number
-  /** Working memory that the nodes share. */
+  /** Working memory that the nodes share, that of all threads together. */
   readonly scratchBytes: number
+  /** Whether `run` is for several threads. */
+  readonly threaded: boolean
   readonly functions: readonly FunctionBuilder[]
 }
 
 /** Pushes the address of a buffer. */
 type PushAddress = (buffer: Buffer) => void
 
-export function emitProgram({ program, plan }: PlannedProgram, features: WasmFeatures): ModuleCode {
+export interface ProgramOptions {
+  /** Whether the memory that the module will get is shared between threads. */
+  readonly sharedMemory: boolean
+  /** The most threads that may run the program together. */
+  readonly threads: number
+}
+
+const MOST_PAGES = 65536
+
+export function emitProgram(
+  { program, plan }: PlannedProgram,
+  features: WasmFeatures,
+  { sharedMemory, threads: most }: ProgramOptions = { sharedMemory: false, threads: 1 },
+): ModuleCode {
   const module = new ModuleBuilder({ debug: true })
-  module.importMemory({ initial: 1 })
+  module.importMemory({
+    initial: 1,
+    ...(sharedMemory ? { shared: true, maximum: MOST_PAGES } : {}),
+  })
   const scratch = module.global(0)
+  const threaded = sharedMemory && isWorthSharing(program, most)
+  const threads = threaded ? new ThreadedModule(module, most) : null
   let scratchBytes = 0
   const counts = new Map<string, number>()
   const env: CodegenEnvironment = {
@@ -57,10 +84,16 @@ export function emitProgram({ program, plan }: PlannedProgram, features: WasmFea
       counts.set(kind, count + 1)
       return `${kind}${count}`
     },
+    threads,
   }
   const emitter = new ProgramEmitter(env)
   const body = module.function({ name: 'program', params: ['i32'], results: [] })
-  const run = module.function({ name: 'run', exportName: 'run', params: ['i32'], results: [] })
+  const run = module.function({
+    name: 'run',
+    exportName: 'run',
+    params: threaded ? ['i32', 'i32', 'i32', 'i32'] : ['i32'],
+    results: [],
+  })
   const block = body.param(0, 'i32')
   const entry = (position: number): void => {
     body.get(block).load('i32.load', 4 * position)
@@ -68,7 +101,7 @@ export function emitProgram({ program, plan }: PlannedProgram, features: WasmFea
   const arena = body.local('i32')
   entry(0)
   body.set(arena)
-  emitter.writeNodes(body, program, plan, arena, (buffer) => {
+  emitter.writeNodes(body, program, plan, arena, threads, true, (buffer) => {
     const placement = plan.placements.get(buffer)
     if (placement === undefined) throw new Error(`buffer ${buffer.id} has no place`)
     if (placement.kind === 'input') entry(BLOCK_HEADER + placement.index)
@@ -77,14 +110,31 @@ export function emitProgram({ program, plan }: PlannedProgram, features: WasmFea
     } else pushOffset(body, arena, placement.offset)
   })
   const address = run.param(0, 'i32')
-  run.get(address).load('i32.load', 4).globalSet(scratch).get(address).call(body)
+  run.get(address).load('i32.load', 4)
+  if (threads) {
+    // Memory that all threads have in common comes first, then that of each.
+    const commonBytes = align(threads.commonScratchBytes)
+    const [thread, count, maySleep] = [1, 2, 3].map((position) => run.param(position, 'i32'))
+    const common = run.local('i32')
+    if (!thread || !count || !maySleep) throw new Error('run takes four numbers')
+    run.set(common)
+    threads.enter(run, thread, count, maySleep, common)
+    run.get(common).get(thread).i32Const(align(scratchBytes)).op('i32.mul').op('i32.add')
+    run.i32Const(commonBytes).op('i32.add')
+    scratchBytes = commonBytes + most * align(scratchBytes)
+  }
+  run.globalSet(scratch).get(address).call(body)
   return {
     bytes: module.finish(),
     arenaBytes: plan.arenaBytes,
     scratchBytes,
+    threaded,
     functions: module.defined,
   }
 }
+
+/** Also keeps threads from writing to one cache line. */
+const align = (bytes: number): number => Math.ceil(bytes / 128) * 128
 
 function pushOffset(f: FunctionBuilder, base: Local<'i32'>, offset: number): void {
   f.get(base)
@@ -92,27 +142,59 @@ function pushOffset(f: FunctionBuilder, base: Local<'i32'>, offset: number): voi
 }
 
 class ProgramEmitter {
-  private readonly inner = new Map<Plan, InnerProgram>()
+  /** Programs inside nodes, as one thread runs them and as several do. */
+  private readonly inner = {
+    alone: new Map<Plan, InnerProgram>(),
+    together: new Map<Plan, InnerProgram>(),
+  }
+  private readonly envAlone: CodegenEnvironment
 
-  constructor(private readonly env: CodegenEnvironment) {}
+  constructor(private readonly env: CodegenEnvironment) {
+    this.envAlone = { ...env, threads: null }
+  }
 
+  /**
+   * The nodes one after the other. Where `threads` are given they meet at the end; `outermost` is
+   * false in programs inside loops and branches.
+   */
   writeNodes(
     f: FunctionBuilder,
     program: Program,
     plan: Plan,
     arena: Local<'i32'>,
+    threads: ThreadCode | null,
+    outermost: boolean,
     push: PushAddress,
   ): void {
-    for (const node of program.nodes) this.writeNode(f, node, plan, arena, push)
+    if (threads === null) {
+      for (const node of program.nodes) this.writeNode(f, node, { plan, arena, push }, null)
+      return
+    }
+    const hazards = new Hazards(plan, outermost)
+    const meet = (): void => {
+      if (hazards.meet()) threads.barrier(f)
+    }
+    for (const node of program.nodes) {
+      const manner = mannerOf(node, threads.expected)
+      if (manner === 'inside') {
+        meet()
+        this.writeNode(f, node, { plan, arena, push }, threads)
+        continue
+      }
+      if (hazards.before(node, manner)) threads.barrier(f)
+      if (manner === 'shared') this.writeNode(f, node, { plan, arena, push }, threads)
+      else threads.alone(f, () => this.writeNode(f, node, { plan, arena, push }, null))
+    }
+    meet()
   }
 
   private writeNode(
     f: FunctionBuilder,
     node: LoopNode,
-    plan: Plan,
-    arena: Local<'i32'>,
-    push: PushAddress,
+    place: Place,
+    threads: ThreadCode | null,
   ): void {
+    const { push } = place
     switch (node.kind) {
       case 'copy':
         push(node.target)
@@ -120,14 +202,16 @@ class ProgramEmitter {
         f.i32Const(byteSize(node.source)).memoryCopy()
         return
       case 'scan':
-        return this.scan(f, node, innerPlan(plan, node), arena, push)
+        return this.scan(f, node, place, threads)
       case 'while':
-        return this.while(f, node, innerPlan(plan, node), arena, push)
+        return this.while(f, node, place, threads)
       case 'branch':
-        return this.branch(f, node, innerPlan(plan, node), arena, push)
+        return this.branch(f, node, place, threads)
       default: {
         const { module } = this.env
-        const target = shared(module, nodeKey(node), () => emitNode(module, node, this.env))
+        const env = threads ? this.env : this.envAlone
+        const key = `${threads ? 'shared ' : ''}${nodeKey(node)}`
+        const target = shared(module, key, () => emitNode(module, node, env))
         for (const buffer of buffersOf(node)) push(buffer)
         f.call(target)
       }
@@ -137,11 +221,17 @@ class ProgramEmitter {
   // ---- programs inside nodes ------------------------------------------------------------------
 
   /** A function of the arena's address and the addresses of the inputs and outputs. */
-  private innerProgram(node: LoopNode, which: number, plan: InnerPlan): InnerProgram {
+  private innerProgram(
+    node: LoopNode,
+    which: number,
+    plan: InnerPlan,
+    threads: ThreadCode | null,
+  ): InnerProgram {
+    const inners = this.inner[threads ? 'together' : 'alone']
     const program = programsOf(node)[which]
     const ownPlan = plan.programs[which]
     if (!program || !ownPlan) throw new Error(`a ${node.kind} without its program ${which}`)
-    const known = this.inner.get(ownPlan)
+    const known = inners.get(ownPlan)
     if (known) return known
     const { module } = this.env
     const count = 1 + program.inputs.length + program.outputs.length
@@ -167,14 +257,14 @@ class ProgramEmitter {
         caller.call(f)
       },
     }
-    this.inner.set(ownPlan, inner)
+    inners.set(ownPlan, inner)
     const parameter = (position: number): Local<'i32'> => {
       const local = parameters[position]
       if (!local) throw new Error(`${f.name} has no parameter ${position}`)
       return local
     }
     const arena = parameter(0)
-    this.writeNodes(f, program, ownPlan, arena, (buffer) => {
+    this.writeNodes(f, program, ownPlan, arena, threads, false, (buffer) => {
       const placement = ownPlan.placements.get(buffer)
       if (placement === undefined) throw new Error(`buffer ${buffer.id} has no place`)
       if (placement.kind === 'input') f.get(parameter(1 + placement.index))
@@ -193,11 +283,17 @@ class ProgramEmitter {
   private carries(
     f: FunctionBuilder,
     node: ScanNode | WhileNode,
-    plan: InnerPlan,
-    arena: Local<'i32'>,
-    push: PushAddress,
+    { plan: outer, arena, push }: Place,
     endsInFinal: boolean,
+    threads: ThreadCode | null,
   ): Carries {
+    const plan = innerPlan(outer, node)
+    /** Copies on one thread while the others wait. */
+    const copy = (write: () => void): void => {
+      if (threads === null) return write()
+      threads.alone(f, write)
+      threads.barrier(f)
+    }
     const places = node.final.map((buffer, i) => {
       const initial = node.initial[i]
       const carry = plan.carries[i]
@@ -224,7 +320,7 @@ class ProgramEmitter {
         // The planner may have put the final values where the initial ones are.
         f.get(current).get(final).op('i32.eq')
         f.if(() => {
-          f.get(scratch).get(current).i32Const(bytes).memoryCopy()
+          copy(() => f.get(scratch).get(current).i32Const(bytes).memoryCopy())
           f.get(scratch).set(current)
         })
       }
@@ -242,22 +338,18 @@ class ProgramEmitter {
       finish: () => {
         for (const { final, current, bytes } of places) {
           f.get(current).get(final).op('i32.ne')
-          f.if(() => f.get(final).get(current).i32Const(bytes).memoryCopy())
+          f.if(() => copy(() => f.get(final).get(current).i32Const(bytes).memoryCopy()))
         }
       },
     }
   }
 
-  private scan(
-    f: FunctionBuilder,
-    node: ScanNode,
-    plan: InnerPlan,
-    arena: Local<'i32'>,
-    push: PushAddress,
-  ): void {
-    const carries = this.carries(f, node, plan, arena, push, node.length % 2 === 1)
+  private scan(f: FunctionBuilder, node: ScanNode, place: Place, threads: ThreadCode | null): void {
+    const { arena, push } = place
+    const plan = innerPlan(place.plan, node)
+    const carries = this.carries(f, node, place, node.length % 2 === 1, threads)
     if (node.length === 0) return carries.finish()
-    const body = this.innerProgram(node, 0, plan)
+    const body = this.innerProgram(node, 0, plan, threads)
     const slices = (buffers: readonly Buffer[]) =>
       buffers.map((buffer) => {
         const pointer = f.local('i32')
@@ -287,13 +379,15 @@ class ProgramEmitter {
   private while(
     f: FunctionBuilder,
     node: WhileNode,
-    plan: InnerPlan,
-    arena: Local<'i32'>,
-    push: PushAddress,
+    place: Place,
+    threads: ThreadCode | null,
   ): void {
-    const carries = this.carries(f, node, plan, arena, push, false)
-    const condition = this.innerProgram(node, 0, plan)
-    const body = this.innerProgram(node, 1, plan)
+    const { arena, push } = place
+    const plan = innerPlan(place.plan, node)
+    const carries = this.carries(f, node, place, false, threads)
+    const condition = this.innerProgram(node, 0, plan, threads)
+    const body = this.innerProgram(node, 1, plan, threads)
+    const goesOn = f.local('i32')
     f.whileLoop(
       () => {
         pushOffset(f, arena, plan.arena)
@@ -301,7 +395,10 @@ class ProgramEmitter {
         carries.pushCurrent()
         f.i32Const(FLAG_ADDRESS)
         condition.call(f)
-        f.i32Const(FLAG_ADDRESS).load('i32.load8_u')
+        // Threads met at the end of the condition, and meet again before the next one is written.
+        f.i32Const(FLAG_ADDRESS).load('i32.load8_u').set(goesOn)
+        threads?.barrier(f)
+        f.get(goesOn)
       },
       () => {
         pushOffset(f, arena, plan.arena)
@@ -318,11 +415,12 @@ class ProgramEmitter {
   private branch(
     f: FunctionBuilder,
     node: BranchNode,
-    plan: InnerPlan,
-    arena: Local<'i32'>,
-    push: PushAddress,
+    place: Place,
+    threads: ThreadCode | null,
   ): void {
-    const programs = node.branches.map((_, which) => this.innerProgram(node, which, plan))
+    const { arena, push } = place
+    const plan = innerPlan(place.plan, node)
+    const programs = node.branches.map((_, which) => this.innerProgram(node, which, plan, threads))
     const call = (which: number): void => {
       const target = programs[which]
       if (!target) return
@@ -348,6 +446,13 @@ class ProgramEmitter {
       open(programs.length, [])
     })
   }
+}
+
+/** What a node's code needs to know of the program that it stands in. */
+interface Place {
+  readonly plan: Plan
+  readonly arena: Local<'i32'>
+  readonly push: PushAddress
 }
 
 /** Takes its arguments from the stack: the arena, the inputs, the outputs. */

@@ -16,6 +16,7 @@ import type { State } from './monoids'
 import { addItems, epilogueCode, itemsOf } from './reduction'
 import type { ReduceProblem } from './reduction'
 import { RowCode } from './rows'
+import { shareOf } from './threads'
 
 /** Columns whose states are in working memory at a time. */
 const COLUMNS_PER_BLOCK = 1024
@@ -25,7 +26,7 @@ export function reduceColumns(problem: ReduceProblem): FunctionBuilder {
   const kept = space.shape.slice(0, boundary - 1)
   const columns = space.shape[boundary - 1] ?? 1
   const perResult = sizeOf(space.shape.slice(boundary))
-  return sizeOf(kept) * columns * perResult <= ELEMENTS_PER_CALL
+  return sizeOf(kept) * columns * perResult <= ELEMENTS_PER_CALL && problem.env.threads === null
     ? inOneFunction(problem, kept, columns)
     : inSeveralCalls(problem, kept, columns)
 }
@@ -56,9 +57,13 @@ function inSeveralCalls(
   kept: readonly number[],
   columns: number,
 ): FunctionBuilder {
-  const { module, name, addressTypes: types, space, boundary } = problem
+  const { module, name, addressTypes: types, space, boundary, env } = problem
   const reduced = space.shape.slice(boundary)
-  const block = Math.min(columns, COLUMNS_PER_BLOCK)
+  // Threads share the kept rows, or where these are few the columns: down to a cache line each.
+  const sharers = 2 * (env.threads?.expected ?? 0)
+  const byColumns = sizeOf(kept) < sharers
+  const most = byColumns ? 16 * Math.ceil(columns / sharers / 16) : columns
+  const block = Math.min(most, COLUMNS_PER_BLOCK)
   const lastAxis = reduced.at(-1) ?? 1
   // A call does some rows of the last reduced axis, a multiple of the rows merged at a time.
   const rowsPerCall = Math.max(8, 8 * Math.floor(ELEMENTS_PER_CALL / block / 8))
@@ -115,9 +120,12 @@ function inSeveralCalls(
       f.get(row).get(column).get(endColumn)
     }
     const pass = new ColumnPass(f, problem, columns)
-    f.forRange({ index: row, from: 0, to: sizeOf(kept), nonEmpty: true }, () => {
-      f.forRange({ index: column, from: 0, to: columns, step: block, nonEmpty: true }, () => {
+    const ownRows = byColumns ? { from: 0, to: sizeOf(kept) } : shareOf(env, f, sizeOf(kept))
+    const ownColumns = byColumns ? shareOf(env, f, columns, block) : { from: 0, to: columns }
+    f.forRange({ index: row, ...ownRows }, () => {
+      f.forRange({ index: column, ...ownColumns, step: block }, () => {
         boundedEnd(f, column, block, columns, endColumn)
+        env.threads?.beat(f)
         if (whole) {
           pushColumns()
           f.call(whole)

@@ -1,25 +1,26 @@
 /** Reductions whose groups lie along a reduced axis: one result at a time, its lanes combined last. */
 import { measureAll } from '../../../compiler/measure'
 import { sizeOf } from '../../../types/aval'
-import type { FunctionBuilder, Global, I32Operand, Local } from '../emit/index'
+import type { FunctionBuilder, I32Operand, Local } from '../emit/index'
 import { Emission, VectorGraph } from '../math/index'
 import { ELEMENTS_PER_CALL } from './environment'
-import { alongRow, forEachRow, splitIntoCalls, unrollFor } from './loops'
+import { alongRow, boundedEnd, forEachRow, splitRowsIntoCalls, unrollFor } from './loops'
 import type { Part } from './loops'
 import type { State } from './monoids'
 import { addItems, epilogueCode, itemsOf } from './reduction'
 import type { ReduceProblem } from './reduction'
 import { RowCode } from './rows'
+import { shareOf } from './threads'
 
 export function reduceRows(problem: ReduceProblem): FunctionBuilder {
   const { space, boundary } = problem
   const results = sizeOf(space.shape.slice(0, boundary))
   const perResult = sizeOf(space.shape.slice(boundary))
   if (perResult > 2 * ELEMENTS_PER_CALL) return longReduction(problem, results)
-  const { module, name, addressTypes: types } = problem
+  const { module, name, addressTypes: types, env } = problem
   const emit = (f: FunctionBuilder, first: I32Operand, end: I32Operand): void =>
     emitResults(f, problem, first, end)
-  if (results * perResult <= ELEMENTS_PER_CALL) {
+  if (results * perResult <= ELEMENTS_PER_CALL && env.threads === null) {
     return module.function({ name, params: types, results: [] }, (f) => emit(f, 0, results))
   }
   const kernel = module.function(
@@ -27,7 +28,7 @@ export function reduceRows(problem: ReduceProblem): FunctionBuilder {
     (f) => emit(f, f.param(types.length, 'i32'), f.param(types.length + 1, 'i32')),
   )
   return module.function({ name, params: types, results: [] }, (f) => {
-    splitIntoCalls(f, results, perResult, (part) => {
+    splitRowsIntoCalls(f, env, results, perResult, (part) => {
       types.forEach((type, position) => f.get(f.param(position, type)))
       f.push(part.firstRow).push(part.endRow).call(kernel)
     })
@@ -63,60 +64,88 @@ function emitResults(
   })
 }
 
-/** More elements for one result than a call should have: the state waits in memory between calls. */
+/**
+ * More elements for one result than a call should have. Each call leaves the state of its elements
+ * in memory, and at the end the states are merged in order: which elements a state is of does not
+ * depend on who computes it.
+ */
 function longReduction(problem: ReduceProblem, results: number): FunctionBuilder {
   const { module, name, addressTypes: types, space, boundary, env } = problem
   const kept = space.shape.slice(0, boundary)
   const reduced = space.shape.slice(boundary)
   const columns = reduced.at(-1) ?? 1
   const rows = sizeOf(reduced.slice(0, -1))
+  const rowsPerPart = Math.max(1, Math.floor(ELEMENTS_PER_CALL / columns))
+  const partsPerRow = columns > 2 * ELEMENTS_PER_CALL ? Math.ceil(columns / ELEMENTS_PER_CALL) : 1
+  const partColumns = partsPerRow > 1 ? ELEMENTS_PER_CALL : columns
+  const parts = Math.ceil(rows / rowsPerPart) * partsPerRow
   const width = problem.reductions.reduce((sum, { monoid }) => sum + monoid.stateWidth, 0)
-  const memory = env.scratch(16 * width)
+  const bytes = 16 * width
+  const memory = env.threads ? env.threads.commonScratch(bytes * parts) : env.scratch(bytes * parts)
   const kernel = module.function(
-    { name: `${name}.part`, params: [...types, 'i32', 'i32', 'i32', 'i32', 'i32'], results: [] },
+    { name: `${name}.part`, params: [...types, 'i32', 'i32'], results: [] },
     (f) => {
-      const at = (position: number): Local<'i32'> => f.param(types.length + position, 'i32')
+      const result = f.param(types.length, 'i32')
+      const part = f.param(types.length + 1, 'i32')
+      const [end, firstRow, endRow, firstColumn, endColumn, place] = Array.from({ length: 6 }, () =>
+        f.local('i32'),
+      )
+      if (!end || !firstRow || !endRow || !firstColumn || !endColumn || !place) return
+      f.get(result).i32Const(1).op('i32.add').set(end)
+      f.get(part).i32Const(partsPerRow).op('i32.div_u').i32Const(rowsPerPart).op('i32.mul')
+      f.set(firstRow)
+      boundedEnd(f, firstRow, rowsPerPart, rows, endRow)
+      f.get(part).i32Const(partsPerRow).op('i32.rem_u').i32Const(partColumns).op('i32.mul')
+      f.set(firstColumn)
+      boundedEnd(f, firstColumn, partColumns, columns, endColumn)
+      f.globalGet(memory).get(part).i32Const(bytes).op('i32.mul').op('i32.add').set(place)
       const loop = new ResultLoop(f, problem)
       loop.code.enterFunction()
-      loop.restore(memory)
-      const result = at(0)
-      const end = f.local('i32')
-      f.get(result).i32Const(1).op('i32.add').set(end)
+      loop.initialize()
       forEachRow(f, kept, { firstRow: result, endRow: end }, (position) => {
-        loop.accumulate(position, {
-          firstRow: at(1),
-          endRow: at(2),
-          firstColumn: at(3),
-          endColumn: at(4),
-        })
+        const range = { firstRow, endRow, firstColumn, endColumn }
+        loop.accumulate(position, partsPerRow > 1 ? range : { ...range, ...allColumns(columns) })
       })
-      loop.save(memory)
+      loop.save(place)
     },
   )
   return module.function({ name, params: types, results: [] }, (f) => {
     const loop = new ResultLoop(f, problem)
     const epilogue = epilogueCode(f, problem, boundary - 1)
-    epilogue.enterFunction()
-    const result = f.local('i32')
-    f.i32Const(0).set(result)
+    const [result, part, place] = [0, 1, 2].map(() => f.local('i32'))
+    if (!result || !part || !place) return
+    const own = shareOf(env, f, parts)
     forEachRow(f, kept, { firstRow: 0, endRow: results }, (position) => {
-      loop.initialize()
-      loop.save(memory)
-      splitIntoCalls(f, rows, columns, (part) => {
+      // Memory for states may still be read for the last result, or by another node.
+      env.threads?.barrier(f)
+      f.forRange({ index: part, ...own }, () => {
         types.forEach((type, parameter) => f.get(f.param(parameter, type)))
-        f.get(result)
-        for (const bound of [part.firstRow, part.endRow, part.firstColumn, part.endColumn]) {
-          f.push(bound)
-        }
-        f.call(kernel)
+        env.threads?.beat(f)
+        f.get(result).get(part).call(kernel)
       })
-      loop.restore(memory)
-      epilogue.enterRow(position)
-      loop.finish(epilogue)
+      env.threads?.barrier(f)
+      const finish = (): void => {
+        f.globalGet(memory).set(place)
+        loop.restore(place)
+        f.forRange({ index: part, from: 1, to: parts }, () => {
+          f.add(place, bytes)
+          loop.merge(place)
+        })
+        epilogue.enterFunction()
+        epilogue.enterRow(position)
+        loop.finish(epilogue)
+      }
+      if (env.threads) env.threads.alone(f, finish)
+      else finish()
       f.add(result, 1)
     })
   })
 }
+
+const allColumns = (columns: number): Pick<Part, 'firstColumn' | 'endColumn'> => ({
+  firstColumn: 0,
+  endColumn: columns,
+})
 
 /** The running state of one result, in locals. */
 class ResultLoop {
@@ -181,22 +210,37 @@ class ResultLoop {
     epilogue.store({ lanes: 1, column: 0, row: 0 }, results, graph)
   }
 
-  save(memory: Global): void {
+  save(place: Local<'i32'>): void {
     const { f } = this
     this.state.flat().forEach((local, position) => {
-      f.globalGet(memory)
+      f.get(place)
         .get(local)
         .store('v128.store', 16 * position)
     })
   }
 
-  restore(memory: Global): void {
+  restore(place: Local<'i32'>): void {
     const { f } = this
     this.state.flat().forEach((local, position) => {
-      f.globalGet(memory)
+      f.get(place)
         .load('v128.load', 16 * position)
         .set(local)
     })
+  }
+
+  /** Adds the state of the elements that follow. */
+  merge(place: Local<'i32'>): void {
+    const { f } = this
+    const graph = new VectorGraph()
+    let next = 0
+    const states = this.problem.reductions.map(({ monoid }, slot) => {
+      const later = Array.from({ length: monoid.stateWidth }, () => {
+        const offset = 16 * next++
+        return graph.operation(`state ${offset}`, [], () => f.get(place).load('v128.load', offset))
+      })
+      return monoid.mergeStates(graph, this.current(graph, slot), later)
+    })
+    this.set(states)
   }
 
   private current(graph: VectorGraph, slot: number): State {

@@ -13,6 +13,7 @@ import { rootsOf, variesAlong } from './iteration'
 import type { Space } from './iteration'
 import { alongRow, boundedEnd, forEachRow } from './loops'
 import { RowCode } from './rows'
+import { shareOf } from './threads'
 
 /** Columns of a tile, and the most rows of one call. */
 const TILE_COLUMNS = 32
@@ -84,12 +85,16 @@ export function emitTransposingMap(
   return module.function({ name, params: types, results: [] }, (f) => {
     const [row, first, end, column, endColumn] = [0, 1, 2, 3, 4].map(() => f.local('i32'))
     if (!row || !first || !end || !column || !endColumn) return
-    f.forRange({ index: row, from: 0, to: sizeOf(outer), nonEmpty: true }, () => {
+    const outerRows = sizeOf(outer)
+    const byRows = outerRows >= columns / TILE_COLUMNS
+    const ownRows = byRows ? shareOf(env, f, outerRows) : { from: 0, to: outerRows }
+    const ownColumns = byRows ? { from: 0, to: columns } : shareOf(env, f, columns, TILE_COLUMNS)
+    f.forRange({ index: row, ...ownRows }, () => {
       f.forRange({ index: first, from: 0, to: rows, step: TILE_ROWS, nonEmpty: true }, () => {
         boundedEnd(f, first, TILE_ROWS, rows, end)
-        const step = TILE_COLUMNS
-        f.forRange({ index: column, from: 0, to: columns, step, nonEmpty: true }, () => {
+        f.forRange({ index: column, ...ownColumns, step: TILE_COLUMNS }, () => {
           boundedEnd(f, column, TILE_COLUMNS, columns, endColumn)
+          env.threads?.beat(f)
           types.forEach((type, position) => f.get(f.param(position, type)))
           f.get(row).get(first).get(end).get(column).get(endColumn).call(tile)
         })

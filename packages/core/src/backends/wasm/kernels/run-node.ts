@@ -77,6 +77,7 @@ export function compileNode<Node extends LoopNode>(
       return scratch
     },
     functionName: (kind) => `${kind}${functions++}`,
+    threads: null,
   }
   const f = emit(module, node, env)
   const buffers = buffersOf(node)

@@ -17,16 +17,17 @@
 import { OutOfMemoryError } from '../../../types/errors'
 import type { Described } from '../../../types/errors'
 import { READ_SLACK } from '../codegen/environment'
+import { CONTROL_END } from '../threads/control'
 import { Ballast } from './ballast'
 import type { Weight } from './ballast'
 import { ALIGNMENT, Heap } from './heap'
 import type { Block } from './heap'
 
 const PAGE = 65536
-/** The start of memory is for the driver: the flag of conditions, and blocks of addresses. */
+/** The start of memory is for the driver: flags, where threads meet, blocks of addresses. */
 const RESERVED = PAGE
 /** Where the block of addresses of a call is written, and how many entries there is room for. */
-export const CALL_BLOCK = { address: 1024, entries: (RESERVED - 1024) / 4 } as const
+export const CALL_BLOCK = { address: CONTROL_END, entries: (RESERVED - CONTROL_END) / 4 } as const
 
 /** Arrays of at most this size stay on the host. */
 export const SMALL_BYTES = 256
@@ -65,6 +66,8 @@ export class SmallCell {
 export interface MemoryOptions {
   /** The most bytes of linear memory to use. */
   readonly budget: number
+  /** Whether threads may share the memory, where the engine can do that; false unless given. */
+  readonly shared?: boolean
 }
 
 export interface MemoryUse {
@@ -78,7 +81,7 @@ export interface MemoryUse {
 }
 
 export class LinearMemory {
-  readonly memory = new WebAssembly.Memory({ initial: RESERVED / PAGE })
+  readonly memory: WebAssembly.Memory
   private readonly heap = new Heap()
   /** Where the ring of residences begins and ends: its `newer` neighbour was used longest ago. */
   private readonly ends = new Residence()
@@ -87,24 +90,35 @@ export class LinearMemory {
   private clock = 0
   /** Cells used since then stay where they are. */
   private pinnedSince = 1
-  private bytesView = new Uint8Array(this.memory.buffer)
-  private wordsView = new Int32Array(this.memory.buffer)
+  private bytesView: Uint8Array
+  private wordsView: Int32Array
   private working: Block | null = null
   private readonly ballast = new Ballast()
   /** False from the time that arrays had to be moved until collected ones come back. */
   private collecting = true
 
-  constructor({ budget }: MemoryOptions) {
+  constructor({ budget, shared = false }: MemoryOptions) {
     this.budget = Math.floor(Math.min(budget, 65536 * PAGE) / PAGE) * PAGE
+    const initial = RESERVED / PAGE
+    this.memory =
+      (shared ? sharedMemory(initial, Math.max(initial, this.budget / PAGE)) : null) ??
+      new WebAssembly.Memory({ initial })
+    this.bytesView = new Uint8Array(this.memory.buffer)
+    this.wordsView = new Int32Array(this.memory.buffer)
+  }
+
+  /** Whether threads share the memory. */
+  get isShared(): boolean {
+    return !(this.memory.buffer instanceof ArrayBuffer)
   }
 
   /** All of linear memory. Ask again after anything that may allocate: growing detaches views. */
-  get bytes(): Uint8Array<ArrayBuffer> {
+  get bytes(): Uint8Array {
     if (this.bytesView.length === 0) this.refresh()
     return this.bytesView
   }
 
-  get words(): Int32Array<ArrayBuffer> {
+  get words(): Int32Array {
     if (this.wordsView.length === 0) this.refresh()
     return this.wordsView
   }
@@ -159,7 +173,7 @@ export class LinearMemory {
   }
 
   /** The elements, wherever they are; valid until the next allocation. */
-  view(cell: Cell): Uint8Array<ArrayBuffer> {
+  view(cell: Cell): Uint8Array {
     const { block } = cell.residence
     if (block) return this.bytes.subarray(block.address, block.address + cell.bytes)
     return cell.host ?? new Uint8Array(0)
@@ -260,6 +274,17 @@ export class LinearMemory {
     return this.working.address
   }
 
+  /** Memory for bytes that are needed until `discard`. */
+  borrow(data: Uint8Array, what: Described): Block {
+    const block = this.take(data.length, what)
+    this.bytes.set(data, block.address)
+    return block
+  }
+
+  discard(block: Block): void {
+    this.heap.release(block)
+  }
+
   // ---- blocks -----------------------------------------------------------------------------------
 
   private take(bytes: number, what: Described): Block {
@@ -343,5 +368,15 @@ export class LinearMemory {
   private refresh(): void {
     this.bytesView = new Uint8Array(this.memory.buffer)
     this.wordsView = new Int32Array(this.memory.buffer)
+  }
+}
+
+/** Memory for several threads; null where the engine has none, or not with so large a maximum. */
+function sharedMemory(initial: number, maximum: number): WebAssembly.Memory | null {
+  if (typeof SharedArrayBuffer === 'undefined') return null
+  try {
+    return new WebAssembly.Memory({ initial, maximum, shared: true })
+  } catch {
+    return null
   }
 }

@@ -1,4 +1,5 @@
 import type { FunctionBuilder, I32Operand, Local } from '../../emit'
+import type { Share } from '../../codegen/threads'
 import type { Phase } from './strategy'
 
 /** One block of an axis; numbers where the whole axis is one block. */
@@ -8,23 +9,24 @@ export interface Block {
   readonly count: I32Operand
 }
 
-/** Cuts `0 … total` into blocks of `size`, the last one perhaps shorter. */
+/** Cuts a range into blocks of `size`, the last one perhaps shorter. */
 export function forBlocks(
   f: FunctionBuilder,
-  total: number,
+  range: Share,
   size: number,
   body: (block: Block) => void,
 ): void {
-  if (total <= size) {
-    body({ from: 0, to: total, count: total })
+  const { from: first, to: end } = range
+  if (first === 0 && typeof end === 'number' && end <= size) {
+    body({ from: 0, to: end, count: end })
     return
   }
   const from = f.local('i32')
   const to = f.local('i32')
   const count = f.local('i32')
-  f.forRange({ index: from, from: 0, to: total, step: size, nonEmpty: true }, () => {
-    f.get(from).i32Const(size).op('i32.add').tee(to).i32Const(total)
-    f.get(to).i32Const(total).op('i32.lt_u').select().set(to)
+  f.forRange({ index: from, from: first, to: end, step: size, nonEmpty: first === 0 }, () => {
+    f.get(from).i32Const(size).op('i32.add').tee(to).push(end)
+    f.get(to).push(end).op('i32.lt_u').select().set(to)
     f.get(to).get(from).op('i32.sub').set(count)
     body({ from, to, count })
   })

@@ -52,14 +52,27 @@ function emitStaged(
   env: CodegenEnvironment,
   { before, product, after, staged }: ReturnType<typeof stage>,
 ): FunctionBuilder {
+  // Where threads share the work, so they do what one step leaves for the next.
   let used = 0
+  const { threads } = env
   const counting: CodegenEnvironment = {
     ...env,
     module,
     functionName: (kind) => env.functionName(kind),
     scratch: (bytes) => {
-      used = Math.max(used, bytes)
+      if (threads === null) used = Math.max(used, bytes)
       return env.scratch(bytes)
+    },
+    threads: threads && {
+      expected: threads.expected,
+      share: (f, total, step) => threads.share(f, total, step),
+      alone: (f, body) => threads.alone(f, body),
+      barrier: (f) => threads.barrier(f),
+      beat: (f) => threads.beat(f),
+      commonScratch: (bytes) => {
+        used = Math.max(used, bytes)
+        return threads.commonScratch(bytes)
+      },
     },
   }
   const problem = problemFor(product)
@@ -80,13 +93,15 @@ function emitStaged(
     { name: env.functionName('contract'), params: addressTypes(buffers), results: [] },
     (f) => {
       const addresses = new Map<number, Local<'i32'>>(addressParameters(f, buffers))
-      const scratch = env.scratch(used)
+      const scratch = threads ? threads.commonScratch(used) : env.scratch(used)
       for (const [id, place] of places) {
         const address = f.local('i32')
         f.globalGet(scratch).i32Const(place).op('i32.add').set(address)
         addresses.set(id, address)
       }
       for (const step of steps) {
+        // What the step before wrote is read; before the first, memory may still be in use.
+        threads?.barrier(f)
         for (const { id } of buffersOf(step.map)) {
           const address = addresses.get(id)
           if (!address) throw new Error(`${f.name}: buffer ${id} has no address`)

@@ -4,6 +4,7 @@ import type { FunctionBuilder, FunctionRef, I32Operand, Local } from '../../emit
 import { constantStride, scaleAxes, sizeOf, splitByGroup } from './axes'
 import type { Block } from './blocks'
 import { forBlocks, forTiles } from './blocks'
+import { columnUnit, divisionOf, PANELS, shareOfRows } from './division'
 import { dotKernel } from './dot'
 import type { KernelBody } from './kernel'
 import { storingKernel } from './kernel'
@@ -35,9 +36,6 @@ export interface Tile {
   readonly columns: number
   readonly body: KernelBody
 }
-
-/** Panels that are packed together. */
-const PANELS = 4
 
 interface PanelPhase extends Phase {
   readonly panels: number
@@ -84,24 +82,32 @@ export function emitProduct(
   const sumsRow = wholeDepth ? 0 : waitingColumns * bytes
   const tallest = Math.max(...rowPhases.map((phase) => phase.width))
   const widest = Math.max(...columnPhases.map((phase) => phase.width))
-  let used = 0
-  const reserve = (size: number): number => {
-    const at = used
-    used += align(size)
+  const { threads } = env
+  const division = threads && divisionOf(problem, strategy, threads.expected)
+  // Threads that divide the rows pack B and keep sums in memory that they have in common.
+  const inCommon = division === 'rows'
+  const used = { own: 0, common: 0 }
+  const reserve = (size: number, memory: keyof typeof used = 'own'): number => {
+    const at = used[memory]
+    used[memory] += align(size)
     return at
   }
+  const wide = inCommon ? 'common' : 'own'
   const panelBytes = (source: Source, count: number): number =>
     source.kind === 'packed' ? count * blockDepth * bytes : 0
   const place = {
     a: reserve(panelBytes(strategy.a, blockRows)),
-    b: reserve(panelBytes(strategy.b, blockColumns)),
+    b: reserve(panelBytes(strategy.b, blockColumns), wide),
     rowTable: reserve(strategy.a.kind === 'packed' ? 4 * (blockRows + tallest) : 0),
     columnTable: reserve(strategy.b.kind === 'packed' ? 4 * (blockColumns + widest) : 0),
     depthTable: reserve(4 * blockDepth),
-    sums: reserve(sumsRow * problem.rows),
+    sums: reserve(sumsRow * problem.rows, wide),
   }
   const workspace = f.local('i32')
-  f.globalGet(env.scratch(used)).set(workspace)
+  f.globalGet(env.scratch(used.own)).set(workspace)
+  const common = inCommon ? f.local('i32') : workspace
+  if (threads && inCommon) f.globalGet(threads.commonScratch(used.common)).set(common)
+  const pushWide = (at: number): FunctionBuilder => f.get(common).i32Const(at).op('i32.add')
   const pushWorkspace = (at: number): FunctionBuilder => f.get(workspace).i32Const(at).op('i32.add')
 
   // --- packing ---------------------------------------------------------------------------------
@@ -113,7 +119,7 @@ export function emitProduct(
     phases: readonly Phase[],
     block: Block,
     k: Block,
-    at: { readonly panels: number; readonly table: number },
+    at: { readonly pushPanels: () => void; readonly table: number },
   ): void => {
     const width = Math.max(...phases.map((phase) => phase.width))
     pushWorkspace(at.table).push(block.from).push(block.count)
@@ -131,7 +137,8 @@ export function emitProduct(
     f.get(base)
     if (kStep !== 'table') f.push(k.from).i32Const(kStep).op('i32.mul').op('i32.add')
     f.set(from)
-    pushWorkspace(at.panels).set(panel)
+    at.pushPanels()
+    f.set(panel)
     pushWorkspace(at.table).set(table)
     const together = source.mode === 'copy' && operand.free.length === 1
     const groups = together ? phases.flatMap(groupPanels) : phases.map(onePanel)
@@ -281,7 +288,7 @@ export function emitProduct(
         .op('i32.add')
         .set(cAt)
     } else if (!wholeDepth) {
-      pushWorkspace(place.sums).get(globalRow).i32Const(sumsRow).op('i32.mul').op('i32.add')
+      pushWide(place.sums).get(globalRow).i32Const(sumsRow).op('i32.mul').op('i32.add')
       if (!output.direct) {
         f.get(column).push(columnBlock.from).op('i32.sub').i32Const(bytes).op('i32.mul')
         f.op('i32.add')
@@ -366,7 +373,51 @@ export function emitProduct(
     pushOffset(f, operand.batch, batch)
     f.op('i32.add').set(base)
   }
-  f.forRange({ index: batch, from: 0, to: sizeOf(problem.batch), nonEmpty: true }, () => {
+  const batches = sizeOf(problem.batch)
+  const all = { from: 0, to: batches }
+  const ownBatch = threads && division === 'batch' ? threads.share(f, batches) : all
+  const ownRows =
+    threads && division === 'rows'
+      ? shareOfRows(f, threads, problem, strategy)
+      : { from: 0, to: problem.rows }
+  const ownColumns =
+    threads && division === 'columns'
+      ? threads.share(f, problem.columns, columnUnit(strategy))
+      : { from: 0, to: problem.columns }
+
+  /** Fills the panels of B; threads that share them fill some each. */
+  const packB = (source: PackedSource, columnBlock: Block, k: Block): void => {
+    const pack = (block: Block): void =>
+      packBlock(source, problem.b, bBase, columnPhases, block, k, {
+        pushPanels: () => {
+          pushWide(place.b)
+          if (block === columnBlock) return
+          f.push(block.from).push(columnBlock.from).op('i32.sub').push(k.count).op('i32.mul')
+          f.i32Const(bytes).op('i32.mul').op('i32.add')
+        },
+        table: place.columnTable,
+      })
+    if (!threads || !inCommon) return pack(columnBlock)
+    // The panels may still be read.
+    threads.barrier(f)
+    const [from, to, count] = [0, 1, 2].map(() => f.local('i32'))
+    if (!from || !to || !count) return
+    const own = threads.share(f, blockColumns, columnUnit(strategy))
+    const bounded = (bound: I32Operand, target: Local<'i32'>): void => {
+      f.push(bound).push(columnBlock.count).push(bound).push(columnBlock.count).op('i32.lt_u')
+      f.select().push(columnBlock.from).op('i32.add').set(target)
+    }
+    bounded(own.from, from)
+    bounded(own.to, to)
+    f.get(to)
+      .get(from)
+      .op('i32.sub')
+      .tee(count)
+      .if(() => pack({ from, to, count }))
+    threads.barrier(f)
+  }
+
+  f.forRange({ index: batch, ...ownBatch, nonEmpty: ownBatch === all }, () => {
     setBase(aBase, addresses.a, problem.a)
     setBase(bBase, addresses.b, problem.b)
     if (output.direct) {
@@ -378,15 +429,11 @@ export function emitProduct(
       pushOffset(f, scaleAxes(axes, bytes), batch)
       f.op('i32.add').set(cBase)
     }
-    forBlocks(f, problem.columns, blockColumns, (columnBlock) => {
-      forBlocks(f, depth, blockDepth, (k) => {
-        if (strategy.b.kind === 'packed' && depth > 0) {
-          packBlock(strategy.b, problem.b, bBase, columnPhases, columnBlock, k, {
-            panels: place.b,
-            table: place.columnTable,
-          })
-        }
-        forBlocks(f, problem.rows, blockRows, (rowBlock) => {
+    forBlocks(f, ownColumns, blockColumns, (columnBlock) => {
+      forBlocks(f, { from: 0, to: depth }, blockDepth, (k) => {
+        if (strategy.b.kind === 'packed' && depth > 0) packB(strategy.b, columnBlock, k)
+        forBlocks(f, ownRows, blockRows, (rowBlock) => {
+          threads?.beat(f)
           if (strategy.a.kind === 'packed' && depth > 0) {
             // Dot products read rows along k, which are panels of width 1.
             const phases =
@@ -394,11 +441,11 @@ export function emitProduct(
                 ? [{ from: 0, to: problem.rows, width: 1, valid: 1 }]
                 : rowPhases
             packBlock(strategy.a, problem.a, aBase, phases, rowBlock, k, {
-              panels: place.a,
+              pushPanels: () => pushWorkspace(place.a),
               table: place.rowTable,
             })
           }
-          if (strategy.b.kind === 'packed') pushWorkspace(place.b).set(bAt)
+          if (strategy.b.kind === 'packed') pushWide(place.b).set(bAt)
           forTiles(f, columnPhases, columnBlock.from, columnBlock.to, column, (phase) =>
             emitPanel(phase, columnBlock, rowBlock, k),
           )

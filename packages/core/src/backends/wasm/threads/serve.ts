@@ -1,0 +1,81 @@
+/** What a worker does for as long as it lives. */
+import type { control } from './control'
+
+/** What a worker is given when it starts. */
+export interface WorkerStart {
+  readonly memory: WebAssembly.Memory
+  /** Its number: 1 or more, since the thread that uses the library is number 0. */
+  readonly thread: number
+  /** Which workers it belongs to. */
+  readonly crew: number
+  /** The address of every control word. */
+  readonly at: typeof control
+}
+
+/**
+ * Waits for jobs and does its share of them, for ever.
+ *
+ * This function may refer to nothing outside of itself: where a worker cannot be started from a
+ * file, it is started from this function's text.
+ */
+export function serve({ memory, thread, crew, at }: WorkerStart): void {
+  type Run = (block: number, thread: number, threads: number, maySleep: number) => void
+  const words = new Int32Array(memory.buffer, 0, at.beats >>> 2)
+  const read = (address: number): number => Atomics.load(words, address >>> 2)
+  const add = (address: number, amount: number): number => Atomics.add(words, address >>> 2, amount)
+  const programs = new Map<number, Run>()
+
+  const load = (): Run => {
+    const start = read(at.code)
+    // The engine does not compile from shared memory.
+    const code = new Uint8Array(memory.buffer, start, read(at.codeBytes)).slice()
+    const module = new WebAssembly.Module(code)
+    const { run } = new WebAssembly.Instance(module, { env: { memory } }).exports
+    if (typeof run !== 'function') throw new Error('a program exports its entry')
+    return run as Run
+  }
+
+  const forget = (): void => {
+    const count = read(at.forgottenCount)
+    const numbers = new Int32Array(memory.buffer, read(at.forgotten), count)
+    for (const program of numbers) programs.delete(program)
+  }
+
+  /** Turns for a tenth of a millisecond before it sleeps: the next job often comes at once. */
+  const nextJob = (done: number): number => {
+    const until = performance.now() + 0.1
+    do {
+      for (let turn = 0; turn < 200; turn++) {
+        const job = read(at.job)
+        if (job !== done) return job
+      }
+    } while (performance.now() < until)
+    Atomics.wait(words, at.job >>> 2, done)
+    return read(at.job)
+  }
+
+  const isDismissed = (): boolean => read(at.crew) !== crew
+  if (isDismissed()) return
+  let job = read(at.job)
+  add(at.ready, 1)
+  try {
+    for (;;) {
+      const next = nextJob(job)
+      if (next === job) continue
+      job = next
+      if (isDismissed()) return
+      if (read(at.forgottenCount) > 0) forget()
+      const program = read(at.program)
+      let run = programs.get(program)
+      if (run === undefined) programs.set(program, (run = load()))
+      run(read(at.block), thread, read(at.threads), 1)
+    }
+  } finally {
+    // After an error, whoever waits at a barrier must not do so for ever.
+    if (!isDismissed()) {
+      Atomics.compareExchange(words, at.failed >>> 2, 0, thread)
+      add(at.left, 1)
+      Atomics.notify(words, at.generation >>> 2)
+    }
+  }
+}
