@@ -128,3 +128,49 @@ export {
   saveSafetensors,
   type SaveOptions,
 } from './safetensors'
+export { accumulateGradients, checkpointed } from './accumulation'
+export {
+  type ActivationHealth,
+  GradientHealth,
+  gradientHealth,
+  gradientHealthAsync,
+  type GradientHealthOptions,
+  type HealthFinding,
+  type HealthProblem,
+  type HealthThresholds,
+  type LayerHealth,
+} from './gradient-health'
+export {
+  type Adapter,
+  type Adapters,
+  lora,
+  type LoraLayer,
+  type LoraOptions,
+  type LoraParams,
+} from './lora'
+export {
+  allFinite,
+  type DynamicLossScale,
+  type FloatDType,
+  type LossScale,
+  mixedPrecision,
+  type MixedPrecision,
+  type PrecisionPolicy,
+  type ScaledGradients,
+} from './mixed-precision'
+export {
+  parameterAverage,
+  type ParameterAverage,
+  type ParameterAverageOptions,
+  type ParameterAverageState,
+} from './parameter-average'
+export {
+  freeze,
+  type Mask,
+  matchesPath,
+  pathMask,
+  type PathPattern,
+  type PickedLeaves,
+  pickPaths,
+  placePaths,
+} from './path-patterns'
