@@ -50,6 +50,7 @@ export function dotProductAttention(
     group === 1 ? '...tnh,...snh->...nts' : '...tkgh,...skh->...kgts',
     grouped,
     key,
+    { preferredElementType: query.dtype === 'float64' ? 'float64' : 'float32' },
   )
   const scores = group === 1 ? products : products.reshape([...lead, heads, queries, keys])
   const weights = attentionWeights(scores, scale, queries, keys, options).astype(value.dtype)
@@ -65,8 +66,7 @@ function attentionWeights(
   keys: number,
   { bias, mask, isCausal = false, dropout }: DotProductAttentionOptions,
 ): NDArray {
-  const wide = products.dtype === 'float64' ? products : products.astype('float32')
-  const scaled = np.multiply(wide, scale)
+  const scaled = np.multiply(products, scale)
   const biased = bias === undefined ? scaled : np.add(scaled, bias)
   const causal = isCausal ? np.tri(queries, keys, { dtype: 'bool' }) : undefined
   const allowed = mask && causal ? np.logicalAnd(mask, causal) : (mask ?? causal)

@@ -1,5 +1,6 @@
 /** What a tree of parameters consists of, as a table. */
-import { tree, type DType, type NDArray, type Shape } from '@adjoint/core'
+import type { DType, Shape } from '@adjoint/core'
+import { namedLeaves } from './leaf-names'
 
 export interface SummaryRow {
   readonly path: string
@@ -42,17 +43,14 @@ const bytesOf: Readonly<Record<DType, number>> = {
  * console.log(String(summary(model.init(random.key(0)).params)))
  */
 export function summary(params: unknown): Summary {
-  const leaves = tree.leaves<NDArray>(params)
-  const rows = tree.paths(params).map((path, i): SummaryRow => {
-    const { shape, dtype, size } = leaves[i]
-    return {
-      path: path.replace(/^\./, ''),
-      shape,
-      dtype,
-      count: size,
-      bytes: size * bytesOf[dtype],
-    }
-  })
+  const { leaves, names } = namedLeaves(params)
+  const rows = leaves.map(({ shape, dtype, size }, i): SummaryRow => ({
+    path: names[i],
+    shape,
+    dtype,
+    count: size,
+    bytes: size * bytesOf[dtype],
+  }))
   const total = (field: 'count' | 'bytes'): number => rows.reduce((sum, row) => sum + row[field], 0)
   const result = { rows, count: total('count'), bytes: total('bytes') }
   return { ...result, toString: () => table(result) }
