@@ -38,9 +38,8 @@ describe('accumulateGradients', () => {
   })
 
   it('refuses what cannot be divided', () => {
-    expect(() =>
-      accumulateGradients(loss, 5)(params, x, { y }),
-    ).toThrowErrorMatchingInlineSnapshot(`
+    expect(() => accumulateGradients(loss, 5)(params, x, { y }))
+      .toThrowErrorMatchingInlineSnapshot(`
       [ShapeError: accumulateGradients(loss, 5): an array of the batch cannot be divided
         x: f32[12,3]
         rule: the leading axis is a multiple of 5
