@@ -1,26 +1,51 @@
-/** What is measured: one program, written once for every peer that can express it. */
+/** What is measured: programs of given sizes, which every peer writes for itself. */
 
-/** Who is compared. `adjoint` is this project, `jax-js` is @jax-js/jax, `javascript` plain loops. */
-export const peers = ['adjoint', 'jax-js', 'javascript'] as const
-export type Peer = (typeof peers)[number]
+export const programNames = [
+  'matmul',
+  'batched-matmul',
+  'matvec',
+  'affine',
+  'exp',
+  'gelu',
+  'sum',
+  'sum-axis',
+  'softmax',
+  'layernorm',
+  'mlp',
+  'gpt',
+  'cnn',
+  'tiny',
+  'jit-add',
+  'eager-add',
+  'per-example',
+  'lorenz',
+  'lorenz-gradient',
+  'chain',
+] as const
+export type ProgramName = (typeof programNames)[number]
 
-export type Numbers = ArrayLike<number>
-
-export interface Program {
-  /** Runs once, until its result is there. */
-  run(): void | Promise<void>
-  /** Numbers in which the peers must agree; asked for once, before anything is measured. */
-  result(): Numbers | Promise<Numbers>
-}
+/** Numbers that a program is parameterised by; each has the meaning that the program gives it. */
+export type Size = Readonly<Record<string, number>>
 
 export interface Case {
   readonly name: string
   readonly what: string
+  readonly program: ProgramName
+  readonly size: Size
   /** Floating-point operations of one run, where they tell something. */
   readonly flops?: number
   /** Bytes that one run has to read and write, where they tell something. */
   readonly bytes?: number
+  /** How often the smallest thing is repeated in one run: steps of a loop. */
+  readonly steps?: number
+  /** Milliseconds of one run that the project set itself, on one and on two threads. */
+  readonly goal?: readonly [number, number?]
+  /** Whether it is the first call in a process that is measured: trace, compile, run. */
+  readonly first?: boolean
   /** Largest difference between two peers, relative to the largest number. */
   readonly tolerance: number
-  readonly programs: Partial<Record<Peer, () => Program | Promise<Program>>>
 }
+
+/** Who is compared; the first is this project. */
+export const peerNames = ['adjoint', 'jax-js', 'tfjs', 'jax', 'torch', 'numpy'] as const
+export type PeerName = (typeof peerNames)[number]

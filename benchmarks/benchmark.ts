@@ -1,0 +1,82 @@
+/** One run over some cases: who takes part, what was measured, on what. */
+import { cpus } from 'node:os'
+import { type Case, type PeerName, peerNames } from './case'
+import { type Measurement, Peers } from './measure'
+import { PeerUnavailable, Remote } from './remote'
+import { table } from './report'
+
+export interface BenchmarkOptions {
+  readonly cases: readonly Case[]
+  /** Without a list, every peer that is there. */
+  readonly peers?: readonly PeerName[]
+  readonly threads: number
+  readonly samples: number
+}
+
+export interface Report {
+  readonly machine: {
+    readonly processor: string
+    readonly node: string
+    readonly threads: number
+    /** Versions of those who took part. */
+    readonly peers: Readonly<Partial<Record<PeerName, string>>>
+  }
+  readonly samples: number
+  readonly measurements: readonly Measurement[]
+}
+
+/** The peers that answer; of those that were asked for by name, all must. */
+async function available(
+  wanted: readonly PeerName[] | undefined,
+  threads: number,
+): Promise<ReadonlyMap<PeerName, string>> {
+  const versions = new Map<PeerName, string>()
+  for (const peer of wanted ?? peerNames) {
+    try {
+      const remote = await Remote.start(peer, threads)
+      versions.set(peer, remote.version)
+      remote.stop()
+    } catch (error) {
+      if (!(error instanceof PeerUnavailable) || wanted !== undefined) throw error
+      console.log(`without ${peer}: ${error.message}`)
+    }
+  }
+  return versions
+}
+
+/** Measures, and prints each case when it is done. */
+export async function runBenchmark(options: BenchmarkOptions): Promise<Report> {
+  const { threads, samples } = options
+  const versions = await available(options.peers, threads)
+  const machine = {
+    processor: cpus()[0]?.model ?? 'unknown processor',
+    node: process.version,
+    threads,
+    peers: Object.fromEntries(versions),
+  }
+  console.log(`${machine.processor}, Node ${machine.node}, threads: ${threads}`)
+  console.log([...versions].map(([peer, version]) => `${peer} ${version}`).join(', '))
+  console.log(`medians of up to ${samples} interleaved samples, time of one run\n`)
+
+  const chosen = [...versions.keys()]
+  const peers = new Peers(chosen, {
+    threads,
+    samples,
+    sampleMilliseconds: 20,
+    warmUpMilliseconds: 400,
+    budgetMilliseconds: 6000,
+  })
+  const { head, row } = table({ peers: chosen, threads, markdown: false })
+  console.log(head)
+  const measurements: Measurement[] = []
+  for (const benchmark of options.cases) {
+    const measurement = await peers.measure(benchmark)
+    measurements.push(measurement)
+    console.log(row(benchmark, measurement))
+  }
+  peers.stop()
+  for (const { case: name, failures } of measurements) {
+    for (const [peer, why] of Object.entries(failures)) console.log(`${name}, ${peer}: ${why}`)
+  }
+  return { machine, samples, measurements }
+}

@@ -1,0 +1,141 @@
+/** This project, from source. */
+import { np, type NDArray } from '@adjoint/core'
+import * as nn from '@adjoint/nn'
+import { grad, jit } from '@adjoint/transforms'
+import type { Size } from '../../case'
+import { cnn, cnnTraining } from '../../models/cnn'
+import { gpt, gptTraining } from '../../models/gpt'
+import { mlp, mlpTraining } from '../../models/mlp'
+import {
+  lorenz,
+  lorenzEnd,
+  lorenzStart,
+  perExample,
+  perExampleGradients,
+  tinyTraining,
+} from '../../models/small'
+import type { Training } from '../../models/training'
+import { numbers } from '../../numbers'
+import { firstLosses, type Peer, type Program } from '../program'
+
+/** A function whose result is dropped at once. */
+const dropping = (f: () => NDArray): Program => ({
+  run: () => {
+    f().dispose()
+  },
+  result: () => f().dataSync(),
+})
+
+function unary(f: (x: NDArray) => NDArray, ...shape: readonly number[]): Program {
+  const size = shape.reduce((product, n) => product * n, 1)
+  const x = np.array(numbers(size)).reshape(shape)
+  const compiled = jit(f)
+  return dropping(() => compiled(x))
+}
+
+function binary(f: (x: NDArray, y: NDArray) => NDArray, left: number[], right = left): Program {
+  const of = (shape: readonly number[], seed: number): NDArray =>
+    np
+      .array(
+        numbers(
+          shape.reduce((product, n) => product * n, 1),
+          1,
+          seed,
+        ),
+      )
+      .reshape(shape)
+  const [x, y] = [of(left, 1), of(right, 2)]
+  return dropping(() => f(x, y))
+}
+
+const training = <P>({ next }: Training<P>): Program => ({
+  run: () => {
+    next()
+  },
+  result: () => Array.from({ length: firstLosses }, () => Number(next())),
+})
+
+const matmul = jit((x: NDArray, y: NDArray) => np.matmul(x, y))
+const add = (x: NDArray, y: NDArray): NDArray => np.add(x, y)
+
+/** A long function without a loop: what tracing and compiling cost per equation. */
+export const chain =
+  (equations: number) =>
+  (x: NDArray): NDArray => {
+    let y = x
+    for (let i = 0; i < equations; i += 2) y = np.multiply(np.sin(y), 1 + i / equations)
+    return y
+  }
+
+export const adjoint = (): Peer => ({
+  version: 'from source',
+  programs: {
+    matmul: ({ n }) => binary(matmul, [n, n]),
+    'batched-matmul': ({ batch, n }) => binary(matmul, [batch, n, n]),
+    matvec: ({ n }) => binary(matmul, [n, n], [n]),
+    affine: ({ n }) => unary((x) => np.add(np.multiply(x, 2), 1), n),
+    exp: ({ n }) => unary((x) => np.exp(x), n),
+    gelu: ({ n }) => unary((x) => nn.gelu(x), n),
+    sum: ({ n }) => unary((x) => np.sum(x), n),
+    'sum-axis': ({ n, axis }) => unary((x) => np.sum(x, { axis }), n, n),
+    softmax: ({ rows, columns }) => unary((x) => nn.softmax(x), rows, columns),
+    layernorm: ({ rows, columns }) => {
+      const [scale, offset] = [numbers(columns, 1, 2), numbers(columns, 1, 3)].map((v) =>
+        np.array(v),
+      )
+      const normalise = jit((x: NDArray, scale: NDArray, offset: NDArray) => {
+        const centred = x.sub(np.mean(x, { axis: -1, keepdims: true }))
+        const variance = np.mean(np.square(centred), { axis: -1, keepdims: true })
+        return centred
+          .mul(np.divide(1, np.sqrt(variance.add(1e-5))))
+          .mul(scale)
+          .add(offset)
+      })
+      const x = np.array(numbers(rows * columns)).reshape([rows, columns])
+      return dropping(() => normalise(x, scale, offset))
+    },
+    mlp: ({ batch }) => training(mlpTraining({ ...mlp, batch })),
+    gpt: (size) => training(gptTraining({ ...gpt, ...size })),
+    cnn: ({ batch }) => training(cnnTraining({ ...cnn, batch })),
+    tiny: () => training(tinyTraining()),
+    'jit-add': ({ n }) => binary(jit(add), [n]),
+    'eager-add': ({ n }) => binary(add, [n]),
+    'per-example': ({ examples }) => {
+      const gradients = perExampleGradients({ ...perExample, examples })
+      return {
+        run: () => {
+          for (const gradient of Object.values(gradients())) gradient.dispose()
+        },
+        result: () => gradients().w1.dataSync(),
+      }
+    },
+    lorenz: ({ steps }) => {
+      const solve = jit((start: ReturnType<typeof lorenzStart>) =>
+        lorenzEnd(start, { ...lorenz, steps }),
+      )
+      const start = lorenzStart()
+      return {
+        run: () => {
+          solve(start)
+        },
+        result: () => solve(start).map(Number),
+      }
+    },
+    'lorenz-gradient': ({ steps }: Size) => {
+      const gradient = jit(
+        grad((start: ReturnType<typeof lorenzStart>) => {
+          const [x, y, z] = lorenzEnd(start, { ...lorenz, steps })
+          return x.add(y).add(z)
+        }),
+      )
+      const start = lorenzStart()
+      return {
+        run: () => {
+          gradient(start)
+        },
+        result: () => gradient(start).map(Number),
+      }
+    },
+    chain: ({ equations }) => unary(chain(equations), 1024),
+  },
+})
