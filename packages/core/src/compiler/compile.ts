@@ -4,12 +4,15 @@ import { CompilationUnit } from './lowering'
 import type { Program } from './nodes'
 import { donating, type MemoryLayout, type Plan, plan } from './plan'
 import { fuse } from './fuse'
+import type { RowLimits } from './rows'
 
 export interface LowerOptions {
   /** Inputs whose storage may be reused for outputs; missing entries are false. */
   readonly donated?: readonly boolean[]
   /** How the device holds buffers; packed unless given. */
   readonly layout?: MemoryLayout
+  /** Which chains of loops become row nodes; none unless given, since a device must know them. */
+  readonly rows?: RowLimits
 }
 
 export interface PlannedProgram {
@@ -17,7 +20,10 @@ export interface PlannedProgram {
   readonly plan: Plan
 }
 
-export function lower(jaxpr: Jaxpr, { donated = [], layout }: LowerOptions = {}): PlannedProgram {
-  const program = new CompilationUnit(fuse).program(jaxpr)
+export function lower(
+  jaxpr: Jaxpr,
+  { donated = [], rows, layout }: LowerOptions = {},
+): PlannedProgram {
+  const program = new CompilationUnit((p) => fuse(p, rows ?? null)).program(jaxpr)
   return { program, plan: plan(program, donating(donated), layout) }
 }

@@ -1,11 +1,11 @@
 /** What a program costs, counted from its loops: the figures beside which measurements are read. */
 import { type Shape, sizeOf } from '../types/aval'
 import { bytesOf } from '../types/dtype'
-import { programsOf, storeRoots } from './dependence'
+import { programsOf, rootsOf, storeRoots } from './dependence'
 import type { Affine, Buffer, Load, Scalar } from './expr'
-import type { LoopNode, Program, Store } from './nodes'
+import type { LoopNode, Program, RowsNode, Store } from './nodes'
 import { byteSize, type Plan } from './plan'
-import { affinesOf, forEachNode } from './views'
+import { affinesOf, forEachNode, loadsOf } from './views'
 
 export interface NodeCost {
   /** Arithmetic operations; a function such as exp counts as one. */
@@ -36,6 +36,10 @@ export function nodeCost(node: LoopNode): NodeCost {
         over(node.shape, storeRoots(node.stores)),
         written(node.stores, node.shape),
       ])
+    }
+    case 'rows': {
+      const { flops } = sum(node.steps.map(nodeCost))
+      return { flops, ...rowTraffic(node) }
     }
     case 'contract': {
       const { batch, m, n, k } = node
@@ -151,6 +155,30 @@ function over(space: Shape, roots: readonly Scalar[]): NodeCost {
   for (const [buffer, elements] of read)
     bytesRead += Math.min(elements, buffer.size) * bytesOf(buffer.dtype)
   return { flops: operations * sizeOf(space), bytesRead, bytesWritten: 0 }
+}
+
+/** Every buffer once, what stays inside the rows not at all. */
+function rowTraffic({ steps, locals }: RowsNode): Omit<NodeCost, 'flops'> {
+  const read = new Map<Buffer, number>()
+  const made = new Map<Buffer, number>()
+  for (const step of steps) {
+    for (const s of step.stores) made.set(s.target, sizeOf(step.shape))
+    const whole = step.kind === 'map' ? step.shape : [...step.shape, ...step.reduced]
+    for (const l of loadsOf(rootsOf(step))) {
+      const space = l.at.strides.length === step.shape.length ? step.shape : whole
+      read.set(l.source, Math.max(read.get(l.source) ?? 0, elementsRead(l, space)))
+    }
+  }
+  const outside = (counts: ReadonlyMap<Buffer, number>, except: (b: Buffer) => boolean): number =>
+    [...counts].reduce(
+      (bytes, [b, n]) =>
+        locals.includes(b) || except(b) ? bytes : bytes + Math.min(n, b.size) * bytesOf(b.dtype),
+      0,
+    )
+  return {
+    bytesRead: outside(read, (b) => made.has(b)),
+    bytesWritten: outside(made, () => false),
+  }
 }
 
 const elementsRead = (load: Load, space: Shape): number =>

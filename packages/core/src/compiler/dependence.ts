@@ -10,6 +10,8 @@ export function rootsOf(node: LoopNode): readonly Scalar[] {
       return storeRoots(node.stores)
     case 'reduce':
       return [...node.reductions.map((r) => r.value), ...storeRoots(node.stores)]
+    case 'rows':
+      return node.steps.flatMap(rootsOf)
     case 'contract':
       return [node.lhs.value, node.rhs.value, ...storeRoots(node.stores)]
     case 'scatter':
@@ -47,6 +49,13 @@ function findAccesses(node: LoopNode): Accesses {
     case 'reduce':
     case 'contract':
       write(...node.stores.map((s) => s.target))
+      break
+    case 'rows':
+      write(...node.steps.flatMap((step) => step.stores.map((s) => s.target)))
+      for (const local of node.locals) {
+        reads.delete(local)
+        writes.delete(local)
+      }
       break
     case 'scatter':
       read(node.target)

@@ -14,6 +14,7 @@ import { asRead } from './layout'
 import { measureAll } from './measure'
 import type { LoopNode, MapNode, Program, ReduceNode, Reduction, Store } from './nodes'
 import { soonUsedUp } from './order'
+import { type RowLimits, rowWise } from './rows'
 import { Schedule, type Step } from './schedule'
 import {
   canonical,
@@ -50,7 +51,8 @@ const smallSize = 64
 /** Of the loops that read the same buffer, the last few are considered. */
 const siblingsTried = 6
 
-export function fuse(program: Program): Program {
+/** Chains along rows become row nodes within these limits; null for a device that has none. */
+export function fuse(program: Program, rows: RowLimits | null = null): Program {
   const tidy = asRead(
     withoutDeadStores({
       ...program,
@@ -68,7 +70,7 @@ export function fuse(program: Program): Program {
     ...tidy,
     nodes: schedule.nodes().map((node) => (isSpaced(node) ? canonical(shared(node)) : node)),
   })
-  return soonUsedUp(fused)
+  return soonUsedUp(rows === null ? fused : rowWise(fused, rows))
 }
 
 class Fusion {

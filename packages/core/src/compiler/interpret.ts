@@ -19,6 +19,7 @@ import type {
   CumulativeNode,
   LoopNode,
   Program,
+  ReduceNode,
   ScatterNode,
   SelectAndScatterNode,
   Store,
@@ -32,6 +33,7 @@ import {
   held,
   reinterpreted,
 } from './scalar-semantics'
+import { innerOf } from './spaces'
 import { rowMajor } from './views'
 
 /** Elements of a buffer as numbers. */
@@ -253,18 +255,17 @@ function runNode(node: LoopNode, memory: Memory): void {
       for (const index of indices(node.shape)) write(node.stores, index, [], memory)
       return
     case 'reduce':
-      for (const outer of indices(node.shape)) {
-        const results = node.reductions.map(({ monoid, value }) => {
-          const reader = (index: Index): number => evaluate(value, index, [], memory)
-          if (monoid === 'argmax' || monoid === 'argmin')
-            return extremum(monoid, outer, node.reduced, reader)
-          let result = Number(identityElement(monoid, value.dtype))
-          for (const inner of indices(node.reduced)) {
-            result = combine(monoid, value.dtype, result, reader([...outer, ...inner]))
-          }
-          return result
-        })
-        write(node.stores, outer, results, memory)
+      for (const outer of indices(node.shape)) reduceAt(node, outer, memory)
+      return
+    case 'rows':
+      for (const row of indices(node.shape)) {
+        const inRow = withLocals(memory, node.locals)
+        for (const step of node.steps) {
+          if (step.kind === 'reduce') reduceAt(step, row, inRow)
+          else
+            for (const inner of indices(innerOf(step, node.shape)))
+              write(step.stores, [...row, ...inner], [], inRow)
+        }
       }
       return
     case 'contract':
@@ -366,6 +367,32 @@ function runNode(node: LoopNode, memory: Memory): void {
     case 'branch':
       return runPrograms(node, memory)
   }
+}
+
+function reduceAt(node: ReduceNode, outer: Index, memory: Memory): void {
+  const results = node.reductions.map(({ monoid, value }) => {
+    const reader = (index: Index): number => evaluate(value, index, [], memory)
+    if (monoid === 'argmax' || monoid === 'argmin')
+      return extremum(monoid, outer, node.reduced, reader)
+    let result = Number(identityElement(monoid, value.dtype))
+    for (const inner of indices(node.reduced)) {
+      result = combine(monoid, value.dtype, result, reader([...outer, ...inner]))
+    }
+    return result
+  })
+  write(node.stores, outer, results, memory)
+}
+
+/** Memory with fresh buffers for one row, full of what no row should see. */
+function withLocals(memory: Memory, locals: readonly Buffer[]): Memory {
+  const own = new Map(
+    locals.map((buffer) => {
+      const cells = allocateCells(buffer.dtype, buffer.size)
+      for (let i = 0; i < buffer.size; i++) cells.set(i, 113)
+      return [buffer, cells]
+    }),
+  )
+  return { ...memory, cells: (buffer) => own.get(buffer) ?? memory.cells(buffer) }
 }
 
 const compare = (x: number, y: number): number => {

@@ -43,6 +43,24 @@ export interface ReduceNode {
   readonly stores: readonly Store[]
 }
 
+/**
+ * Several loops that agree on their first axes, run row by row: every step at one index of `shape`,
+ * then every step at the next one. A step's space begins with the axes of `shape`; what follows in a
+ * map, and the reduced axes of a reduction, are its inner axes. A step reads of what earlier steps
+ * write only elements of its own row.
+ *
+ * `locals` are buffers that hold one row: written and read here and nowhere else, in addresses that
+ * do not depend on the row. `withoutRows` turns the node back into its steps.
+ */
+export interface RowsNode {
+  readonly kind: 'rows'
+  readonly shape: Shape
+  readonly steps: readonly RowStep[]
+  readonly locals: readonly Buffer[]
+}
+
+export type RowStep = MapNode | ReduceNode
+
 /** An operand of a contraction: an address that is a sum of per-group affine parts. */
 export interface ContractOperand {
   /** Over `[...batch, ...free, ...k]`; a plain load, or an expression applied while packing. */
@@ -183,6 +201,7 @@ export interface CopyNode {
 export type LoopNode =
   | MapNode
   | ReduceNode
+  | RowsNode
   | ContractNode
   | CumulativeNode
   | SortNode

@@ -29,7 +29,8 @@ export function soonUsedUp(program: Program): Program {
   const nodes: LoopNode[] = []
 
   const usesUp = (step: Step): boolean => {
-    if (step.node.kind !== 'map' && step.node.kind !== 'reduce') return false
+    const { kind } = step.node
+    if (kind !== 'map' && kind !== 'reduce' && kind !== 'rows') return false
     const { reads, writes } = accesses.get(step) ?? accessesOf(step.node)
     let freed = 0
     for (const b of reads) {

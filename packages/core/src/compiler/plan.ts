@@ -10,6 +10,8 @@ import { bytesOf } from '../types/dtype'
 import { accessesOf, programsOf, rootsOf } from './dependence'
 import type { Affine, Buffer } from './expr'
 import type { LoopNode, Program, Store } from './nodes'
+import { staysInRow } from './row-access'
+import { innerOf } from './spaces'
 import { affineEqualOn, loadsOf } from './views'
 
 export type Placement =
@@ -252,6 +254,22 @@ function replaceable(node: LoopNode, target: Buffer, source: Buffer): boolean {
         source,
         rootsOf({ ...node, reductions: [] }),
       )
+    }
+    case 'rows': {
+      // A step may read what it overwrites only where it overwrites it, steps before it only in the
+      // row that is overwritten, and steps after it not at all.
+      const writer = node.steps.findIndex((step) => step.stores.some((s) => s.target === target))
+      const written = node.steps[writer]?.stores.find((s) => s.target === target)
+      return node.steps.every((step, i) => {
+        const roots = rootsOf(step)
+        const loads = loadsOf(roots).filter((l) => l.source === source)
+        if (loads.length === 0) return true
+        if (written === undefined || i > writer) return false
+        if (i === writer) return replaceable(step, target, source)
+        const own = { at: written.at, inner: innerOf(node.steps[writer], node.shape) }
+        const inner = innerOf(step, node.shape)
+        return loads.every((l) => staysInRow(node.shape, own, { ...l, inner }))
+      })
     }
     case 'contract': {
       if (loadsOf([node.lhs.value, node.rhs.value]).some((l) => l.source === source)) return false

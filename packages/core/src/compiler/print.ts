@@ -4,8 +4,9 @@ import { shortName } from '../types/dtype'
 import { nodeCost, programCost } from './cost'
 import { programsOf, storeRoots } from './dependence'
 import type { Affine, BinaryOp, Buffer, DynamicOffset, Scalar } from './expr'
-import type { ContractNode, LoopNode, Program, ReduceNode, Store } from './nodes'
+import type { ContractNode, LoopNode, Program, ReduceNode, RowsNode, RowStep, Store } from './nodes'
 import type { Plan } from './plan'
+import { innerOf } from './spaces'
 import { forEachNode, operandsOf } from './views'
 
 export function printProgram(program: Program, plan: Plan, name = 'program'): string {
@@ -85,6 +86,16 @@ function describe(node: LoopNode, names: Names): readonly string[] {
     }
     case 'reduce':
       return describeReduce(node, names)
+    case 'rows': {
+      const axes = axisNames(node.shape.length, 0)
+      return [
+        `rows ${space(node.shape, axes)}, ${plural(node.steps.length, 'step')}${keeping(node, names)}`,
+        ...node.steps.flatMap((step) => {
+          const [head, ...lines] = describeStep(step, node.shape, names)
+          return [head, ...lines.map((line) => `  ${line}`)]
+        }),
+      ]
+    }
     case 'contract':
       return describeContract(node, names)
     case 'scatter': {
@@ -144,6 +155,18 @@ function describe(node: LoopNode, names: Names): readonly string[] {
         `to ${names.list(node.targets)}`,
       ]
   }
+}
+
+const keeping = ({ locals }: RowsNode, names: Names): string =>
+  locals.length === 0 ? '' : `, each with ${locals.map((b) => names.declare(b)).join(', ')}`
+
+function describeStep(step: RowStep, rows: Shape, names: Names): readonly string[] {
+  const inner = innerOf(step, rows)
+  const axes = axisNames(rows.length + inner.length, 0)
+  const along = inner.length === 0 ? 'once' : `over ${space(inner, axes.slice(rows.length))}`
+  if (step.kind === 'map') return [along, ...new Lines(names, axes, []).stores(step.stores)]
+  const [, ...lines] = describeReduce(step, names)
+  return [along, ...lines]
 }
 
 function describeReduce(node: ReduceNode, names: Names): readonly string[] {

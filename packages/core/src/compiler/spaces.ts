@@ -6,25 +6,35 @@
  */
 import type { Shape } from '../types/aval'
 import type { Affine, Scalar } from './expr'
-import type { ContractNode, LoopNode, MapNode, ReduceNode, ScatterNode, Store } from './nodes'
+import type {
+  ContractNode,
+  LoopNode,
+  MapNode,
+  ReduceNode,
+  RowsNode,
+  RowStep,
+  ScatterNode,
+  Store,
+} from './nodes'
 import { affineReshape, affinesOf, affineLeaf, type Cache, rewrite, rewriteOffsets } from './views'
 
 /** Nodes that run expressions over a space. */
-export type SpacedNode = MapNode | ReduceNode | ContractNode | ScatterNode
+export type SpacedNode = MapNode | ReduceNode | RowsNode | ContractNode | ScatterNode
 /** Those whose results are written by stores. */
 export type StoringNode = MapNode | ReduceNode | ContractNode
 
 export const isSpaced = (node: LoopNode): node is SpacedNode =>
-  node.kind === 'map' ||
-  node.kind === 'reduce' ||
-  node.kind === 'contract' ||
-  node.kind === 'scatter'
+  isStoring(node) || node.kind === 'rows' || node.kind === 'scatter'
 export const isStoring = (node: LoopNode): node is StoringNode =>
-  isSpaced(node) && node.kind !== 'scatter'
+  node.kind === 'map' || node.kind === 'reduce' || node.kind === 'contract'
 
 /** The space that a node's stores run over. */
 export const storeSpace = (node: StoringNode): Shape =>
   node.kind === 'contract' ? [...node.batch, ...node.m, ...node.n] : node.shape
+
+/** The axes of a step that are not those of its rows. */
+export const innerOf = (step: RowStep, rows: Shape): Shape =>
+  step.kind === 'reduce' ? step.reduced : step.shape.slice(rows.length)
 
 export const groupsOf = (node: SpacedNode): readonly Shape[] => {
   switch (node.kind) {
@@ -33,6 +43,8 @@ export const groupsOf = (node: SpacedNode): readonly Shape[] => {
       return [node.shape]
     case 'reduce':
       return [node.shape, node.reduced]
+    case 'rows':
+      return [node.shape, ...node.steps.map((step) => innerOf(step, node.shape))]
     case 'contract':
       return [node.batch, node.m, node.n, node.k]
   }
@@ -62,6 +74,13 @@ function viewsOf(node: SpacedNode): readonly View[] {
         { over: [0, 1], affines: affinesOf(node.reductions.map((r) => r.value)) },
         { over: [0], affines: storeAffines(node.stores) },
       ]
+    case 'rows':
+      return node.steps.flatMap((step, i) =>
+        viewsOf(step).map(({ over, affines }) => ({
+          over: step.kind === 'map' || over.length > 1 ? [0, i + 1] : over,
+          affines,
+        })),
+      )
     case 'contract':
       return [
         { over: [0, 1, 3], affines: affinesOf([node.lhs.value]) },
@@ -117,6 +136,19 @@ function withGroups(node: SpacedNode, groups: readonly Shape[], change: Change):
         stores: stores(node.stores, [0]),
       }
     }
+    case 'rows':
+      return {
+        ...node,
+        shape: groups[0],
+        steps: node.steps.map((step, i) => {
+          const inner = groups[i + 1]
+          const along: Change = (at, over) =>
+            change(at, step.kind === 'map' || over.length > 1 ? [0, i + 1] : over)
+          return step.kind === 'map'
+            ? withGroups(step, [[...groups[0], ...inner]], along)
+            : withGroups(step, [groups[0], inner], along)
+        }),
+      }
     case 'contract':
       return {
         ...node,
@@ -283,6 +315,8 @@ export function withExpressions(node: SpacedNode, visit: (e: Scalar) => Scalar):
         reductions: node.reductions.map((r) => ({ monoid: r.monoid, value: visit(r.value) })),
         stores: stores(node.stores),
       }
+    case 'rows':
+      return { ...node, steps: node.steps.map((step) => withExpressions(step, visit)) }
     case 'contract':
       return {
         ...node,
@@ -318,6 +352,8 @@ export function shared(node: SpacedNode): SpacedNode {
       const reductions = node.reductions.map((r) => ({ monoid: r.monoid, value: share(r.value) }))
       return { ...node, reductions, stores: stores(node.stores, sharing()) }
     }
+    case 'rows':
+      return { ...node, steps: node.steps.map((step) => shared(step)) }
     case 'contract':
       return {
         ...node,

@@ -6,7 +6,7 @@ import { adamStep } from '../../compiler/testing/classifier'
 import type { Numbers } from '../../compiler/testing/programs'
 import { Recorder, runSeparately, scalar } from '../../compiler/testing/programs'
 import { randomPrograms } from '../../compiler/testing/random-programs'
-import type { Jaxpr } from '../../jaxpr/ir'
+import type { Jaxpr, Var } from '../../jaxpr/ir'
 import { Aval } from '../../types/aval'
 import type { DeviceData } from '../backend'
 import { createWasmBackend } from './index'
@@ -81,6 +81,48 @@ describe('random programs', () => {
       }),
       { numRuns: 150 },
     )
+  })
+})
+
+describe('chains along rows', () => {
+  const overRow = (r: Recorder, monoid: 'sum' | 'max', x: Var): Var =>
+    r.broadcast(r.reduce(monoid, x, [1]), x.aval.shape, [0])
+
+  it.each([
+    [3, 17],
+    [40, 64],
+    [35, 1030],
+  ])('softmax of %i rows of %i', (rows, columns) => {
+    const r = new Recorder()
+    const x = r.input([rows, columns])
+    const e = r.unary('exp', r.binary('sub', x, overRow(r, 'max', x)))
+    const p = r.binary('div', e, overRow(r, 'sum', e))
+    const jaxpr = r.jaxpr([p])
+    const values = Array.from({ length: rows * columns }, (_, i) => ((i * 37) % 101) / 8)
+    const [result] = check(jaxpr, [values])
+    const total = result?.slice(0, columns).reduce((sum, v) => sum + v, 0)
+    expect(total).toBeCloseTo(1, 5)
+    const executable = relaxed.compile(jaxpr, { donated: [true], name: 'softmax' })
+    expect(executable.text('loops')).toContain(`rows i < ${rows}, 4 steps`)
+  })
+
+  it('with the gradient of layer normalisation', () => {
+    const r = new Recorder()
+    const [x, y] = [r.input([50, 700]), r.input([50, 700])]
+    const scaled = (v: Var, by: number): Var =>
+      r.binary('mul', v, r.broadcast(scalar(by), v.aval.shape, []))
+    const mean = (v: Var): Var => scaled(overRow(r, 'sum', v), 1 / 700)
+    const centred = r.binary('sub', x, mean(x))
+    const factor = r.unary('rsqrt', mean(r.binary('mul', centred, centred)))
+    const normal = r.binary('mul', centred, factor)
+    const along = r.binary('mul', normal, mean(r.binary('mul', y, normal)))
+    const gradient = r.binary('mul', r.binary('sub', r.binary('sub', y, mean(y)), along), factor)
+    const values = (seed: number): Numbers =>
+      Array.from({ length: 35_000 }, (_, i) => ((i * seed) % 97) / 16 - 3)
+    const jaxpr = r.jaxpr([normal, gradient])
+    check(jaxpr, [values(31), values(17)], 2e-5)
+    const executable = relaxed.compile(jaxpr, { donated: [], name: 'layerNorm' })
+    expect(executable.cost().loops).toBe(1)
   })
 })
 

@@ -86,6 +86,37 @@ const factorizations = (size: number): readonly Shape[] => {
   return shapes
 }
 
+/** Each element less what its row comes to, along the last axes from `axis` on: the step of a softmax. */
+function withinRow(from: number, x: Aval, monoid: 'sum' | 'max', axis: number): Operation {
+  const { shape, dtype } = x
+  const axes = shape.map((_, a) => a).slice(axis)
+  const rows = new Aval(shape.slice(0, axis), dtype)
+  const length = sizeOf(shape.slice(axis))
+  return {
+    name: `within_row_${monoid}_${axis}`,
+    inputs: [from],
+    aval: x,
+    meaning: ({ data }) =>
+      data.map((e, i) => {
+        const row = data.slice(i - (i % length), i - (i % length) + length)
+        const total =
+          monoid === 'max'
+            ? Math.max(...row)
+            : row.reduce((sum, value) => held(dtype, sum + value), 0)
+        return applyBinary('sub', dtype, dtype, e, total)
+      }),
+    lower: (c, t) => {
+      const total = c.reduce(monoid, t, axes, rows)
+      const repeated = c.reindex(
+        total,
+        x,
+        rows.shape.map((_, a) => alongAxis(shape.length, a)),
+      )
+      return c.map(x, (e, f) => binary('sub', dtype, e, f), t, repeated)
+    },
+  }
+}
+
 /** The next operation of a random program on the values so far. */
 function randomOperation(avals: readonly Aval[], dice: Dice): Operation {
   // Late values are preferred, so that chains grow.
@@ -95,7 +126,7 @@ function randomOperation(avals: readonly Aval[], dice: Dice): Operation {
   const { shape, dtype } = x
   const rank = shape.length
   const size = sizeOf(shape)
-  switch (dice(15)) {
+  switch (dice(17)) {
     case 0: {
       const order = shape.map((_, axis) => axis)
       for (let i = rank - 1; i > 0; i--) {
@@ -329,6 +360,10 @@ function randomOperation(avals: readonly Aval[], dice: Dice): Operation {
         lower: (c, t) => c.map(x, (e) => unary(op, dtype, e), t),
       }
     }
+    case 13:
+    case 14:
+      if (rank > 0) return withinRow(from, x, dice(2) === 0 ? 'sum' : 'max', dice(rank))
+      break
     default:
   }
   // Two values of one shape, the second one a late one if there is any.

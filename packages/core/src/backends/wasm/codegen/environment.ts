@@ -83,6 +83,10 @@ export function buffersOf(node: LoopNode): readonly Buffer[] {
       addLoads(node.lhs.value)
       addLoads(node.rhs.value)
       break
+    case 'rows':
+      for (const step of node.steps) add(...buffersOf(step))
+      for (const local of node.locals) found.delete(local.id)
+      break
     case 'cumulative':
     case 'copy':
     case 'cholesky':

@@ -2,7 +2,7 @@
  * Iteration spaces and the affine maps over them: rewriting expressions when axes are merged,
  * dropped or permuted, and choosing the axis along which elements are grouped into vectors.
  */
-import type { Affine, Buffer, Scalar } from '../../../compiler/expr'
+import type { Affine, Buffer, Index, Load, Scalar } from '../../../compiler/expr'
 import type { Store } from '../../../compiler/nodes'
 import { operandsOf, visitScalars } from './environment'
 
@@ -195,13 +195,13 @@ export function chooseVectorAxis(space: Space, axes: readonly number[]): number 
 /** The expressions whose value can change when the index moves in a way that `steps` tells of a map. */
 export function varyingScalars(
   roots: readonly Scalar[],
-  steps: (at: Affine) => boolean,
+  steps: (at: Affine, leaf: Load | Index) => boolean,
 ): ReadonlySet<Scalar> {
   const varying = new Set<Scalar>()
   visitScalars(roots, (x) => {
     const varies =
       x.kind === 'accumulator' ||
-      ((x.kind === 'load' || x.kind === 'index') && steps(x.at)) ||
+      ((x.kind === 'load' || x.kind === 'index') && steps(x.at, x)) ||
       operandsOf(x).some((operand) => varying.has(operand))
     if (varies) varying.add(x)
   })

@@ -10,6 +10,7 @@ import { emitSort } from '../kernels/sort'
 import type { CodegenEnvironment } from './environment'
 import { emitMap } from './map'
 import { emitReduce } from './reduce'
+import { emitRowChain } from './row-chain'
 
 /** Nodes that hold programs, and copies, are written into the function that runs them. */
 export type ComputingNode = Exclude<LoopNode, { kind: 'scan' | 'while' | 'branch' | 'copy' }>
@@ -24,6 +25,8 @@ export function emitNode(
       return emitMap(module, node, env)
     case 'reduce':
       return emitReduce(module, node, env)
+    case 'rows':
+      return emitRowChain(module, node, env)
     case 'contract':
       return emitContract(module, node, env)
     case 'cumulative':

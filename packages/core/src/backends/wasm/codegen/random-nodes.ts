@@ -4,7 +4,14 @@ import { binary, constant, convert, index, load, select, unary } from '../../../
 import type { Affine, BinaryOp, Buffer, Scalar, UnaryOp } from '../../../compiler/expr'
 import { allocateCells, interpret, separateMemory } from '../../../compiler/interpret'
 import type { Cells } from '../../../compiler/interpret'
-import type { LoopNode, MapNode, ReduceNode, Store } from '../../../compiler/nodes'
+import type {
+  LoopNode,
+  MapNode,
+  ReduceNode,
+  RowsNode,
+  RowStep,
+  Store,
+} from '../../../compiler/nodes'
 import { rowMajor } from '../../../compiler/views'
 import { sizeOf } from '../../../types/aval'
 import type { DType } from '../../../types/dtype'
@@ -240,6 +247,75 @@ export function randomReduce(seed: number, dtypes: readonly DType[]): ReduceNode
     return storeOf(choose, shape, epilogue)
   })
   return { kind: 'reduce', shape, reduced, reductions, stores }
+}
+
+/** Steps over the same rows, most of which read what an earlier one has written. */
+export function randomRows(seed: number, dtypes: readonly DType[]): RowsNode {
+  const choose = new Choices(seed)
+  const some = (shape: readonly number[]): number[] => shape.map((n) => Math.max(1, n))
+  const shape = [2, ...some(randomShape(choose, 12, 2))]
+  const inner = some(randomShape(choose, 120, 2))
+  const whole = [...shape, ...inner]
+  const locals: Buffer[] = []
+  // What later steps may read, over all axes and over the rows alone.
+  const handedOn: { readonly value: Scalar; readonly inRows: Scalar | null }[] = []
+  const keep = (dtype: DType, once: boolean): Store['target'] => {
+    const isLocal = choose.chance(2)
+    const size = (isLocal ? 1 : sizeOf(shape)) * (once ? 1 : sizeOf(inner))
+    const target = newBuffer(dtype, size)
+    const rows = isLocal ? shape.map(() => 0) : rowMajor(whole).strides.slice(0, shape.length)
+    const perRow = isLocal ? rows : rowMajor(shape).strides
+    if (isLocal) locals.push(target)
+    const at = { offset: 0, strides: once ? perRow : [...rows, ...rowMajor(inner).strides] }
+    const over = once ? { offset: 0, strides: [...perRow, ...inner.map(() => 0)] } : at
+    handedOn.push({ value: load(target, over), inRows: once ? load(target, at) : null })
+    return target
+  }
+  const addressOf = (target: Buffer, once: boolean): Affine => {
+    const isLocal = locals.includes(target)
+    if (once) return isLocal ? { offset: 0, strides: shape.map(() => 0) } : rowMajor(shape)
+    if (!isLocal) return rowMajor(whole)
+    return { offset: 0, strides: [...shape.map(() => 0), ...rowMajor(inner).strides] }
+  }
+  const steps = Array.from({ length: 2 + choose.below(4) }, (): RowStep => {
+    const builder = new ExpressionBuilder(choose, whole, dtypes)
+    const known = handedOn.map((h) => h.value)
+    const other = builder.expression(choose.oneOf(dtypes), 1 + choose.below(2))
+    const before = known.length > 0 && !choose.chance(4) ? choose.oneOf(known) : null
+    const read = before === null ? other : choose.chance(2) ? before : convert(other.dtype, before)
+    const value =
+      read.dtype === other.dtype && read.dtype !== 'bool' && choose.chance(2)
+        ? binary('max', read.dtype, read, other)
+        : read
+    if (choose.chance(2)) {
+      const store = (v: Scalar): Store => {
+        const target = keep(v.dtype, false)
+        return { target, at: addressOf(target, false), offsets: [], value: v }
+      }
+      const stores = choose.chance(3) ? [store(value), store(other)] : [store(value)]
+      return { kind: 'map', shape: whole, stores }
+    }
+    const scalars = handedOn.flatMap((h) => (h.inRows === null ? [] : [h.inRows]))
+    if (scalars.length > 0 && choose.chance(4)) {
+      const made = choose.oneOf(scalars)
+      const target = keep(made.dtype, true)
+      const store = { target, at: addressOf(target, true), offsets: [], value: made }
+      return { kind: 'map', shape, stores: [store] }
+    }
+    const monoid = randomMonoid(choose, value.dtype, sizeOf(inner))
+    const dtype = monoid === 'argmax' || monoid === 'argmin' ? 'int32' : value.dtype
+    const target = keep(dtype, true)
+    const result: Scalar = { kind: 'accumulator', dtype, slot: 0 }
+    const store = { target, at: addressOf(target, true), offsets: [], value: result }
+    return {
+      kind: 'reduce',
+      shape,
+      reduced: inner,
+      reductions: [{ monoid, value }],
+      stores: [store],
+    }
+  })
+  return { kind: 'rows', shape, steps, locals }
 }
 
 const constantTrue = (choose: Choices, shape: readonly number[]): Scalar =>

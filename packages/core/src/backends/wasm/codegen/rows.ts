@@ -29,6 +29,8 @@ export interface RowOptions {
   /** Groups may also be asked for at constant distances along this axis; null for none. */
   readonly blockAxis: number | null
   readonly addresses: BufferAddresses
+  /** Buffers whose contents may differ from row to row. */
+  readonly rewritten?: ReadonlySet<Buffer>
   readonly features: WasmFeatures
 }
 
@@ -55,6 +57,12 @@ interface PlannedStore {
   readonly at: GroupPosition
   readonly form: VectorValue
   readonly perLane: Vec | null
+}
+
+/** What stays in locals of the values at some groups, as many of one as of the other. */
+export interface Kept {
+  readonly values: (groups: readonly Group[]) => readonly Vec[]
+  readonly targets: readonly Local<'v128'>[]
 }
 
 /** A pointer that several accesses share; `least` is the smallest of their offsets. */
@@ -93,7 +101,12 @@ export class RowCode {
     ]
     visitScalars(roots, (x) => this.postOrder.push(x))
     this.variesInRow = varyingScalars(roots, (at) => this.stepsInRow(at))
-    this.variesAtAll = varyingScalars(roots, (at) => at.strides.some((stride) => stride !== 0))
+    this.variesAtAll = varyingScalars(
+      roots,
+      (at, leaf) =>
+        at.strides.some((stride) => stride !== 0) ||
+        (leaf.kind === 'load' && options.rewritten?.has(leaf.source) === true),
+    )
     const offsetValues = [
       ...stores.flatMap((store) => store.offsets),
       ...this.postOrder.flatMap((x) => (x.kind === 'load' ? x.offsets : [])),
@@ -314,27 +327,34 @@ export class RowCode {
     this.storeEach([at], accumulators, graph)
   }
 
-  /** The stores at several positions, one after the other, which share subexpressions. */
+  /**
+   * The stores at several positions, one after the other, which share subexpressions, also with what
+   * is kept of these groups: its values are computed before the first of its targets is set.
+   */
   storeEach(
     positions: readonly GroupPosition[],
     accumulators: Accumulators = [],
     graph = new VectorGraph(),
+    kept: Kept | null = null,
   ): void {
     const { stores } = this.options
-    const planned = positions.map((at) => {
-      const group = this.group(graph, at, accumulators)
-      return stores.map((store) => ({
+    const groups = positions.map((at) => this.group(graph, at, accumulators))
+    const planned = groups.map((group) =>
+      stores.map((store) => ({
         store,
-        at,
+        at: group.at,
         form: storedForm(graph, store.target.dtype, group.value(store.value)),
         perLane: group.laneOffset(store.target, store.offsets),
-      }))
-    })
-    const roots = planned
+      })),
+    )
+    const written = planned
       .flat()
       .flatMap(({ form, perLane }) => (perLane ? [...form, perLane] : form))
-    const emission = new Emission(this.f, roots)
+    const values = kept?.values(groups) ?? []
+    const emission = new Emission(this.f, [...written, ...values])
     for (const together of planned) this.writeTogether(graph, emission, together)
+    for (const value of values) emission.push(value)
+    for (const target of [...(kept?.targets ?? [])].reverse()) this.f.set(target)
   }
 
   private writeTogether(
@@ -424,7 +444,7 @@ export class Group {
   constructor(
     private readonly rows: RowCode,
     readonly graph: VectorGraph,
-    private readonly at: GroupPosition,
+    readonly at: GroupPosition,
     private readonly accumulators: Accumulators,
     /** Set while row constants are computed. */
     private readonly rowPosition: readonly I32Operand[] | null,
