@@ -11,6 +11,8 @@ interface ExponentialTable {
   readonly ln2Low: number
   /** (eʳ − 1 − r) / r² on |r| ≤ ½ ln 2. */
   readonly tail: readonly number[]
+  /** eʳ on |r| ≤ ½ ln 2. */
+  readonly whole: readonly number[]
   /** (2ʳ − 1) / r on |r| ≤ ½. */
   readonly binary: readonly number[]
   /** Beyond these the result is infinity, or zero, also where subnormal numbers exist. */
@@ -29,6 +31,11 @@ const tables: { readonly f32: ExponentialTable; readonly f64: ExponentialTable }
     tail: [
       5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3,
       1.98756915e-4,
+    ],
+    // Least maximum of the relative error, 2^-28.0, by Lawson's iteration in high precision
+    whole: [
+      1, 1, 0.4999999403953552, 0.1666652113199234, 0.04166838899254799, 0.00836874544620514,
+      0.0013814539415761828,
     ],
     // Chebyshev interpolation in high precision, relative error 2^-31.8
     binary: [
@@ -49,6 +56,12 @@ const tables: { readonly f32: ExponentialTable; readonly f64: ExponentialTable }
       0.0001984126987500228, 2.480158732567746e-5, 2.755725517000089e-6, 2.755727347871858e-7,
       2.5105312729622103e-8, 2.09147553258932e-9,
     ],
+    // 1 + r + r² tail
+    whole: [
+      1, 1, 0.5, 0.1666666666666667, 0.04166666666666667, 0.008333333333326084,
+      0.0013888888888883711, 0.0001984126987500228, 2.480158732567746e-5, 2.755725517000089e-6,
+      2.755727347871858e-7, 2.5105312729622103e-8, 2.09147553258932e-9,
+    ],
     // Chebyshev interpolation in high precision, relative error 2^-61.7
     binary: [
       0.6931471805599453, 0.24022650695910072, 0.055504108664821625, 0.00961812910762848,
@@ -61,25 +74,33 @@ const tables: { readonly f32: ExponentialTable; readonly f64: ExponentialTable }
   },
 }
 
-interface ReducedExponential {
+interface Reduced {
   readonly r: Vec
-  /** e^r − 1 − r */
-  readonly curved: Vec
-  /** e^r − 1 */
-  readonly fraction: Vec
-  /** An integer value: the result is (1 + fraction) 2^n. */
+  /** An integer value: e^x = e^r 2^n. */
   readonly n: Vec
+  /** What `scaleByCount` takes for 2^n. */
+  readonly count: Vec
 }
 
-function reduce(L: FloatLanes, x: Vec): ReducedExponential {
-  const { ln2High, ln2Low, tail } = tables[L.type]
-  const rounder = L.constant(L.format.rounder)
-  const n = L.sub(L.madd(x, L.constant(Math.LOG2E), rounder), rounder)
+/** `doublings` are added to n in the count alone, which costs nothing. */
+function reduce(L: FloatLanes, x: Vec, doublings = 0): Reduced {
+  const { ln2High, ln2Low } = tables[L.type]
+  const rounder = L.constant(L.counter + doublings)
+  const count = L.madd(x, L.constant(Math.LOG2E), rounder)
+  const n = L.sub(count, rounder)
   const r = L.nmadd(n, L.constant(ln2Low), L.nmadd(n, L.constant(ln2High), x))
-  const series = L.polynomial(r, tail)
-  const square = L.mul(r, r)
-  return { r, curved: L.mul(series, square), fraction: L.madd(series, square, r), n }
+  return { r, n, count }
 }
+
+/** e^r − 1 − r */
+const curvedOf = (L: FloatLanes, r: Vec): Vec =>
+  L.mul(L.polynomial(r, tables[L.type].tail), L.mul(r, r))
+
+/** e^r − 1 */
+const fractionOf = (L: FloatLanes, r: Vec): Vec =>
+  L.madd(L.polynomial(r, tables[L.type].tail), L.mul(r, r), r)
+
+const wholeOf = (L: FloatLanes, r: Vec): Vec => L.polynomial(r, tables[L.type].whole)
 
 /** Within these bounds a power of two is one factor; e^±700 is beyond every f32. */
 const WIDENED_LIMIT = 700
@@ -92,28 +113,29 @@ function clamp(L: FloatLanes, x: Vec): Vec {
 }
 
 export function exp(L: FloatLanes, x: Vec): Vec {
-  const { fraction, n } = reduce(L, clamp(L, x))
-  return L.scaleByPowerOfTwo(L.plus(fraction, 1), n)
+  const { r, count } = reduce(L, clamp(L, x))
+  return L.scaleByCount(wholeOf(L, r), count)
 }
 
 /** e^x with the rounding of 1 + r made up for: below 0.8 units, where the result is used further. */
 export function expCareful(L: FloatLanes, x: Vec): Vec {
-  const { r, curved, n } = reduce(L, clamp(L, x))
+  const { r, count } = reduce(L, clamp(L, x))
   const { high, low } = L.fastTwoSum(L.constant(1), r)
-  return L.scaleByPowerOfTwo(L.add(high, L.add(low, curved)), n)
+  return L.scaleByCount(L.add(high, L.add(low, curvedOf(L, r))), count)
 }
 
 /** e^x where the result is known to be a normal number. */
 export function expNormal(L: FloatLanes, x: Vec): Vec {
-  const { fraction, n } = reduce(L, x)
-  return L.mul(L.plus(fraction, 1), L.powerOfTwo(n))
+  const doublings = L.widened ? 0 : -L.format.bias
+  const { r, count } = reduce(L, x, doublings)
+  return L.mul(wholeOf(L, r), L.shiftLeft(count, L.format.mantissaBits))
 }
 
 /** ½ e^x, finite wherever it is representable. */
 export function halfExp(L: FloatLanes, x: Vec): Vec {
   const limit = L.widened ? WIDENED_LIMIT : tables[L.type].largest + 1
-  const { fraction, n } = reduce(L, L.atMost(x, L.constant(limit)))
-  return L.scaleByPowerOfTwo(L.plus(fraction, 1), L.plus(n, -1))
+  const { r, count } = reduce(L, L.atMost(x, L.constant(limit)), -1)
+  return L.scaleByCount(wholeOf(L, r), count)
 }
 
 /** e^(high + low) for a small low part, whose first-order effect is 1 + low. */
@@ -121,13 +143,14 @@ export function expOfDouble(L: FloatLanes, high: Vec, low: Vec): Vec {
   const { ln2High, ln2Low, tail } = tables[L.type]
   const x = clamp(L, high)
   const rest = L.and(low, L.eq(x, high))
-  const rounder = L.constant(L.format.rounder)
-  const n = L.sub(L.madd(x, L.constant(Math.LOG2E), rounder), rounder)
+  const rounder = L.constant(L.counter)
+  const count = L.madd(x, L.constant(Math.LOG2E), rounder)
+  const n = L.sub(count, rounder)
   const coarse = L.nmadd(n, L.constant(ln2High), x)
   const fine = L.nmadd(n, L.constant(ln2Low), rest)
   const { high: r, low: tiny } = L.twoSum(coarse, fine)
   const fraction = L.add(L.madd(L.polynomial(r, tail), L.mul(r, r), L.madd(tiny, r, tiny)), r)
-  return L.scaleByPowerOfTwo(L.plus(fraction, 1), n)
+  return L.scaleByCount(L.plus(fraction, 1), count)
 }
 
 export function exp2(L: FloatLanes, x: Vec): Vec {
@@ -147,9 +170,9 @@ export function expm1(L: FloatLanes, x: Vec): Vec {
   const { largest, minusOneBelow } = tables[L.type]
   const limit = L.widened ? WIDENED_LIMIT : largest
   const bounded = L.atLeast(L.atMost(x, L.constant(limit)), L.constant(minusOneBelow))
-  const { fraction, n } = reduce(L, bounded)
+  const { r, n, count } = reduce(L, bounded)
   // Where n is large 2^−n does not matter, but it must not leave the range of exponents.
   const inverse = L.powerOfTwo(L.neg(L.atMost(n, L.constant(2 * L.format.mantissaBits))))
-  const value = L.add(fraction, L.sub(L.constant(1), inverse))
-  return L.withSignOf(L.scaleByPowerOfTwo(value, n), x)
+  const value = L.add(fractionOf(L, r), L.sub(L.constant(1), inverse))
+  return L.withSignOf(L.scaleByCount(value, count), x)
 }

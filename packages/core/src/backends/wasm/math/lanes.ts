@@ -308,6 +308,27 @@ export class FloatLanes {
   }
 
   /**
+   * Added to a number, it rounds to an integer n; `scaleByCount` finds n in the low bits of the sum,
+   * twice the bias above itself so that it is positive, or once where one factor is enough.
+   */
+  get counter(): number {
+    const { rounder, bias } = this.format
+    return rounder + (this.widened ? bias : 2 * bias)
+  }
+
+  /** x 2^n for the sum of n and the counter: the exponents of two factors, which may overflow. */
+  scaleByCount(x: Vec, count: Vec): Vec {
+    const { bits, mantissaBits } = this.format
+    if (this.widened) return this.mul(x, this.shiftLeft(count, mantissaBits))
+    // Sums and masks run on more ports than shifts: the second shift is a doubling.
+    const half = this.shiftLeft(count, mantissaBits - 1)
+    const exponent = -(2n ** BigInt(mantissaBits))
+    const first = this.and(half, this.integer(BigInt.asIntN(bits, exponent)))
+    const second = this.subBits(this.addBits(half, half), first)
+    return this.mul(this.mul(x, first), second)
+  }
+
+  /**
    * x = m 2^k with m in [√½, √2), for positive finite x, subnormal ones too; k is
    * integer-valued in the lanes' own format.
    */
