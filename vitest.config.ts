@@ -1,12 +1,17 @@
 import { defineConfig } from 'vitest/config'
+import { driverVariables } from './scripts/webgpu/driver'
 
 const packages = ['core', 'transforms', 'nn', 'optim', 'testing']
 
 /** Test files run side by side already; tests of threads ask for them. */
 const env = { ADJOINT_THREADS: '1' }
 
+// The processes that run the tests inherit this, and find a driver for the WebGPU device.
+Object.assign(process.env, driverVariables())
+
 export default defineConfig({
   test: {
+    globalSetup: ['scripts/webgpu/test-setup.ts'],
     projects: [
       ...packages.map((name) => ({
         test: { name, root: `packages/${name}`, include: ['src/**/*.test.ts'], env },

@@ -28,6 +28,7 @@ export function backendNamed(name: string, op = `setDevice('${name}')`): Backend
   if (known) return known
   const create = factories.get(name as DeviceName)
   if (!create) {
+    if (name === 'webgpu') throw notOpen(op)
     throw new DeviceError({
       op,
       problem: `this machine has no device '${name}'`,
@@ -42,9 +43,20 @@ export function backendNamed(name: string, op = `setDevice('${name}')`): Backend
 
 export const currentBackend = (): Backend => backendNamed(currentName)
 
+const notOpen = (op: string): DeviceError =>
+  new DeviceError({
+    op,
+    problem: 'the webgpu device is not open, or was lost',
+    rule: 'a GPU is asked for asynchronously, and its code is loaded then',
+    hint: "await setDevice('webgpu') first",
+  })
+
 /**
  * Chooses the device that programs run on from now on. Arrays made before are brought over when
  * they are used; arrays placed by `devicePut` stay where they are and programs follow them.
+ *
+ * `await setDevice('webgpu')` loads that device and asks for a GPU: the browser's, or in Node that of
+ * the package webgpu. Arrays on it are read asynchronously, by `await x.data()`.
  *
  * @example
  * setDevice('reference')
@@ -52,15 +64,42 @@ export const currentBackend = (): Backend => backendNamed(currentName)
  * setDevice('wasm')
  * @throws DeviceError when this machine has no such device
  */
-export function setDevice(name: DeviceName): void {
+export function setDevice(name: 'webgpu'): Promise<void>
+export function setDevice(name: Exclude<DeviceName, 'webgpu'>): void
+export function setDevice(name: DeviceName): void | Promise<void>
+export function setDevice(name: DeviceName): void | Promise<void> {
+  if (name === 'webgpu') return openWebGpu().then(() => void (currentName = name))
   backendNamed(name)
   currentName = name
+}
+
+let opening: Promise<void> | null = null
+
+/** Opens the GPU, unless it is open. */
+export async function openWebGpu(): Promise<void> {
+  if (backends.has('webgpu')) return
+  opening ??= (async () => {
+    const { createWebGpuBackend } = await import('../backends/webgpu/index')
+    const backend = await createWebGpuBackend({
+      // The next setDevice opens another one.
+      onLost: () => {
+        if (backends.get('webgpu') === backend) backends.delete('webgpu')
+      },
+    })
+    backends.set('webgpu', backend)
+  })()
+  try {
+    await opening
+  } finally {
+    opening = null
+  }
 }
 
 /** Runs `f` with another current device. */
 export function withDevice<T>(name: DeviceName, f: () => T): T {
   const saved = currentName
-  setDevice(name)
+  backendNamed(name)
+  currentName = name
   try {
     return f()
   } finally {
@@ -70,6 +109,9 @@ export function withDevice<T>(name: DeviceName, f: () => T): T {
 
 export const currentDeviceName = (): DeviceName => currentName
 
-/** The devices of this machine. */
+/** The devices of this machine; `webgpu` once `setDevice` has found one. */
 export const devices = (): readonly DeviceDescription[] =>
-  [...factories.keys()].map((name) => ({ name, current: name === currentName }))
+  [...new Set([...factories.keys(), ...backends.keys()])].map((name) => ({
+    name,
+    current: name === currentName,
+  }))

@@ -23,12 +23,15 @@ export interface CompileOptions {
   readonly name: string
 }
 
+/** `wat` is what the wasm device runs, `wgsl` what the webgpu device runs. */
+export type TextFormat = 'jaxpr' | 'loops' | 'wat' | 'wgsl'
+
 export interface Executable {
   readonly inAvals: readonly Aval[]
   readonly outAvals: readonly Aval[]
   run(inputs: readonly Storage[]): readonly Storage[]
   /** The program in readable form. */
-  text(format: 'jaxpr' | 'loops' | 'wat'): string
+  text(format: TextFormat): string
   cost(): CostSummary
   dispose(): void
 }

@@ -18,6 +18,7 @@ import type {
   DeviceData,
   Executable,
   Storage,
+  TextFormat,
 } from '../backend'
 import { evaluateOnHost } from './evaluate'
 import { allocateHost, type HostArray, hostArray } from './host-array'
@@ -81,7 +82,7 @@ class ReferenceExecutable implements Executable {
     return outputs.map((array) => new ReferenceStorage(this.backend, array))
   }
 
-  text(format: 'jaxpr' | 'loops' | 'wat'): string {
+  text(format: TextFormat): string {
     return `the reference device evaluates the jaxpr as it is; it has no ${format} form of its own`
   }
 

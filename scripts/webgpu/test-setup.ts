@@ -1,0 +1,15 @@
+/** Before all tests: is there an adapter for the WebGPU device? */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+export function setup(): void {
+  const probe = fileURLToPath(new URL('./adapter.mjs', import.meta.url))
+  const { status, stdout, stderr } = spawnSync(process.execPath, [probe], { encoding: 'utf8' })
+  process.env.ADJOINT_WEBGPU = status === 0 ? stdout.trim() : ''
+  if (status === 0) return
+  const why = stderr.trim().split('\n')[0] ?? 'unknown'
+  console.error(`\n######## WEBGPU IS NOT TESTED: ${why} ########\n`)
+  if (process.env.ADJOINT_REQUIRE_WEBGPU === '1') {
+    throw new Error(`WebGPU has to be tested here (ADJOINT_REQUIRE_WEBGPU=1), but: ${why}`)
+  }
+}
