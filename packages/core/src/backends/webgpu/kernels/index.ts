@@ -1,23 +1,30 @@
-/** The kernels of nodes with algorithms of their own, by kind. */
+/** Kernels of the nodes that have an algorithm of their own, by kind. */
 import type { LoopNode } from '../../../compiler/nodes'
-import { DeviceError } from '../../../types/errors'
 import type { NodeKernel } from '../kernel'
+import { contractKernel } from './contract/index'
+import { cumulativeKernel } from './cumulative'
+import { choleskyKernel, triangularSolveKernel } from './linear-algebra'
+import { scatterKernel } from './scatter'
+import { selectAndScatterKernel } from './select-and-scatter'
+import { sortKernel } from './sort'
 
-type Kinds =
-  'contract' | 'cumulative' | 'sort' | 'scatter' | 'selectAndScatter' | 'cholesky' | 'triangularSolve'
-
-const missing: NodeKernel<LoopNode> = (node) => {
-  throw new DeviceError({ op: 'compile', problem: `the webgpu device has no kernel for ${node.kind}` })
-}
+type Kind =
+  | 'contract'
+  | 'cumulative'
+  | 'sort'
+  | 'scatter'
+  | 'selectAndScatter'
+  | 'cholesky'
+  | 'triangularSolve'
 
 export const nodeKernels: {
-  readonly [K in Kinds]: NodeKernel<Extract<LoopNode, { readonly kind: K }>>
+  readonly [K in Kind]: NodeKernel<Extract<LoopNode, { readonly kind: K }>>
 } = {
-  contract: missing,
-  cumulative: missing,
-  sort: missing,
-  scatter: missing,
-  selectAndScatter: missing,
-  cholesky: missing,
-  triangularSolve: missing,
+  contract: contractKernel,
+  cumulative: cumulativeKernel,
+  sort: sortKernel,
+  scatter: scatterKernel,
+  selectAndScatter: selectAndScatterKernel,
+  cholesky: choleskyKernel,
+  triangularSolve: triangularSolveKernel,
 }

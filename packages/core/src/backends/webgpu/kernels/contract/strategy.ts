@@ -1,0 +1,44 @@
+/** How a contraction is divided among workgroups. */
+import type { DeviceFacts } from '../../kernel'
+import type { Problem } from './problem'
+
+export type Strategy =
+  /** Square tiles of the result, 4×4 elements to an invocation, operands brought in by blocks. */
+  | { readonly kind: 'tiled'; readonly tile: 32 | 64; readonly splits: number }
+  /** A workgroup per element of the result, its invocations side by side along k. */
+  | { readonly kind: 'dots'; readonly splits: 1 }
+  /** An invocation per element of the result. */
+  | { readonly kind: 'each'; readonly splits: number }
+
+/** Fewer rows or columns than this leave most of a tile empty. */
+const SKINNY = 8
+/** Products of fewer terms than this do not pay for bringing operands into workgroup memory. */
+const SHALLOW = 8
+/** Work so small that only the number of instructions counts. */
+const SMALL = 1 << 14
+/** Workgroups that keep a device busy. */
+const BUSY = 256
+/** The least depth of a part when k is split. */
+const SHORTEST_SPLIT = 128
+
+export function choose(problem: Problem, facts: DeviceFacts): Strategy {
+  const { batch, rows, columns, depth } = problem
+  const results = batch * rows * columns
+  const narrow = Math.min(rows, columns)
+  if (narrow < SKINNY || depth < SHALLOW || results * depth < SMALL) {
+    const wide = rows >= columns ? problem.left : problem.right
+    if (depth >= 64 && wide.contiguous === 'k' && results <= facts.workgroups * 16)
+      return { kind: 'dots', splits: 1 }
+    return { kind: 'each', splits: splitsFor(depth, Math.ceil(results / 64)) }
+  }
+  const tiles = (tile: number): number => batch * Math.ceil(rows / tile) * Math.ceil(columns / tile)
+  const isLarge = narrow > 32 && tiles(64) >= BUSY && facts.invocations >= 256
+  const tile = isLarge ? 64 : 32
+  return { kind: 'tiled', tile, splits: splitsFor(depth, tiles(tile)) }
+}
+
+/** In how many parts k is summed up, so that a few results still occupy the whole device. */
+function splitsFor(depth: number, workgroups: number): number {
+  const wanted = Math.floor(BUSY / workgroups)
+  return Math.max(1, Math.min(wanted, Math.floor(depth / SHORTEST_SPLIT), 64))
+}
