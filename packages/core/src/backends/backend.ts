@@ -40,8 +40,12 @@ export interface CostSummary {
   readonly flops: number
   readonly bytesRead: number
   readonly bytesWritten: number
-  /** Bytes of temporaries alive at the same time, inputs and outputs not counted. */
+  /** Bytes that temporaries take, arguments and results not counted. */
   readonly peakTemporaryBytes: number
+  /** The most bytes of temporaries alive at the same time: no plan could take less. */
+  readonly liveTemporaryBytes: number
+  /** Arguments, results that take no donated argument's place, and temporaries. */
+  readonly peakBytes: number
   readonly loops: number
   /** Size of the generated module. */
   readonly codeBytes: number

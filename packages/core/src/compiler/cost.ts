@@ -16,8 +16,12 @@ export interface NodeCost {
 }
 
 export interface ProgramCost extends NodeCost {
-  /** Most bytes of temporaries alive at one time. */
+  /** Bytes that temporaries take. */
   readonly peakTemporaryBytes: number
+  /** Most bytes of temporaries alive at one time: no plan could take less. */
+  readonly liveTemporaryBytes: number
+  /** Arguments, results that take no argument's place, and temporaries. */
+  readonly peakBytes: number
   /** Nodes, those inside loops and branches included. */
   readonly loops: number
 }
@@ -96,9 +100,14 @@ export function nodeCost(node: LoopNode): NodeCost {
 }
 
 export function programCost(program: Program, plan: Plan): ProgramCost {
+  const total = (buffers: readonly Buffer[]): number =>
+    buffers.reduce((bytes, buffer) => bytes + byteSize(buffer), 0)
+  const results = program.outputs.filter((_, i) => plan.outputStorage[i] === null)
   return {
     ...sum(program.nodes.map(nodeCost)),
-    peakTemporaryBytes: plan.peakBytes,
+    peakTemporaryBytes: plan.arenaBytes,
+    liveTemporaryBytes: plan.peakBytes,
+    peakBytes: total(program.inputs) + total(results) + plan.arenaBytes,
     loops: countLoops(program),
   }
 }

@@ -3,13 +3,13 @@
  * storage of donated inputs, and what loops and branches need for the programs inside them.
  *
  * Offsets are bytes and multiples of 64. The lifetime of a temporary is the interval from its first
- * write to its last use in the list of nodes; freed blocks are reused by best fit. A store may take
- * the place of a buffer that dies in the same node, if the node reads it only at the same index.
+ * write to its last use in the list of nodes (`pack.ts` finds the places). A store may take the place of a buffer that dies in the same node, if the node reads it only at the same index.
  */
 import { bytesOf } from '../types/dtype'
 import { accessesOf, programsOf, rootsOf } from './dependence'
 import type { Affine, Buffer } from './expr'
 import type { LoopNode, Program, Store } from './nodes'
+import { type Block, pack } from './pack'
 import { staysInRow } from './row-access'
 import { innerOf } from './spaces'
 import { affineEqualOn, loadsOf } from './views'
@@ -109,11 +109,24 @@ class Planner {
       else others.push(buffer)
     }
 
-    const arena = new Arena(alignment)
-    const blocks = new Map<Buffer, Block>()
+    const blocks: Block[] = []
+    const allocate = (bytes: number, live: number, time: number): Block => {
+      const block: Block = {
+        bytes: alignUp(bytes),
+        liveBytes: alignUp(live),
+        first: time,
+        last: time,
+        offset: 0,
+      }
+      blocks.push(block)
+      return block
+    }
+    /** Of temporaries that live. */
+    const blockOf = new Map<Buffer, Block>()
+    const placed: (readonly [Buffer, Block])[] = []
     const outputStorage = new Array<number | null>(outputs.length).fill(null)
     const takenInputs = new Set<number>()
-    const inner = new Map<LoopNode, InnerPlan>()
+    const inner = new Map<LoopNode, InnerBlocks>()
 
     nodes.forEach((node, time) => {
       const { writes } = accessesOf(node)
@@ -142,31 +155,41 @@ class Planner {
         }
         const place = ending.find(
           (b) =>
-            blocks.has(b) &&
+            blockOf.has(b) &&
             lifetimes.get(b)?.first !== time &&
             alignUp(byteSize(b)) === alignUp(byteSize(target)) &&
             replaceable(node, target, b),
         )
-        const block = place === undefined ? undefined : blocks.get(place)
-        if (place !== undefined && block !== undefined) {
-          blocks.delete(place)
-          blocks.set(target, block)
-        } else blocks.set(target, arena.allocate(byteSize(target)))
-        const own = blocks.get(target)
-        if (own !== undefined) placements.set(target, { kind: 'arena', offset: own.offset })
+        const known = place === undefined ? undefined : blockOf.get(place)
+        if (place !== undefined) blockOf.delete(place)
+        const size = byteSize(target)
+        const block = known ?? allocate(size, size, time)
+        blockOf.set(target, block)
+        placed.push([target, block])
       }
-      if (programsOf(node).length > 0) inner.set(node, this.innerPlan(node, arena))
+      if (programsOf(node).length > 0) {
+        inner.set(
+          node,
+          this.innerBlocks(node, (bytes, live) => allocate(bytes, live, time)),
+        )
+      }
       for (const buffer of ending) {
-        const block = blocks.get(buffer)
+        const block = blockOf.get(buffer)
         if (block === undefined) continue
-        blocks.delete(buffer)
-        arena.release(block)
+        blockOf.delete(buffer)
+        block.last = time
       }
     })
-    return { placements, arenaBytes: arena.size, peakBytes: arena.peak, outputStorage, inner }
+    const packing = pack(blocks, nodes.length)
+    for (const [buffer, { offset }] of placed) placements.set(buffer, { kind: 'arena', offset })
+    const innerPlans = new Map([...inner].map(([node, own]) => [node, innerPlan(own)]))
+    return { placements, ...packing, outputStorage, inner: innerPlans }
   }
 
-  private innerPlan(node: LoopNode, arena: Arena): InnerPlan {
+  private innerBlocks(
+    node: LoopNode,
+    take: (bytes: number, liveBytes: number) => Block,
+  ): InnerBlocks {
     const carried = carriesOf(node)
     const firstCarry =
       node.kind === 'scan'
@@ -180,19 +203,16 @@ class Planner {
     })
     const body =
       node.kind === 'scan' ? programs[0] : node.kind === 'while' ? programs[1] : undefined
-    const blocks: Block[] = []
-    const take = (bytes: number): number => {
-      const block = arena.allocate(bytes)
-      blocks.push(block)
-      return block.offset
-    }
-    const carries = carried.map((buffer, i): CarryPlace => {
+    const carries = carried.map((buffer, i) => {
       const inPlace = body !== undefined && body.outputStorage[i] === firstCarry + i
-      return { inPlace, scratch: inPlace ? null : take(this.layout.byteSize(buffer)) }
+      const size = this.layout.byteSize(buffer)
+      return { inPlace, scratch: inPlace ? null : take(size, size) }
     })
-    const offset = take(Math.max(0, ...programs.map((p) => p.arenaBytes)))
-    for (const block of blocks) arena.release(block)
-    return { arena: offset, programs, carries }
+    const arena = take(
+      Math.max(0, ...programs.map((p) => p.arenaBytes)),
+      Math.max(0, ...programs.map((p) => p.peakBytes)),
+    )
+    return { arena, programs, carries }
   }
 
   private planInner(program: Program, firstCarry: number): Plan {
@@ -208,6 +228,19 @@ class Planner {
     return made
   }
 }
+
+/** An inner plan whose places are not known yet. */
+interface InnerBlocks {
+  readonly arena: Block
+  readonly programs: readonly Plan[]
+  readonly carries: readonly { readonly inPlace: boolean; readonly scratch: Block | null }[]
+}
+
+const innerPlan = ({ arena, programs, carries }: InnerBlocks): InnerPlan => ({
+  arena: arena.offset,
+  programs,
+  carries: carries.map(({ inPlace, scratch }) => ({ inPlace, scratch: scratch?.offset ?? null })),
+})
 
 const carriesOf = (node: LoopNode): readonly Buffer[] =>
   node.kind === 'scan' || node.kind === 'while' ? node.final : []
@@ -304,68 +337,4 @@ function readOnlyWhereWritten(
   return loadsOf(roots).every(
     (l) => l.source !== source || (l.offsets.length === 0 && affineEqualOn(shape, l.at, at)),
   )
-}
-
-// --- the arena -------------------------------------------------------------------------------------
-
-interface Block {
-  offset: number
-  bytes: number
-}
-
-/** Free blocks ordered by offset, neighbours joined. */
-class Arena {
-  size = 0
-  peak = 0
-  private used = 0
-  private readonly free: Block[] = []
-
-  constructor(private readonly alignment: number) {}
-
-  allocate(bytes: number): Block {
-    const needed = roundUp(bytes, this.alignment)
-    this.used += needed
-    this.peak = Math.max(this.peak, this.used)
-    if (needed === 0) return { offset: 0, bytes: 0 }
-    let best = -1
-    this.free.forEach((block, i) => {
-      if (block.bytes >= needed && (best < 0 || block.bytes < this.free[best].bytes)) best = i
-    })
-    if (best >= 0) {
-      const block = this.free[best]
-      const taken = { offset: block.offset, bytes: needed }
-      block.offset += needed
-      block.bytes -= needed
-      if (block.bytes === 0) this.free.splice(best, 1)
-      return taken
-    }
-    // Nothing fits: grow, from a free block at the end if there is one.
-    const last = this.free.at(-1)
-    const offset =
-      last !== undefined && last.offset + last.bytes === this.size ? last.offset : this.size
-    if (offset !== this.size) this.free.pop()
-    this.size = offset + needed
-    return { offset, bytes: needed }
-  }
-
-  release(block: Block): void {
-    this.used -= block.bytes
-    if (block.bytes === 0) return
-    let at = this.free.findIndex((b) => b.offset > block.offset)
-    if (at < 0) at = this.free.length
-    const before = this.free[at - 1]
-    const after = this.free[at]
-    const joinsBefore = before !== undefined && before.offset + before.bytes === block.offset
-    const joinsAfter = after !== undefined && block.offset + block.bytes === after.offset
-    if (joinsBefore) {
-      before.bytes += block.bytes
-      if (joinsAfter) {
-        before.bytes += after.bytes
-        this.free.splice(at, 1)
-      }
-    } else if (joinsAfter) {
-      after.offset = block.offset
-      after.bytes += block.bytes
-    } else this.free.splice(at, 0, { offset: block.offset, bytes: block.bytes })
-  }
 }

@@ -12,7 +12,7 @@ import { forEachNode, operandsOf } from './views'
 export function printProgram(program: Program, plan: Plan, name = 'program'): string {
   const cost = programCost(program, plan)
   const lines = [
-    `${name || 'program'}: ${plural(cost.loops, 'loop')}, ${figures(cost)}, ${bytes(plan.peakBytes)} of temporaries`,
+    `${name || 'program'}: ${plural(cost.loops, 'loop')}, ${figures(cost)}, ${bytes(plan.arenaBytes)} of temporaries`,
   ]
   const names = new Names()
   program.inputs.forEach((b, i) => names.set(b, `in${i}`))

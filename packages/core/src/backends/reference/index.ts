@@ -89,6 +89,8 @@ class ReferenceExecutable implements Executable {
   cost(): CostSummary {
     let read = 0
     let written = 0
+    // Every intermediate array stays until the end.
+    const kept = [...this.jaxpr.inputs, ...this.jaxpr.equations.flatMap((e) => e.outputs)]
     for (const { inputs, outputs } of this.jaxpr.equations) {
       for (const { aval } of inputs) read += aval.size * bytesOf(aval.dtype)
       for (const { aval } of outputs) written += aval.size * bytesOf(aval.dtype)
@@ -101,6 +103,8 @@ class ReferenceExecutable implements Executable {
       bytesRead: read,
       bytesWritten: written,
       peakTemporaryBytes: written,
+      liveTemporaryBytes: written,
+      peakBytes: kept.reduce((bytes, { aval }) => bytes + aval.size * bytesOf(aval.dtype), 0),
       loops: this.jaxpr.equations.length,
       codeBytes: 0,
     }
