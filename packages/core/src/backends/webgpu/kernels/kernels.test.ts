@@ -13,11 +13,10 @@ import type { DType } from '../../../types/dtype'
 import { isFloating } from '../../../types/dtype'
 import type { NodeKernel } from '../kernel'
 import { nodeKernels } from './index'
-import { differenceOf, newBuffer, nextRandom, NodeRunner, webgpuMissing } from './run-node.fixture'
+import { differenceOf, newBuffer, nextRandom, NodeRunner } from './run-node.fixture'
+import { onGpu } from '../testing/on-gpu.fixture'
 
-const missing = await webgpuMissing()
-
-describe.runIf(missing === null)('kernels on WebGPU', { timeout: 30_000 }, () => {
+onGpu('kernels on WebGPU', { timeout: 30_000 }, () => {
   let runner: NodeRunner
   beforeAll(async () => {
     runner = await NodeRunner.open()

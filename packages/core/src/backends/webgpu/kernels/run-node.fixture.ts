@@ -15,16 +15,6 @@ import { KernelSpace, PLACE_ALIGNMENT, type Place } from '../kernel'
 let nextBuffer = 1
 export const newBuffer = (dtype: DType, size: number): Buffer => ({ id: nextBuffer++, dtype, size })
 
-/** Why tests on this device cannot run here; null where they can. */
-export async function webgpuMissing(): Promise<string | null> {
-  try {
-    await requestAdapter('test')
-    return null
-  } catch (error) {
-    return String(error)
-  }
-}
-
 export class NodeRunner {
   private constructor(
     private readonly device: GPUDevice,

@@ -9,12 +9,10 @@ import {
   newBuffer,
   NodeRunner,
   numbersOf,
-  webgpuMissing,
   wordsOf,
 } from '../kernels/run-node.fixture'
 import { isLiteral } from './literals'
-
-const missing = await webgpuMissing()
+import { onGpu } from '../testing/on-gpu.fixture'
 const dtypes = testedDTypes.filter((dtype) => dtype !== 'float64')
 const edgeValues = [0, -0, 1, -1, NaN, Infinity, -Infinity, 0.5, 2.5, 65504, 1e-7, 3e38]
 
@@ -28,7 +26,7 @@ function numbers(choose: Choices): (buffer: { readonly dtype: DType }) => number
   }
 }
 
-describe.runIf(missing === null)('scalar expressions in WGSL', () => {
+onGpu('scalar expressions in WGSL', () => {
   let runner: NodeRunner
   beforeAll(async () => {
     runner = await NodeRunner.open()

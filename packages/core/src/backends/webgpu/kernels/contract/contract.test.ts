@@ -4,12 +4,11 @@ import { binary, constant, load, select, unary, index } from '../../../../compil
 import type { ContractNode, Store } from '../../../../compiler/nodes'
 import { rowMajor } from '../../../../compiler/views'
 import { type Shape, sizeOf } from '../../../../types/aval'
-import { differenceOf, newBuffer, NodeRunner, webgpuMissing } from '../run-node.fixture'
+import { differenceOf, newBuffer, NodeRunner } from '../run-node.fixture'
 import { contractKernel, contractWith } from './index'
 import { problemOf } from './problem'
 import { choose, type Strategy } from './strategy'
-
-const missing = await webgpuMissing()
+import { onGpu } from '../../testing/on-gpu.fixture'
 
 /** A load over `[...shape]` whose axes lie in memory in the given order. */
 function operand(dtype: ContractNode['dtype'], shape: Shape, order: readonly number[]): Load {
@@ -87,7 +86,7 @@ const strategies: readonly Strategy[] = [
 
 const named = (strategy: Strategy): string => Object.values(strategy).join(' ')
 
-describe.runIf(missing === null)('contractions on WebGPU', { timeout: 30_000 }, () => {
+onGpu('contractions on WebGPU', { timeout: 30_000 }, () => {
   let runner: NodeRunner
   beforeAll(async () => {
     runner = await NodeRunner.open()

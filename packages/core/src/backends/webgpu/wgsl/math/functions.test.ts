@@ -14,15 +14,8 @@ import {
 import { edges, edges2 } from '../../../wasm/math/testing/edges'
 import { floatKernel } from '../../../wasm/math/testing/kernel'
 import { plainMap } from '../../kernels/map.fixture'
-import {
-  newBuffer,
-  NodeRunner,
-  numbersOf,
-  webgpuMissing,
-  wordsOf,
-} from '../../kernels/run-node.fixture'
-
-const missing = await webgpuMissing()
+import { newBuffer, NodeRunner, numbersOf, wordsOf } from '../../kernels/run-node.fixture'
+import { onGpu } from '../../testing/on-gpu.fixture'
 
 /**
  * Largest errors in units in the last place. Numbers below 2^-126 count as zero, because WGSL lets
@@ -64,7 +57,7 @@ const smallestNormal = 2 ** -126
 const flushed = (x: number): number => (Math.abs(x) < smallestNormal ? 0 * x : x)
 const isSubnormal = (x: number): boolean => x !== 0 && Math.abs(x) < smallestNormal
 
-describe.runIf(missing === null)('functions of f32 on WebGPU', () => {
+onGpu('functions of f32 on WebGPU', () => {
   let runner: NodeRunner
   beforeAll(async () => {
     runner = await NodeRunner.open()
