@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config'
-import { driverVariables } from './scripts/webgpu/driver'
+import { driverVariables } from './scripts/webgpu/driver.ts'
 
 const packages = ['core', 'transforms', 'nn', 'optim', 'testing']
 

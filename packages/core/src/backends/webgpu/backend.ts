@@ -8,6 +8,7 @@ import type { CompileOptions, DeviceData, Executable, Storage } from '../backend
 import { requestAdapter } from './adapter'
 import { GpuRuntime } from './device'
 import { type StorageOwner, WebGpuExecutable } from './executable'
+import type { DeviceFacts } from './kernel'
 import { wordLayout } from './layout'
 import { GpuStorage, type Residence } from './storage'
 import { fromWords, toWords } from './words'
@@ -15,6 +16,8 @@ import { fromWords, toWords } from './words'
 export interface WebGpuBackendOptions {
   /** Called when the device was lost: its arrays are gone, and it takes no more programs. */
   readonly onLost?: () => void
+  /** Less than what the adapter has, so that its limits can be met with small programs. */
+  readonly limits?: Partial<DeviceFacts>
 }
 
 export class WebGpuBackend implements StorageOwner {
@@ -124,10 +127,11 @@ function requireWords(jaxpr: Jaxpr, name: string): void {
  *
  * @throws DeviceError where there is none
  */
-export async function createWebGpuBackend(
-  options: WebGpuBackendOptions = {},
-): Promise<WebGpuBackend> {
+export async function createWebGpuBackend({
+  onLost,
+  limits,
+}: WebGpuBackendOptions = {}): Promise<WebGpuBackend> {
   const adapter = await requestAdapter("setDevice('webgpu')")
-  const runtime = await GpuRuntime.open(adapter, () => options.onLost?.())
+  const runtime = await GpuRuntime.open(adapter, limits ?? {}, () => onLost?.())
   return new WebGpuBackend(runtime)
 }

@@ -17,6 +17,7 @@ import {
 } from './kernel'
 import { inArena, type Places, sliceOf } from './layout'
 import type { Builder, DispatchStep, Step } from './program'
+import { iterationsPerDispatch, residentKernel, residentWork } from './resident'
 
 /** Iterations of a `while` that are recorded before its predicate is read back. */
 const ROUND = 16
@@ -73,6 +74,80 @@ export class ControlFlow {
   }
 
   private scan(node: ScanNode, places: Places): readonly Step[] {
+    return this.residentScan(node, places) ?? this.recordedScan(node, places)
+  }
+
+  private while(node: WhileNode, places: Places): readonly Step[] {
+    return this.residentWhile(node, places) ?? this.recordedWhile(node, places)
+  }
+
+  // --- loops in one kernel -----------------------------------------------------------------------------
+
+  private residentScan(node: ScanNode, places: Places): readonly Step[] | null {
+    const { facts } = this.builder
+    const work = residentWork(node, facts)
+    if (work === null || node.length === 0) return null
+    const most = iterationsPerDispatch(work)
+    const flag = this.flag()
+    if (node.length <= most) {
+      const all = { most: node.length, counter: null, fills: true, flag }
+      const dispatch = residentKernel(node, places, facts, work, all)
+      return this.bindable(dispatch) ? [this.step(dispatch)] : null
+    }
+    // A kernel that counts iterations writes the control block, so its dispatch cannot be read there.
+    if (this.enclosing.length > 0) return null
+    const counter: Counter = { word: this.words++ }
+    const part = { most, counter, fills: false, flag }
+    const dispatch = residentKernel(node, places, facts, work, part)
+    if (!this.bindable(dispatch)) return null
+    return [
+      ...this.moves(node.initial, node.final.map(places.of), places),
+      this.set(counter, (word) => `${word} = 0u;`),
+      {
+        kind: 'repeat',
+        times: Math.ceil(node.length / most),
+        body: [this.step(dispatch)],
+      },
+    ]
+  }
+
+  private residentWhile(node: WhileNode, places: Places): readonly Step[] | null {
+    const { facts } = this.builder
+    const work = residentWork(node, facts)
+    if (work === null) return null
+    const flag = this.flag()
+    const part = { most: iterationsPerDispatch(work), counter: null, fills: false, flag }
+    const dispatch = residentKernel(node, places, facts, work, part)
+    if (!this.bindable(dispatch)) return null
+    const outer = this.enclosing.at(-1)
+    const before = this.moves(node.initial, node.final.map(places.of), places)
+    const region = this.region()
+    const kernel = this.inside(region, () => [this.step(dispatch)])
+    this.place(region)
+    return [
+      ...before,
+      this.gate(region, outer, flag, () => 'true'),
+      {
+        kind: 'until',
+        round: 1,
+        active: region.active,
+        body: [...kernel, this.gate(region, region, flag, isTrue)],
+      },
+    ]
+  }
+
+  private bindable({ bindings }: Dispatch): boolean {
+    return bindings.length <= this.builder.facts.storageBuffers
+  }
+
+  /** A word of the arena for the predicate of a loop. */
+  private flag(): Place {
+    return inArena(PLACE_ALIGNMENT * this.loops++, 1)
+  }
+
+  // --- loops over dispatches -----------------------------------------------------------------------------
+
+  private recordedScan(node: ScanNode, places: Places): readonly Step[] {
     const { length, reverse, body, constants, initial, xs, final, ys } = node
     const carries = final.map(places.of)
     const start = this.moves(initial, carries, places)
@@ -92,24 +167,24 @@ export class ControlFlow {
     const step = reverse ? '- 1u' : '+ 1u'
     return [
       ...start,
-      this.set(`${counter.word}`, (word) => `${word} = ${first}u;`),
+      this.set(counter, (word) => `${word} = ${first}u;`),
       {
         kind: 'repeat',
         times: length,
         body: [
           ...this.builder.program(body, inner),
           ...this.advance(final, next, carries),
-          this.set(`${counter.word}`, (word) => `${word} = ${word} ${step};`),
+          this.set(counter, (word) => `${word} = ${word} ${step};`),
         ],
       },
     ]
   }
 
-  private while(node: WhileNode, places: Places): readonly Step[] {
+  private recordedWhile(node: WhileNode, places: Places): readonly Step[] {
     const { condition, conditionConstants, body, bodyConstants, initial, final } = node
     const carries = final.map(places.of)
     const next = final.map((b, i) => places.nextCarry(node, i, carries[i], b.size))
-    const flag = inArena(PLACE_ALIGNMENT * this.loops++, 1)
+    const flag = this.flag()
     const test = places.inner(
       node,
       0,
@@ -130,7 +205,6 @@ export class ControlFlow {
       ...this.builder.program(condition, test),
     ])
     this.place(region)
-    const isTrue = (source: KernelSource): string => source.load(flagBuffer, '0')
     return [
       ...before,
       this.gate(region, outer, flag, isTrue),
@@ -222,7 +296,7 @@ export class ControlFlow {
   // --- counters and carries --------------------------------------------------------------------------
 
   /** A kernel that changes one word of the control block. */
-  private set(word: string, statement: (word: string) => string): DispatchStep {
+  private set({ word }: Counter, statement: (word: string) => string): DispatchStep {
     const source = this.source('counter', () => {
       throw new Error('a counter is not in a buffer')
     })
@@ -252,6 +326,8 @@ export class ControlFlow {
 
 const flagBuffer: Buffer = { id: -1, dtype: 'bool', size: 1 }
 const indexBuffer: Buffer = { id: -2, dtype: 'int32', size: 1 }
+
+const isTrue = (source: KernelSource): string => source.load(flagBuffer, '0')
 
 const ungated = (dispatch: Dispatch): DispatchStep => ({
   kind: 'dispatch',

@@ -48,6 +48,7 @@ export class GpuRuntime {
   private constructor(
     readonly device: GPUDevice,
     readonly adapter: GPUAdapter,
+    restricted: Partial<DeviceFacts>,
     onLost: () => void,
   ) {
     const { limits, features } = device
@@ -61,6 +62,8 @@ export class GpuRuntime {
       workgroups: limits.maxComputeWorkgroupsPerDimension,
       subgroups: features.has('subgroups'),
       float16: features.has('shader-f16'),
+      residentLoops: true,
+      ...restricted,
     }
     this.aligned = limits.minStorageBufferOffsetAlignment
     this.pool = new BufferPool(
@@ -86,11 +89,15 @@ export class GpuRuntime {
     })
   }
 
-  static async open(adapter: GPUAdapter, onLost: () => void): Promise<GpuRuntime> {
+  static async open(
+    adapter: GPUAdapter,
+    restricted: Partial<DeviceFacts>,
+    onLost: () => void,
+  ): Promise<GpuRuntime> {
     const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]))
     const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name))
     const device = await adapter.requestDevice({ requiredLimits, requiredFeatures })
-    return new GpuRuntime(device, adapter, onLost)
+    return new GpuRuntime(device, adapter, restricted, onLost)
   }
 
   /** Offsets of bindings are multiples of this many bytes. */

@@ -20,6 +20,8 @@ export interface DeviceFacts {
   readonly workgroups: number
   readonly subgroups: boolean
   readonly float16: boolean
+  /** Whether loops of little work become one kernel. */
+  readonly residentLoops: boolean
 }
 
 /**

@@ -67,11 +67,14 @@ export function programCode(planned: PlannedProgram, facts: DeviceFacts): Progra
   return { steps, arenaWords: builder.arenaWords, control: builder.control.initial() }
 }
 
-/** Loops that need a word for their predicate. */
+/** Words that loops may need for their predicates. */
 const countLoops = (program: Program): number =>
   program.nodes.reduce(
     (n, node) =>
-      n + (node.kind === 'while' ? 1 : 0) + programsOf(node).reduce((m, p) => m + countLoops(p), 0),
+      n +
+      // A loop may be tried in one kernel before it becomes dispatches.
+      (node.kind === 'while' || node.kind === 'scan' ? 2 : 0) +
+      programsOf(node).reduce((m, p) => m + countLoops(p), 0),
     0,
   )
 

@@ -18,23 +18,23 @@ import { ScalarCode } from './wgsl/scalar'
 
 /** Results for which a device has enough to do without dividing them further. */
 const ENOUGH_RESULTS = 2048
-/** The least that an invocation goes through before its state is worth keeping. */
-const SHORTEST_SEGMENT = 32
-/** Elements that are combined before they join the others: errors of sums grow with the square root. */
+/** Elements that are combined before they join the others, so that errors of sums stay small. */
 const BLOCK = 32
+/** Up to this many elements are not worth a second dispatch. */
+const WHOLE = 256
 
 export function reduceKernel(node: ReduceNode, space: KernelSpace): readonly Dispatch[] {
   const results = sizeOf(node.shape)
   const length = sizeOf(node.reduced)
   if (results === 0) return []
-  if (!alongRows(node) || length <= BLOCK) {
+  if (!alongRows(node) || length <= 2 * BLOCK) {
     const wanted = results >= ENOUGH_RESULTS ? 1 : Math.ceil(ENOUGH_RESULTS / results)
-    const segments = Math.min(wanted, Math.ceil(length / SHORTEST_SEGMENT))
+    const segments = length <= WHOLE ? 1 : Math.min(wanted, Math.ceil(length / BLOCK))
     return inSegments(node, space, segments, byInvocation)
   }
   const workgroup = workgroupFor(length, space)
   const wanted = results >= 256 ? 1 : Math.ceil(256 / results)
-  const segments = Math.min(wanted, Math.ceil(length / (workgroup * SHORTEST_SEGMENT)))
+  const segments = Math.min(wanted, Math.ceil(length / (workgroup * BLOCK)))
   return inSegments(node, space, segments, byWorkgroup)
 }
 
@@ -65,7 +65,7 @@ function workgroupFor(length: number, { facts }: KernelSpace): number {
 }
 
 /** How one kernel of a reduction divides its work: results, each in segments. */
-interface Division {
+export interface Division {
   readonly results: number
   readonly segments: number
   /** Elements of a result, and of a segment; the last one may have fewer. */
@@ -76,7 +76,7 @@ interface Division {
 type Kernel = (source: KernelSource, division: Division, part: Part) => Dispatch
 
 /** What a kernel of a reduction reads and writes. */
-interface Part {
+export interface Part {
   readonly states: readonly State[]
   /** The states' registers of element `position` of result `result`. */
   read(code: { readonly result: string; readonly position: string }): readonly string[]
@@ -97,11 +97,8 @@ function inSegments(
   const title = `reduce [${node.reduced.join()}] for [${node.shape.join()}]`
   const source = new KernelSource(space, title)
   const read: Part['read'] = (code) => readElements(source, node, code)
-  const store = (target: KernelSource, registers: readonly string[], result: string): void => {
-    const finished = states.map(({ result: r }, i) => registers[startOf(states, i) + r])
-    const index = unflattened(target, result, node.shape)
-    writeStores(target, node.stores, new ScalarCode(target, index, finished))
-  }
+  const store = (target: KernelSource, registers: readonly string[], result: string): void =>
+    storeResults(target, node, registers, result)
   if (segments === 1) {
     const finish: Part['finish'] = (registers, result) => store(source, registers, result)
     return [kernel(source, whole(length), { states, read, finish })]
@@ -131,7 +128,20 @@ function inSegments(
   return [first, joined(second, whole(used), { states, read: readScratch, finish })]
 }
 
-function readElements(
+/** The stores of a reduction at one result, whose states are finished. */
+export function storeResults(
+  source: KernelSource,
+  node: ReduceNode,
+  registers: readonly string[],
+  result: string,
+): void {
+  const states = node.reductions.map(stateOf)
+  const finished = states.map((state, i) => registers[startOf(states, i) + state.result])
+  const index = unflattened(source, result, node.shape)
+  writeStores(source, node.stores, new ScalarCode(source, index, finished))
+}
+
+export function readElements(
   source: KernelSource,
   { shape, reduced, reductions }: ReduceNode,
   { result, position }: { readonly result: string; readonly position: string },
@@ -171,35 +181,46 @@ const byWorkgroup: Kernel = (source, division, part) => {
   const result = segments === 1 ? group : source.let('r', `${group} / ${segments}`)
   const segment = segments === 1 ? '0' : source.let('s', `${group} % ${segments}`)
   const own = walk(source, division, part, { result, segment, first: 'i32(lane)', step: size })
-  const dtypes = part.states.flatMap((s) => s.dtypes)
+  meet(source, part.states, own, size, (registers) => part.finish(registers, result, segment))
+  return source.finish({ workgroupSize: size, groups: results * segments })
+}
+
+/** Combines the states of all invocations of a workgroup in a tree; one of them finishes. */
+export function meet(
+  source: KernelSource,
+  states: readonly State[],
+  own: readonly string[],
+  size: number,
+  finish: (registers: readonly string[]) => void,
+): void {
+  const dtypes = states.flatMap((s) => s.dtypes)
   const shared = dtypes.map((_, i) => `shared${i}`)
-  // Bools have no place in memory that is shared with the host, and none is needed here.
-  dtypes.forEach((_, i) => {
-    source.define(shared[i], `var<workgroup> ${shared[i]}: array<u32, ${size}>;`)
-  })
+  for (const name of shared) {
+    source.define(name, `var<workgroup> ${name}: array<u32, ${size}>;`)
+  }
   const put = (values: readonly string[]): void =>
     values.forEach((v, i) => source.line(`${shared[i]}[lane] = ${toWord(dtypes[i], v)};`))
   const take = (at: string): readonly string[] =>
     dtypes.map((d, i) => source.let('t', fromWord(d, `${shared[i]}[${at}]`)))
   put(own)
-  for (let half = size / 2; half >= 1; half /= 2) {
+  const half = source.name('half')
+  source.block(`for (var ${half} = ${size / 2}u; ${half} > 0u; ${half} >>= 1u)`, () => {
     source.line('workgroupBarrier();')
-    source.block(`if (lane < ${half}u)`, () => {
-      put(combined(source, part.states, take('lane'), take(`lane + ${half}u`)))
+    source.block(`if (lane < ${half})`, () => {
+      put(combined(source, states, take('lane'), take(`lane + ${half}`)))
     })
-  }
-  source.block('if (lane == 0u)', () => part.finish(take('0'), result, segment))
-  return source.finish({ workgroupSize: size, groups: results * segments })
+  })
+  source.block('if (lane == 0u)', () => finish(take('0')))
 }
 
 /**
  * Goes through the elements `first, first + step, …` of a segment, by blocks: a block's state joins
  * the others' when it is complete.
  */
-function walk(
+export function walk(
   source: KernelSource,
   { segments, length, segmentLength }: Division,
-  part: Part,
+  part: Pick<Part, 'states' | 'read'>,
   {
     result,
     segment,

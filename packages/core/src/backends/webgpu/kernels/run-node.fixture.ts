@@ -37,6 +37,7 @@ export class NodeRunner {
       workgroups: device.limits.maxComputeWorkgroupsPerDimension,
       subgroups: false,
       float16: false,
+      residentLoops: true,
     })
   }
 
