@@ -4,7 +4,13 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
-import { createWasmBackend, registerDevice } from '../../packages/core/src/internal.ts'
+import { np, setDevice } from '../../packages/core/src/index.ts'
+import {
+  createWasmBackend,
+  openWebGpu,
+  registerDevice,
+  shareEverything,
+} from '../../packages/core/src/internal.ts'
 import { html } from './html.ts'
 import { type CaseResult, runSuite } from './run.ts'
 import type { DeviceName } from '../../packages/core/src/index.ts'
@@ -16,18 +22,42 @@ interface Setting {
   readonly prepare: () => void | Promise<void>
 }
 
-const settings: readonly Setting[] = [
-  {
-    label: 'wasm without relaxed SIMD',
-    device: 'wasm',
-    prepare: () => registerDevice('wasm', () => createWasmBackend({ relaxedSimd: false })),
-  },
+/** A WebAssembly device that shares even the smallest loops between two threads. */
+async function twoThreads(): Promise<void> {
+  const backend = createWasmBackend({ threads: 2, sharing: shareEverything })
+  registerDevice('wasm', () => backend)
+  setDevice('wasm')
+  const until = performance.now() + 20_000
+  while (backend.runningThreads < 2 && performance.now() < until) {
+    np.arange(100).add(1)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+const settings: Setting[] = [
   {
     label: 'wasm',
     device: 'wasm',
-    prepare: () => registerDevice('wasm', () => createWasmBackend()),
+    prepare: () => {
+      registerDevice('wasm', () => createWasmBackend({ threads: 1 }))
+    },
   },
+  {
+    label: 'wasm without relaxed SIMD',
+    device: 'wasm',
+    prepare: () => {
+      registerDevice('wasm', () => createWasmBackend({ threads: 1, relaxedSimd: false }))
+    },
+  },
+  { label: 'wasm on two threads', device: 'wasm', prepare: twoThreads },
 ]
+
+try {
+  await openWebGpu()
+  settings.push({ label: 'webgpu', device: 'webgpu', prepare: () => {} })
+} catch (error) {
+  console.error(`\n######## WEBGPU IS NOT COMPARED: ${String(error)} ########\n`)
+}
 
 const quiet = !process.stdout.isTTY
 const results: CaseResult[] = []
@@ -54,4 +84,5 @@ writeFileSync(
   `${JSON.stringify({ devices: labels, cases: results }, null, 2)}\n`,
 )
 console.log(`The report is in ${relative(process.cwd(), page)}.`)
-process.exitCode = results.every(({ agrees }) => agrees) ? 0 : 1
+// Threads and a GPU would keep the process.
+process.exit(results.every(({ agrees }) => agrees) ? 0 : 1)

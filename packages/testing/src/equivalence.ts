@@ -1,6 +1,6 @@
 /** One program on every device: its values, its derivatives and its batched gradient. */
 import { type DeviceName, devices, type NDArray, tree } from '@adjoint/core'
-import { asArray, withDevice } from '@adjoint/core/internal'
+import { asArray, openWebGpu, withDevice } from '@adjoint/core/internal'
 import { jit } from '@adjoint/transforms'
 import fc from 'fast-check'
 import { type Aspect, type AspectProgram, aspectsOf } from './aspects'
@@ -10,7 +10,10 @@ import { type Divergence, firstDivergence } from './divergence'
 import { exact, type Tolerance, toleranceOf, ulpsBetween } from './tolerance'
 
 export interface EquivalenceOptions {
-  /** The devices to compare with the reference; all of this machine's unless given. */
+  /**
+   * The devices to compare with the reference; unless given all that `devices()` lists, and `webgpu`
+   * is among them once it is open.
+   */
   readonly devices?: readonly DeviceName[]
   /** Whether derivatives are compared too; unless given, where arguments and results are floating. */
   readonly gradients?: boolean
@@ -125,6 +128,7 @@ async function compareAll(
   const aspects = aspectsOf(f, args, options)
   const comparisons: Comparison[] = []
   for (const device of devicesToCompare(options)) {
+    if (device === 'webgpu') await openWebGpu()
     for (const aspect of aspects) comparisons.push(await compareOn(device, aspect, options))
   }
   return comparisons
