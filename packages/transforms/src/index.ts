@@ -30,6 +30,7 @@ export type { Cotangents, GradientOf, Pullback, Tangents } from './function-type
 export { grad, type GradOptions, valueAndGrad, vjp } from './grad'
 export { evalShape, makeJaxpr, type ShapeAndDType, type ShapesOf } from './inspect'
 export { hessian, hvp, jacfwd, type JacobianOptions, jacrev } from './jacobian'
+export type { Exported, ExportOptions, Manifest, ManifestArray, ManifestTree } from './jit/export'
 export {
   explainRetrace,
   jit,

@@ -33,7 +33,29 @@ export interface Executable {
   /** The program in readable form. */
   text(format: TextFormat): string
   cost(): CostSummary
+  /** The program as a WebAssembly module of its own, on devices that have one. */
+  standalone?(options: StandaloneOptions): StandaloneModule
   dispose(): void
+}
+
+export interface StandaloneOptions {
+  /** Whether the module may use relaxed SIMD, which needs Node 22 or a browser of 2025. */
+  readonly relaxedSimd: boolean
+}
+
+/**
+ * A module that imports its memory as `env.memory` and exports `run(block)`. Before the first call,
+ * `words` are written to the address `block`.
+ */
+export interface StandaloneModule {
+  readonly code: Uint8Array<ArrayBuffer>
+  readonly block: number
+  readonly words: readonly number[]
+  /** Addresses, in the order of the program's inputs and outputs. */
+  readonly inputs: readonly number[]
+  readonly outputs: readonly number[]
+  /** The least size of the memory, in pages of 64 KiB. */
+  readonly pages: number
 }
 
 export interface CostSummary {

@@ -18,6 +18,7 @@ import {
   type Executable,
   NDArray,
   stage,
+  type TextFormat,
   TransformationError,
   tree,
 } from '@adjoint/core/internal'
@@ -32,6 +33,7 @@ import {
 import type { RefuseAsync } from '../function-types'
 import { axisEnvironment } from '../vmap'
 import { explainTraces, type TraceLog } from './explain'
+import { type Exported, type ExportOptions, exportProgram } from './export'
 import { callJit } from './primitive'
 import { collectLeaves, type Signature, signatureKey } from './signature'
 
@@ -50,10 +52,22 @@ export interface JitOptions {
 export interface Lowered<A extends readonly unknown[], R> {
   readonly jaxpr: ClosedJaxpr
   /** The program as a jaxpr, as loops, or as the device's own code. */
-  text(format?: 'jaxpr' | 'loops' | 'wat'): string
+  text(format?: TextFormat): string
   cost(): CostSummary
   /** Compiles now, and answers a function for arguments of exactly these types. */
   compile(): (...args: A) => R
+  /**
+   * The program as one `.wasm` file, with a loader of less than 3 KB that runs it in Node or in a
+   * page without this library.
+   *
+   * @throws ArgumentError on devices whose programs are not WebAssembly
+   * @example
+   * const { wasm, loader } = jit(predict).lower(images).export()
+   * // In another program, with both written to files:
+   * const { run } = await load(readFile('predict.wasm'))
+   * run(pixels)
+   */
+  export(options?: ExportOptions): Exported
 }
 
 export interface Jitted<A extends readonly unknown[], R> {
@@ -277,6 +291,18 @@ class Tracer<A extends readonly unknown[], R> {
           return this.call(again)
         }
       },
+      export: (options = {}) =>
+        exportProgram(
+          {
+            op: this.op,
+            name: this.name,
+            executable: executable(),
+            constants: closed.constants,
+            argumentStructure: program.signature.structure,
+            resultStructure: program.outStructure,
+          },
+          options,
+        ),
     }
   }
 }

@@ -7,7 +7,14 @@ import { printJaxpr } from '../../jaxpr/print'
 import type { Aval } from '../../types/aval'
 import { bytesOf } from '../../types/dtype'
 import { ArgumentError, DeletedArrayError } from '../../types/errors'
-import type { CostSummary, Executable, Storage, TextFormat } from '../backend'
+import type {
+  CostSummary,
+  Executable,
+  StandaloneModule,
+  StandaloneOptions,
+  Storage,
+  TextFormat,
+} from '../backend'
 import { emitProgram } from './codegen/program'
 import type { ModuleCode } from './codegen/program'
 import { READ_SLACK } from './codegen/environment'
@@ -16,6 +23,7 @@ import { disassemble } from './disassemble'
 import type { WasmFeatures } from './emit/index'
 import { CALL_BLOCK, Cell, SMALL_BYTES, SmallCell } from './memory/memory'
 import type { LinearMemory } from './memory/memory'
+import { standaloneModule } from './standalone'
 import { WasmStorage } from './storage'
 import type { StorageOwner } from './storage'
 import type { ThreadedProgram, WorkerPool } from './threads/pool'
@@ -44,7 +52,7 @@ export class WasmExecutable implements Executable {
     private readonly planned: PlannedProgram,
     private readonly name: string,
     private readonly donated: readonly boolean[],
-    features: WasmFeatures,
+    private readonly features: WasmFeatures,
   ) {
     this.inAvals = jaxpr.inAvals
     this.outAvals = jaxpr.outAvals
@@ -206,6 +214,10 @@ export class WasmExecutable implements Executable {
   cost(): CostSummary {
     const { program, plan } = this.planned
     return { ...programCost(program, plan), codeBytes: this.code.bytes.length }
+  }
+
+  standalone({ relaxedSimd }: StandaloneOptions): StandaloneModule {
+    return standaloneModule(this.planned, { ...this.features, relaxed: relaxedSimd })
   }
 
   dispose(): void {
