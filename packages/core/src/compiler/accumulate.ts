@@ -148,7 +148,9 @@ function packable(w: Writer, x: Tensor): Tensor {
   const tensor = w.current(x)
   const { cost } = measure(tensor.value)
   if (cost === 0) return tensor
-  return cost > packingBudget || continues(tensor, w.epilogues) ? w.materialize(tensor) : tensor
+  return cost > packingBudget || continues(tensor, w.epilogues)
+    ? w.materializeBehind(tensor)
+    : tensor
 }
 
 function contractionType(lhs: DType, rhs: DType, result: DType): 'float32' | 'float64' | 'int32' {

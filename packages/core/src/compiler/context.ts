@@ -94,6 +94,8 @@ export interface LoweringContext {
   // --- expressions: nothing is written ---------------------------------------------------------
   /** Elementwise: operands all have `aval.shape`; `f` builds the expression. */
   map(aval: Aval, f: (...operands: Scalar[]) => Scalar, ...operands: readonly Tensor[]): Tensor
+  /** `x + y` of cotangents: where one is zero because nothing contributes, the other stands. */
+  accumulate(aval: Aval, x: Tensor, y: Tensor): Tensor
   constant(aval: Aval, value: number | boolean): Tensor
   /** `aval.shape`-shaped counter along `axis`. */
   iota(aval: Aval, axis: number): Tensor

@@ -9,10 +9,11 @@ import { sizeOf } from '../types/aval'
 import { accessesOf, rootsOf } from './dependence'
 import type { Affine, Buffer, Scalar } from './expr'
 import type { ContractNode, LoopNode, Program } from './nodes'
-import { exchanged, isSpaced, storeSpace, withExpressions } from './spaces'
+import { exchanged, isSpaced, refined, storeSpace, withExpressions } from './spaces'
 import { affineEqualOn, affinesOf, type Cache, loadsOf, rewrite, rowMajor } from './views'
 
-export function asRead(program: Program): Program {
+export function asRead(given: Program): Program {
+  const program = { ...given, nodes: bySlices(given.nodes) }
   const products = new Map<Buffer, ContractNode>()
   const settled = new Set<Buffer>(program.outputs)
   for (const node of program.nodes) {
@@ -58,6 +59,37 @@ export function asRead(program: Program): Program {
   return { ...program, nodes }
 }
 
+/**
+ * Maps with their axes split where one of them goes through several rows, or several matrices, of a
+ * product: `[…, heads · width]` as `[…, heads, width]`. Turning the product then takes strides apart
+ * that are one stride now.
+ */
+function bySlices(nodes: readonly LoopNode[]): readonly LoopNode[] {
+  const products = new Map<Buffer, ContractNode>()
+  return nodes.map((node) => {
+    if (node.kind === 'contract' && isPlain(node)) products.set(node.stores[0].target, node)
+    if (node.kind !== 'map') return node
+    const runs = new Map<number, number>()
+    for (const { source, at } of loadsOf(rootsOf(node))) {
+      const product = products.get(source)
+      if (product === undefined) continue
+      const columns = sizeOf(product.n)
+      const matrix = sizeOf(product.m) * columns
+      at.strides.forEach((stride, axis) => {
+        const run = (stride < columns ? columns : matrix) / stride
+        const n = node.shape[axis]
+        if (stride > 0 && run > 1 && run < n && n % run === 0) runs.set(axis, run)
+      })
+    }
+    if (runs.size === 0) return node
+    const split = node.shape.flatMap((n, axis) => {
+      const run = runs.get(axis)
+      return run === undefined ? [n] : [n / run, run]
+    })
+    return refined(node, [split])
+  })
+}
+
 const isTurned = (node: ContractNode, turned: ReadonlyMap<Buffer, ContractNode>): boolean =>
   node.stores.length === 1 && turned.get(node.stores[0].target) === node
 
@@ -79,8 +111,10 @@ function prefersTransposed(product: ContractNode, readers: readonly LoopNode[]):
       const space = loadSpace(node, l.at)
       const other = l.offsets.length === 0 ? transposed(l.at, space, product) : null
       if (other === null) return false
-      // Operands of contractions are packed, whichever way they lie.
-      if (node.kind !== 'contract') votes += walks(other, space) - walks(l.at, space)
+      // Operands of contractions are packed, whichever way they lie, and reductions go along memory
+      // whichever axes are reduced.
+      if (node.kind !== 'contract' && node.kind !== 'reduce')
+        votes += walks(other, space) - walks(l.at, space)
     }
   }
   return votes > 0

@@ -45,6 +45,8 @@ import { continues, recomputeBudget, stored, Writer } from './writer'
 /** An expression larger than this is cut: its largest operands are written to memory. */
 const maxOperations = 192
 const maxLoads = 14
+/** Of an accumulated cotangent: that of a split into more parts is added up. */
+const maxPieces = 64
 
 /** What the lowerings of a program and of the programs inside it have in common. */
 export class CompilationUnit {
@@ -74,6 +76,8 @@ type Environment = Map<Var, Tensor>
 
 class Lowering implements LoweringContext {
   private readonly writer: Writer
+  /** Tensors that are pieces with zeros around them. */
+  private readonly placed = new Map<Scalar, readonly Piece[]>()
 
   constructor(private readonly unit: CompilationUnit) {
     this.writer = new Writer((dtype, size) => unit.buffer(dtype, size))
@@ -166,6 +170,16 @@ class Lowering implements LoweringContext {
     return { aval, value }
   }
 
+  accumulate(aval: Aval, x: Tensor, y: Tensor): Tensor {
+    const pieces = [...(this.placed.get(x.value) ?? []), ...(this.placed.get(y.value) ?? [])]
+    const both = this.placed.has(x.value) && this.placed.has(y.value)
+    if (!both || pieces.length > maxPieces || !areApart(pieces))
+      return this.map(aval, (e, f) => binary('add', aval.dtype, e, f), x, y)
+    const elements = pieces.reduce((sum, p) => sum + p.value.aval.size, 0)
+    const base = elements === aval.size ? null : this.constant(aval, 0)
+    return this.assemble(aval, base, pieces)
+  }
+
   constant(aval: Aval, value: number | boolean): Tensor {
     return { aval, value: constant(aval.dtype, value) }
   }
@@ -177,7 +191,7 @@ class Lowering implements LoweringContext {
   reindex(x: Tensor, aval: Aval, source: readonly Affine[]): Tensor {
     if (aval.size === 0) return this.constant(aval, 0)
     const tensor = this.writer.cheapIfRepeated(x, aval.size)
-    return { aval, value: reindexScalar(tensor.value, source, aval.ndim) }
+    return this.writer.view(tensor, aval, source)
   }
 
   reshape(x: Tensor, aval: Aval): Tensor {
@@ -287,7 +301,11 @@ class Lowering implements LoweringContext {
         stores: [{ target, at, offsets: moving, value }],
       })
     }
-    return stored(target, aval)
+    const result = stored(target, aval)
+    const isZero = base === null || (base.value.kind === 'const' && Number(base.value.value) === 0)
+    if (isZero && present.every((p) => (p.dynamicStart ?? []).length === 0))
+      this.placed.set(result.value, present)
+    return result
   }
 
   // --- nodes -----------------------------------------------------------------------------------------
@@ -398,6 +416,18 @@ class Lowering implements LoweringContext {
 const size = (x: Tensor): number => {
   const { operations, loads } = measure(x.value)
   return operations + loads
+}
+
+/** Whether no two of these pieces have an element in common. */
+const areApart = (pieces: readonly Piece[]): boolean =>
+  pieces.every((p, i) =>
+    pieces.slice(0, i).every((q) => p.start.some((_, a) => apartAlong(p, q, a))),
+  )
+
+function apartAlong(p: Piece, q: Piece, axis: number): boolean {
+  const end = ({ start, step, value }: Piece): number =>
+    start[axis] + step[axis] * (value.aval.shape[axis] - 1)
+  return end(p) < q.start[axis] || end(q) < p.start[axis]
 }
 
 const isStatic = (piece: Piece): boolean =>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Jaxpr } from '../jaxpr/ir'
+import type { Jaxpr, Var } from '../jaxpr/ir'
 import { Aval } from '../types/aval'
 import { lower } from './compile'
 import { printProgram } from './print'
@@ -391,6 +391,24 @@ test('a product read transposed, also in part, is stored transposed', () => {
     contraction?.kind === 'contract' && [contraction.m, contraction.n],
     printProgram(program, plan),
   ).toEqual([[6], [4]])
+})
+
+test('products side by side, as the cotangent of a split, are written where they belong', () => {
+  const r = new Recorder()
+  const [x, y, z] = [r.input([4, 5]), r.input([5, 6]), r.input([5, 3])]
+  const whole = new Aval([4, 9], 'float32')
+  const among = (v: Var, start: number): Var =>
+    r.apply('pad', [v], whole, (c, t) =>
+      c.assemble(whole, c.constant(whole, 0), [{ value: t, start: [0, start], step: [1, 1] }]),
+    )
+  const parts = [among(r.matmul(x, y), 0), among(r.matmul(x, z), 6)]
+  const sum = r.apply('add_any', parts, whole, (c, a, b) => c.accumulate(whole, a, b))
+  const jaxpr = r.jaxpr([sum])
+  const inputs = jaxpr.inputs.map((v, i) =>
+    Array.from({ length: v.aval.size }, (_, k) => ((k * 5 + i) % 7) / 8 - 0.5),
+  )
+  const { program } = both(jaxpr, inputs)
+  expect(program.nodes.map((n) => n.kind)).toEqual(['contract', 'contract'])
 })
 
 test('updates run right after their gradients, whose memory they free', () => {

@@ -4,6 +4,7 @@
  * Positions are a topological order, kept valid under merging by reordering only what lies between
  * the two merged nodes (Pearce and Kelly, A dynamic topological sort algorithm, JEA 11, 2006).
  */
+import { sizeOf } from '../types/aval'
 import type { Buffer } from './expr'
 import { accessesOf } from './dependence'
 import type { LoopNode, Program } from './nodes'
@@ -25,7 +26,7 @@ export class Schedule {
   readonly writer = new Map<Buffer, Step>()
   readonly readers = new Map<Buffer, Set<Step>>()
   /** Buffers that several steps write, one over another. */
-  readonly assembled = new Set<Buffer>()
+  readonly assembled: ReadonlySet<Buffer>
 
   constructor(program: Program) {
     this.outputs = new Set(program.outputs)
@@ -35,6 +36,8 @@ export class Schedule {
       before: new Set(),
       after: new Set(),
     }))
+    const assembled = new Set<Buffer>()
+    this.assembled = assembled
     const readSince = new Map<Buffer, Step[]>()
     for (const step of this.steps) {
       const { reads, writes } = accessesOf(step.node)
@@ -46,13 +49,33 @@ export class Schedule {
         else since.push(step)
       }
       for (const buffer of writes) {
-        if (this.writer.has(buffer)) this.assembled.add(buffer)
+        if (this.writer.has(buffer)) assembled.add(buffer)
         this.depend(this.writer.get(buffer), step)
         for (const reader of readSince.get(buffer) ?? []) this.depend(reader, step)
         readSince.delete(buffer)
         this.writer.set(buffer, step)
       }
     }
+    this.withoutDisjoint(assembled)
+  }
+
+  /**
+   * Where several steps write a buffer and no element twice, as they do to concatenate. What they
+   * write covers the buffer, so they do if the numbers of elements agree.
+   */
+  private withoutDisjoint(assembled: Set<Buffer>): void {
+    const written = new Map<Buffer, number>()
+    for (const { node } of this.steps) {
+      for (const buffer of accessesOf(node).writes) {
+        if (!assembled.has(buffer)) continue
+        const stores = node.kind === 'map' ? node.stores.filter((s) => s.target === buffer) : []
+        const [store] = stores
+        const isStatic = stores.length === 1 && store?.offsets.length === 0
+        const elements = node.kind === 'map' && isStatic ? sizeOf(node.shape) : Infinity
+        written.set(buffer, (written.get(buffer) ?? 0) + elements)
+      }
+    }
+    for (const [buffer, elements] of written) if (elements === buffer.size) assembled.delete(buffer)
   }
 
   readersOf(buffer: Buffer): Set<Step> {

@@ -5,10 +5,10 @@
 import { type Aval, shapesEqual, withDType } from '../types/aval'
 import type { DType } from '../types/dtype'
 import type { Tensor } from './context'
-import { type Buffer, constant, convert, load, type Scalar } from './expr'
+import { type Affine, type Buffer, constant, convert, load, type Scalar } from './expr'
 import { measure } from './measure'
 import type { LoopNode } from './nodes'
-import { affineEqualOn, loadsOf, rowMajor } from './views'
+import { affineEqualOn, loadsOf, reindexScalar, rowMajor } from './views'
 
 /** What may be computed again by every consumer instead of being written and read. */
 export const recomputeBudget = 2
@@ -23,6 +23,12 @@ export class Writer {
   readonly accumulated = new Set<Buffer>()
   /** Those, and what is written element for element from them. */
   readonly epilogues = new Set<Buffer>()
+
+  /** What expressions are views of, by the expression. */
+  private readonly behind = new Map<
+    Scalar,
+    { readonly tensor: Tensor; readonly source: readonly Affine[] }
+  >()
 
   constructor(private readonly allocate: (dtype: DType, size: number) => Buffer) {}
 
@@ -48,6 +54,26 @@ export class Writer {
     const result = stored(target, tensor.aval)
     this.written.set(tensor.value, result)
     return result
+  }
+
+  /** Element `j` of the result is element `source(j)` of `x`. */
+  view(x: Tensor, aval: Aval, source: readonly Affine[]): Tensor {
+    const value = reindexScalar(x.value, source, aval.ndim)
+    if (value !== x.value && aval.size === x.aval.size)
+      this.behind.set(value, { tensor: x, source })
+    return { aval, value }
+  }
+
+  /**
+   * As `materialize`, where any order of elements in memory will do: what is behind a view is
+   * written, once for all of its views.
+   */
+  materializeBehind(x: Tensor): Tensor {
+    const tensor = this.current(x)
+    const view = this.behind.get(tensor.value)
+    if (view === undefined) return this.materialize(tensor)
+    const { value } = this.materializeBehind(view.tensor)
+    return { aval: tensor.aval, value: reindexScalar(value, view.source, tensor.aval.ndim) }
   }
 
   inMemory(x: Tensor): Buffer {

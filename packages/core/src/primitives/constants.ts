@@ -56,6 +56,7 @@ const addAnyPrimitive: Primitive = definePrimitive({
     tangents: [addTangents(xDot, yDot)],
   }),
   transpose: ([zBar], operands) => operands.map((operand) => (isLinear(operand) ? zBar : null)),
+  lower: (context, [x, y], _params, [aval]) => [context.accumulate(aval, x, y)],
 })
 
 /** `add` for tangents and cotangents; JAX prints it under this name. */

@@ -117,6 +117,33 @@ function withinRow(from: number, x: Aval, monoid: 'sum' | 'max', axis: number): 
   }
 }
 
+/**
+ * The first rows and the rows from `cut` on, each among zeros, added up: the cotangent of a split.
+ * `missing` rows before the cut come from neither.
+ */
+function accumulated(from: number, x: Aval, cut: number, missing: number): Operation {
+  const { shape, dtype } = x
+  const rest = shape.slice(1)
+  const rows = sizeOf(rest)
+  const first = cut - missing
+  const part = (c: LoweringContext, t: Tensor, start: number, count: number): Tensor => {
+    const zeros = c.constant(x, 0)
+    if (count === 0) return zeros
+    const aval = new Aval([count, ...rest], dtype)
+    const source = shape.map((_, a) => alongAxis(shape.length, a, 1, a === 0 ? start : 0))
+    const value = c.reindex(t, aval, source)
+    const at = shape.map((_, a) => (a === 0 ? start : 0))
+    return c.assemble(x, zeros, [{ value, start: at, step: shape.map(() => 1) }])
+  }
+  return {
+    name: `accumulated_${first}_${cut}`,
+    inputs: [from],
+    aval: x,
+    meaning: ({ data }) => data.map((e, i) => (i < first * rows || i >= cut * rows ? e : 0)),
+    lower: (c, t) => c.accumulate(x, part(c, t, 0, first), part(c, t, cut, shape[0] - cut)),
+  }
+}
+
 /** The next operation of a random program on the values so far. */
 function randomOperation(avals: readonly Aval[], dice: Dice): Operation {
   // Late values are preferred, so that chains grow.
@@ -126,7 +153,7 @@ function randomOperation(avals: readonly Aval[], dice: Dice): Operation {
   const { shape, dtype } = x
   const rank = shape.length
   const size = sizeOf(shape)
-  switch (dice(17)) {
+  switch (dice(18)) {
     case 0: {
       const order = shape.map((_, axis) => axis)
       for (let i = rank - 1; i > 0; i--) {
@@ -363,6 +390,9 @@ function randomOperation(avals: readonly Aval[], dice: Dice): Operation {
     case 13:
     case 14:
       if (rank > 0) return withinRow(from, x, dice(2) === 0 ? 'sum' : 'max', dice(rank))
+      break
+    case 15:
+      if (rank > 0 && shape[0] > 1) return accumulated(from, x, 1 + dice(shape[0] - 1), dice(2))
       break
     default:
   }
