@@ -13,6 +13,15 @@ const functions: Record<keyof typeof golden.cases, (x: NDArray) => NDArray> = {
   leakyRelu: (x) => activations.leakyRelu(x),
   elu: (x) => activations.elu(x),
   gelu: (x) => activations.gelu(x),
+  celu: (x) => activations.celu(x),
+  selu: activations.selu,
+  relu6: activations.relu6,
+  hardTanh: activations.hardTanh,
+  hardSigmoid: activations.hardSigmoid,
+  hardSilu: activations.hardSwish,
+  mish: activations.mish,
+  softSign: activations.softSign,
+  squareplus: (x) => activations.squareplus(x),
   geluExact: (x) => activations.gelu(x, { approximate: false }),
 }
 
@@ -55,6 +64,11 @@ describe('over an axis', () => {
       close(activations.softmax(rows).get(i), row)
     })
     expect(activations.softmax(rows, 0).get(0, 0).item()).toBeLessThan(0.02)
+  })
+
+  it('glu', () => {
+    close(activations.glu(np.array(golden.xs.slice(0, 12), { dtype: 'float32' })), golden.glu)
+    expect(activations.glu(np.ones([4, 3]), 0).shape).toEqual([2, 3])
   })
 
   it('logSoftmax', () => {

@@ -13,6 +13,9 @@ export const sigmoid = (x: ArrayLike): NDArray => special.expit(x)
 /** `x · sigmoid(x)`. Elfwing et al. 2018. */
 export const silu = (x: NDArray): NDArray => np.multiply(x, sigmoid(x))
 
+/** `silu` and `hardSilu` under their other names. */
+export { silu as swish, hardSilu as hardSwish }
+
 /** `log(1 + e^x)`, without overflow. */
 export const softplus = (x: ArrayLike): NDArray => np.logaddexp(x, 0)
 
@@ -29,6 +32,48 @@ export function elu(x: NDArray, alpha = 1): NDArray {
   // The branch not taken must not overflow, or its derivative would be NaN.
   const safe = np.where(positive, 0, x)
   return np.where(positive, x, np.multiply(alpha, np.expm1(safe)))
+}
+
+/** `max(x, 0) + min(0, alpha (e^(x / alpha) − 1))`. Barron 2017. */
+export const celu = (x: NDArray, alpha = 1): NDArray =>
+  np.add(np.maximum(x, 0), np.multiply(alpha, np.expm1(np.divide(np.minimum(x, 0), alpha))))
+
+/** `elu` with the constants that keep mean 0 and variance 1 from layer to layer. Klambauer et al. 2017. */
+export const selu = (x: NDArray): NDArray =>
+  np.multiply(1.0507009873554805, elu(x, 1.6732632423543772))
+
+/** `max(x, 0)` up to 6, with derivative 0 at both ends. Krizhevsky 2010. */
+export const relu6: (x: NDArray) => NDArray = customJvp((x: NDArray) =>
+  np.minimum(np.maximum(x, 0), 6),
+).defjvp(([x], [xDot]) => [
+  relu6(x),
+  np.where(np.logicalAnd(np.greater(x, 0), np.less(x, 6)), xDot, 0),
+])
+
+/** `x` between −1 and 1, and the nearer of the two elsewhere. */
+export const hardTanh = (x: NDArray): NDArray =>
+  np.where(np.greater(x, 1), 1, np.where(np.less(x, -1), -1, x))
+
+/** `relu6(x + 3) / 6`. */
+export const hardSigmoid = (x: NDArray): NDArray => np.divide(relu6(np.add(x, 3)), 6)
+
+/** `x · hardSigmoid(x)`. Howard et al. 2019. */
+export const hardSilu = (x: NDArray): NDArray => np.multiply(x, hardSigmoid(x))
+
+/** `x · tanh(softplus(x))`. Misra 2019. */
+export const mish = (x: NDArray): NDArray => np.multiply(x, np.tanh(softplus(x)))
+
+/** `x / (|x| + 1)`. */
+export const softSign = (x: NDArray): NDArray => np.divide(x, np.add(np.abs(x), 1))
+
+/** `(x + √(x² + b)) / 2`. Barron 2021. */
+export const squareplus = (x: NDArray, b = 4): NDArray =>
+  np.divide(np.add(x, np.sqrt(np.add(np.square(x), b))), 2)
+
+/** One half of an axis times the sigmoid of the other. Dauphin et al. 2017. */
+export function glu(x: NDArray, axis = -1): NDArray {
+  const [value, gate] = np.split(x, 2, axis)
+  return np.multiply(value, sigmoid(gate))
 }
 
 /** Gaussian error linear unit. Hendrycks & Gimpel 2016; the tanh form (equation 2) by default. */

@@ -1,16 +1,28 @@
 /** Layers, initialisers and activations. */
 export {
+  celu,
   elu,
   gelu,
+  glu,
+  hardSigmoid,
+  hardSilu,
+  hardSwish,
+  hardTanh,
   leakyRelu,
   logSigmoid,
   logSoftmax,
+  mish,
   oneHot,
   relu,
+  relu6,
+  selu,
   sigmoid,
   silu,
   softmax,
   softplus,
+  softSign,
+  squareplus,
+  swish,
 } from './activations'
 export * as initializers from './initializers'
 export type { Initializer } from './initializers'

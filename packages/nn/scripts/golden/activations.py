@@ -14,6 +14,15 @@ functions = {
     "leakyRelu": jax.nn.leaky_relu,
     "elu": jax.nn.elu,
     "gelu": jax.nn.gelu,
+    "celu": jax.nn.celu,
+    "selu": jax.nn.selu,
+    "relu6": jax.nn.relu6,
+    "hardTanh": jax.nn.hard_tanh,
+    "hardSigmoid": jax.nn.hard_sigmoid,
+    "hardSilu": jax.nn.hard_silu,
+    "mish": jax.nn.mish,
+    "softSign": jax.nn.soft_sign,
+    "squareplus": jax.nn.squareplus,
     "geluExact": lambda x: jax.nn.gelu(x, approximate=False),
 }
 x = jnp.asarray(xs, jnp.float32)
@@ -27,5 +36,6 @@ print(json.dumps({
     "xs": xs,
     "cases": cases,
     "softmax": jax.nn.softmax(rows).tolist(),
+    "glu": jax.nn.glu(jnp.asarray(xs[:12], jnp.float32)).tolist(),
     "logSoftmax": [[str(v) for v in r] for r in jax.nn.log_softmax(rows).tolist()],
 }))
