@@ -12,6 +12,7 @@ const examples: Readonly<Record<string, string>> = {
   'per-example': 'one gradient per example: wrong labels found, influence clipped',
   logistic: "the Hessian of logistic regression: Newton's method and standard errors",
   newton: "Newton's method in a while loop under vmap: a fractal",
+  cnn: 'a convolutional network with batch norm and residual connections',
   gpt: 'a language model from scratch, and adapters for another style',
   ode: 'rates of a differential equation, found through its solution',
 }
