@@ -37,8 +37,10 @@ export {
   type Jitted,
   type JitOptions,
   type Lowered,
+  profile,
   traceCount,
 } from './jit/jit'
+export { type LoopProfile, Profile } from './jit/profile'
 export { jvp } from './jvp'
 export { linearize, linearTranspose } from './linear-functions'
 export { stopGradient } from './stop-gradient'

@@ -33,9 +33,23 @@ export interface Executable {
   /** The program in readable form. */
   text(format: TextFormat): string
   cost(): CostSummary
+  /**
+   * Runs once, as `run` does, and says how long each loop took; the results are dropped. Only on
+   * devices that can tell.
+   */
+  timeLoops?(inputs: readonly Storage[]): readonly LoopTime[]
   /** The program as a WebAssembly module of its own, on devices that have one. */
   standalone?(options: StandaloneOptions): StandaloneModule
   dispose(): void
+}
+
+/** A loop of a program, with what it costs by its own count and by the clock. */
+export interface LoopTime {
+  readonly title: string
+  readonly flops: number
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  readonly milliseconds: number
 }
 
 export interface StandaloneOptions {

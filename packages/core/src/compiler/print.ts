@@ -1,8 +1,8 @@
 /** Programs as text: each loop with its space, its cost and what it stores. */
 import type { Shape } from '../types/aval'
 import { shortName } from '../types/dtype'
-import { nodeCost, programCost } from './cost'
-import { programsOf, storeRoots } from './dependence'
+import { type NodeCost, nodeCost, programCost } from './cost'
+import { programsOf, rootsOf, storeRoots } from './dependence'
 import type { Affine, BinaryOp, Buffer, DynamicOffset, Scalar } from './expr'
 import type { ContractNode, LoopNode, Program, ReduceNode, RowsNode, RowStep, Store } from './nodes'
 import type { Plan } from './plan'
@@ -24,6 +24,25 @@ export function printProgram(program: Program, plan: Plan, name = 'program'): st
   })
   lines.push(`  gives ${kept.join(', ') || 'nothing'}`)
   return [...lines, ...printNodes(program, names, '')].join('\n')
+}
+
+export interface LoopSummary extends NodeCost {
+  /** What kind of loop it is, and over what: `map over i < 128, j < 512: exp`. */
+  readonly title: string
+}
+
+/** The loops of a program itself, without those inside loops and branches. */
+export function listLoops(program: Program): readonly LoopSummary[] {
+  const names = new Names()
+  return program.nodes.map((node) => {
+    const [head] = describe(node, names)
+    const functions = new Set<string>()
+    forEachNode(rootsOf(node), (e) => {
+      if (e.kind === 'unary' && e.op !== 'neg') functions.add(e.op)
+    })
+    const called = functions.size === 0 ? '' : `: ${[...functions].join(', ')}`
+    return { title: `${head}${called}`, ...nodeCost(node) }
+  })
 }
 
 /** Names of buffers; temporaries are numbered in the order they appear. */

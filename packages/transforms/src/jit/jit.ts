@@ -16,6 +16,7 @@ import {
   type DeviceName,
   execute,
   type Executable,
+  hasEffects,
   NDArray,
   stage,
   type TextFormat,
@@ -35,6 +36,7 @@ import { axisEnvironment } from '../vmap'
 import { explainTraces, type TraceLog } from './explain'
 import { type Exported, type ExportOptions, exportProgram } from './export'
 import { callJit } from './primitive'
+import { type Profile, profileProgram } from './profile'
 import { collectLeaves, type Signature, signatureKey } from './signature'
 
 export interface JitOptions {
@@ -85,6 +87,8 @@ interface Program {
   readonly donated: readonly boolean[]
   /** A closed-over tracer ends with its transformation, and the program with it. */
   readonly hasTracers: boolean
+  /** A program with effects is not run at once but called, which runs it in parts. */
+  readonly hasEffects: boolean
   backend: Backend | null
   executable: Executable | null
 }
@@ -98,7 +102,12 @@ const PROGRAMS_KEPT = 1024
 /** A function that is traced anew by every call must not remember all of them. */
 const TRACES_REMEMBERED = 256
 
-const traceLogs = new WeakMap<object, TraceLog>()
+const tracers = new WeakMap<object, Inspected>()
+
+/** What can be asked of a jitted function from outside. */
+interface Inspected extends TraceLog {
+  profile(args: readonly unknown[]): Profile
+}
 
 /** Programs of one function, by signature. */
 class Tracer<A extends readonly unknown[], R> {
@@ -126,7 +135,7 @@ class Tracer<A extends readonly unknown[], R> {
     const { constants } = program.closed
     const operands = constants.length === 0 ? leaves : [...constants, ...leaves]
     const outputs =
-      currentInterpreter().parent === null
+      currentInterpreter().parent === null && !program.hasEffects
         ? this.run(program, operands)
         : callJit(this.name, program.closed.jaxpr, operands)
     return (
@@ -239,6 +248,7 @@ class Tracer<A extends readonly unknown[], R> {
       outAvals: jaxpr.outAvals,
       donated: this.donatedLeaves(signature, constants.length, numArgs),
       hasTracers: constants.some((c) => c.owner !== null),
+      hasEffects: hasEffects(jaxpr),
       backend: null,
       executable: null,
     }
@@ -259,6 +269,22 @@ class Tracer<A extends readonly unknown[], R> {
       for (let k = 0; k < size; k++) flags.push(this.donations.includes(i))
     }
     return flags
+  }
+
+  profile(args: A): Profile {
+    const { program, leaves } = this.find(args)
+    const operands = [...program.closed.constants, ...leaves]
+    const backend = this.backendOf(operands)
+    const executable = compiled(program.closed.jaxpr, backend, program.donated)
+    const { donated } = program
+    return profileProgram({
+      op: 'profile',
+      name: this.name,
+      backend,
+      executable,
+      operands,
+      donated,
+    })
   }
 
   lower(args: A): Lowered<A, R> {
@@ -361,13 +387,20 @@ export function jit<A extends readonly unknown[], R>(
     lower: (...args: A) => tracer.lower(args),
   })
   Object.defineProperty(jitted, 'name', { value: tracer.name })
-  traceLogs.set(jitted, tracer)
+  tracers.set(jitted, {
+    name: tracer.name,
+    get traceCount() {
+      return tracer.traceCount
+    },
+    traces: tracer.traces,
+    profile: (args) => tracer.profile(args as A),
+  })
   return jitted
 }
 
 /** How often a jitted function has been traced. */
 export const traceCount = (jitted: (...args: never[]) => unknown): number =>
-  logOf('traceCount', jitted).traceCount
+  inspected('traceCount', jitted).traceCount
 
 /**
  * Says for each time that a jitted function was traced what was new about the call.
@@ -375,12 +408,27 @@ export const traceCount = (jitted: (...args: never[]) => unknown): number =>
  * @throws ArgumentError when the function is not the result of `jit`
  */
 export const explainRetrace = (jitted: (...args: never[]) => unknown): string => {
-  return explainTraces(logOf('explainRetrace', jitted))
+  return explainTraces(inspected('explainRetrace', jitted))
 }
 
-function logOf(op: string, jitted: (...args: never[]) => unknown): TraceLog {
-  const log = traceLogs.get(jitted)
-  if (log) return log
+/**
+ * Measures how long each loop of a compiled program takes, as medians of several runs.
+ *
+ * The loops are those of `jitted.lower(...args).text('loops')`, in that order; what is inside a loop
+ * or a branch counts as one. Donated arguments stay as they are. The result prints as a table.
+ *
+ * @throws ArgumentError when the function is not the result of `jit`, or the device cannot tell
+ * @example
+ * console.log(String(profile(step, params, optState, images, labels)))
+ */
+export const profile = <A extends readonly unknown[]>(
+  jitted: Jitted<A, unknown>,
+  ...args: A
+): Profile => inspected('profile', jitted).profile(args)
+
+function inspected(op: string, jitted: (...args: never[]) => unknown): Inspected {
+  const tracer = tracers.get(jitted)
+  if (tracer) return tracer
   throw new ArgumentError({
     op,
     problem: `${jitted.name || 'the function'} is not jitted`,

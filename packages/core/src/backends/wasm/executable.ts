@@ -1,7 +1,7 @@
 /** A program compiled for one linear memory. */
 import type { PlannedProgram } from '../../compiler/compile'
 import { programCost } from '../../compiler/cost'
-import { printProgram } from '../../compiler/print'
+import { listLoops, printProgram } from '../../compiler/print'
 import type { Jaxpr } from '../../jaxpr/ir'
 import { printJaxpr } from '../../jaxpr/print'
 import type { Aval } from '../../types/aval'
@@ -10,6 +10,7 @@ import { ArgumentError, DeletedArrayError } from '../../types/errors'
 import type {
   CostSummary,
   Executable,
+  LoopTime,
   StandaloneModule,
   StandaloneOptions,
   Storage,
@@ -43,11 +44,13 @@ export class WasmExecutable implements Executable {
   private readonly workingBytes: number
   /** Takes the address of the block of addresses. */
   private entry: ((block: number) => void) | null
+  /** Entries of the loops, each a program by itself; made when they are to be timed. */
+  private loops: readonly ((block: number) => void)[] | null = null
 
   constructor(
     private readonly owner: StorageOwner,
     private readonly memory: LinearMemory,
-    pool: WorkerPool,
+    private readonly pool: WorkerPool,
     private readonly jaxpr: Jaxpr,
     private readonly planned: PlannedProgram,
     private readonly name: string,
@@ -57,8 +60,7 @@ export class WasmExecutable implements Executable {
     this.inAvals = jaxpr.inAvals
     this.outAvals = jaxpr.outAvals
     this.outputBytes = this.outAvals.map(byteSizeOf)
-    const { threads } = pool
-    this.code = emitProgram(planned, features, { sharedMemory: memory.isShared, threads })
+    this.code = this.emit(planned)
     // Working memory is the arena, what nodes share, copies of small arrays, and the addresses of a
     // call that has very many of them.
     let end = this.code.arenaBytes
@@ -74,21 +76,31 @@ export class WasmExecutable implements Executable {
     const entries = BLOCK_HEADER + sizes.length
     this.blockOffset = entries > CALL_BLOCK.entries ? reserve(4 * entries) : null
     this.workingBytes = end
-    const module = new WebAssembly.Module(this.code.bytes)
+    this.entry = this.load(this.code)
+  }
+
+  private emit(planned: PlannedProgram): ModuleCode {
+    const { threads } = this.pool
+    const sharedMemory = this.memory.isShared
+    return emitProgram(planned, this.features, { sharedMemory, threads })
+  }
+
+  /** Answers what takes the address of the block of addresses. */
+  private load({ bytes, threaded }: ModuleCode): (block: number) => void {
+    const { memory, pool } = this
+    const module = new WebAssembly.Module(bytes)
     const { exports } = new WebAssembly.Instance(module, { env: { memory: memory.memory } })
     const { run } = exports
     if (typeof run !== 'function') throw new Error('a program exports its entry')
-    if (!this.code.threaded) {
-      this.entry = (block) => void run(block)
-      return
-    }
+    if (!threaded) return (block) => void run(block)
     const program: ThreadedProgram = {
-      name: name || 'program',
-      code: this.code.bytes,
+      name: this.name || 'program',
+      code: bytes,
       run: (block, thread, count, maySleep) => void run(block, thread, count, maySleep),
     }
     pool.start()
-    this.entry = (block) => pool.run(program, block, threads)
+    const { threads } = pool
+    return (block) => pool.run(program, block, threads)
   }
 
   run(inputs: readonly Storage[]): readonly Storage[] {
@@ -214,6 +226,30 @@ export class WasmExecutable implements Executable {
   cost(): CostSummary {
     const { program, plan } = this.planned
     return { ...programCost(program, plan), codeBytes: this.code.bytes.length }
+  }
+
+  timeLoops(inputs: readonly Storage[]): readonly LoopTime[] {
+    const { program, plan } = this.planned
+    this.loops ??= program.nodes.map((node) =>
+      this.load(this.emit({ program: { ...program, nodes: [node] }, plan })),
+    )
+    const { entry, loops } = this
+    const times: number[] = []
+    if (entry !== null) {
+      this.entry = (block) => {
+        for (const loop of loops) {
+          const started = performance.now()
+          loop(block)
+          times.push(performance.now() - started)
+        }
+      }
+    }
+    try {
+      for (const result of this.run(inputs)) this.owner.release(result)
+    } finally {
+      this.entry = entry
+    }
+    return listLoops(program).map((loop, i) => ({ ...loop, milliseconds: times[i] }))
   }
 
   standalone({ relaxedSimd }: StandaloneOptions): StandaloneModule {

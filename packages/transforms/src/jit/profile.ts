@@ -1,0 +1,114 @@
+/** Where the time of a compiled program goes. */
+import {
+  ArgumentError,
+  type Backend,
+  type Executable,
+  type LoopTime,
+  type NDArray,
+  type Storage,
+  storageOn,
+} from '@adjoint/core/internal'
+
+/** One loop of a program. */
+export type LoopProfile = LoopTime
+
+/** Loops in the order in which they run, with medians of several runs. */
+export class Profile {
+  constructor(
+    readonly name: string,
+    readonly runs: number,
+    readonly loops: readonly LoopProfile[],
+  ) {}
+
+  /** The sum over the loops. */
+  get milliseconds(): number {
+    return this.loops.reduce((sum, loop) => sum + loop.milliseconds, 0)
+  }
+
+  /** A table: time, share of the whole, operations and bytes per second, and what the loop is. */
+  toString(): string {
+    const total = this.milliseconds
+    const rows = this.loops.map((loop, i) => {
+      const { title, milliseconds, flops, bytesRead, bytesWritten } = loop
+      return [
+        String(i + 1),
+        digits(milliseconds),
+        `${((100 * milliseconds) / Math.max(total, Number.MIN_VALUE)).toFixed(1)}%`,
+        digits(perNanosecond(flops, milliseconds)),
+        digits(perNanosecond(bytesRead + bytesWritten, milliseconds)),
+        title,
+      ]
+    })
+    const header = ['loop', 'ms', 'share', 'GFLOP/s', 'GB/s', '']
+    const widths = header.map((text, column) =>
+      Math.max(text.length, ...rows.map((row) => row[column].length)),
+    )
+    const line = (cells: readonly string[]): string =>
+      cells
+        .map((text, column) => (column < 5 ? text.padStart(widths[column]) : text))
+        .join('  ')
+        .trimEnd()
+    const runs = this.runs === 1 ? 'one run' : `${this.runs} runs`
+    return [
+      `${this.name}: ${digits(total)} ms in ${this.loops.length} loops, medians of ${runs}`,
+      line(header),
+      ...rows.map(line),
+    ].join('\n')
+  }
+}
+
+const perNanosecond = (amount: number, milliseconds: number): number =>
+  milliseconds > 0 ? amount / milliseconds / 1e6 : 0
+
+/** Three digits, without an exponent. */
+const digits = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : value >= 1 ? 2 : 3)
+
+const MOST_RUNS = 20
+/** Runs stop after so long, once there are three. */
+const BUDGET_MILLISECONDS = 500
+const LEAST_RUNS = 3
+const WARM_UP_RUNS = 3
+
+export interface ProfileSource {
+  readonly op: string
+  readonly name: string
+  readonly backend: Backend
+  readonly executable: Executable
+  readonly operands: readonly NDArray[]
+  readonly donated: readonly boolean[]
+}
+
+export function profileProgram(source: ProfileSource): Profile {
+  const { op, name, backend, executable } = source
+  if (executable.timeLoops === undefined) {
+    throw new ArgumentError({
+      op,
+      problem: `the ${backend.name} device does not measure its loops`,
+      hint: "profile on the device 'wasm': jit(f, { device: 'wasm' })",
+    })
+  }
+  const storages = source.operands.map((x) => storageOn(backend, x, op))
+  // A run uses up what is donated to it: it gets a copy, so that the arguments live on.
+  const inputs = (): Storage[] =>
+    storages.map((storage, i) =>
+      source.donated[i] ? backend.fromHost(storage.aval, backend.read(storage)) : storage,
+    )
+  for (let i = 0; i < WARM_UP_RUNS; i++) executable.timeLoops(inputs())
+  const runs: (readonly LoopTime[])[] = []
+  const started = performance.now()
+  while (
+    runs.length < LEAST_RUNS ||
+    (runs.length < MOST_RUNS && performance.now() - started < BUDGET_MILLISECONDS)
+  ) {
+    runs.push(executable.timeLoops(inputs()))
+  }
+  const loops = runs[0].map((loop, i) => ({
+    ...loop,
+    milliseconds: median(runs.map((times) => times[i].milliseconds)),
+  }))
+  return new Profile(name, runs.length, loops)
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
