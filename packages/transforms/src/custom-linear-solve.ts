@@ -150,6 +150,10 @@ const linearSolvePrimitive: Primitive<SolveParams> = register(
       const [, constants, , , b] = groupsOf(operands, params)
       return evaluateOnHost(params.solve, [...constants, ...b])
     },
+    steps: (operands, params, run) => {
+      const [, constants, , , b] = groupsOf(operands, params)
+      return run(params.solve, [...constants, ...b])
+    },
     lower: (context, operands, params) => {
       const [, constants, , , b] = groupsOf(operands, params)
       return context.inline(params.solve, [...constants, ...b])

@@ -14,6 +14,7 @@ export {
   saveAnythingExceptTheseNames,
   saveOnlyTheseNames,
 } from './checkpoint'
+export { checkNans, type CheckNansOptions, NonFiniteError } from './check-nans'
 export { ClosedJaxpr } from './closed-jaxpr'
 export { allGather, axisIndex, axisSize, pmax, pmean, pmin, ppermute, psum } from './collectives'
 export { associativeScan, type AssociativeScanOptions } from './control/associative-scan'
@@ -25,6 +26,7 @@ export { customLinearSolve, type LinearSolveOptions } from './custom-linear-solv
 export { customRoot, type CustomRootOptions } from './custom-root'
 export { type CustomVjp, customVjp, type CustomVjpOptions } from './custom-vjp'
 export { type CustomVmap, customVmap, type MappedSpec } from './custom-vmap'
+export * as debug from './debug'
 export type { AxisSpec } from './axes-prefix'
 export type { Cotangents, GradientOf, Pullback, Tangents } from './function-types'
 export { grad, type GradOptions, valueAndGrad, vjp } from './grad'

@@ -5,7 +5,8 @@
  * no second way to compute anything.
  */
 import type { Backend, DeviceData, Executable, Storage } from '../backends/backend'
-import { type Atom, type Equation, Jaxpr, Var } from '../jaxpr/ir'
+import { equationHasEffects, hasEffects, partsOf } from '../jaxpr/effects'
+import { type Atom, type Equation, isVar, Jaxpr, Var } from '../jaxpr/ir'
 import { broadcastInDim } from '../primitives'
 import {
   type Elements,
@@ -13,6 +14,7 @@ import {
   installRoot,
   type Interpreter,
   leaked,
+  makeScalar,
 } from '../trace/interpreter'
 import type { Params, Primitive } from '../trace/primitive'
 import { Aval } from '../types/aval'
@@ -299,6 +301,10 @@ class EvaluatingInterpreter implements Interpreter {
   ): readonly NDArray[] {
     if (primitive.call !== null) return primitive.call(operands, params)
     const callee = primitive.callee(params)
+    if (callee && hasEffects(callee)) return this.runInParts(callee, operands)
+    if (primitive.steps !== null && equationHasEffects({ primitive, params })) {
+      return primitive.steps(operands, params, (jaxpr, xs) => this.runInParts(jaxpr, xs))
+    }
     const backend = backendFor(primitive.name, operands)
     if (callee) {
       return execute(compiled(callee, backend), backend, operands, callee.outAvals, primitive.name)
@@ -321,6 +327,31 @@ class EvaluatingInterpreter implements Interpreter {
       )
     }
     return wrapAll(executable.run(inputs), executable.outAvals, isCommitted(operands))
+  }
+
+  /** A program with effects, equation by equation or, where there are none, many at once. */
+  private runInParts(jaxpr: Jaxpr, operands: readonly NDArray[]): readonly NDArray[] {
+    const values = new Map<Var, NDArray>()
+    jaxpr.inputs.forEach((v, i) => values.set(v, operands[i]))
+    const read = (atom: Atom): NDArray => {
+      const value = isVar(atom) ? values.get(atom) : makeScalar(atom.value, atom.aval)
+      if (value === undefined) throw new Error(`unbound variable of type ${atom.aval}`)
+      return value
+    }
+    for (const part of partsOf(jaxpr)) {
+      if (part.kind === 'pure') {
+        const inputs = part.jaxpr.inputs.map(read)
+        const backend = backendFor(jaxpr.name, inputs)
+        const program = compiled(part.jaxpr, backend)
+        const results = execute(program, backend, inputs, part.jaxpr.outAvals, jaxpr.name)
+        part.jaxpr.outputs.forEach((v, i) => isVar(v) && values.set(v, results[i]))
+      } else {
+        const { primitive, inputs, outputs, params } = part.equation
+        const results = this.process(primitive, inputs.map(read), params)
+        outputs.forEach((v, i) => values.set(v, results[i]))
+      }
+    }
+    return jaxpr.outputs.map(read)
   }
 
   private splat<P extends Params>(

@@ -135,6 +135,19 @@ export type PruneRule<P> = Rule<
   } | null
 >
 
+/**
+ * Running it step by step: what it does with the programs that it holds, given how to run one. For
+ * programs that cannot be run at once because somebody watches what happens in them.
+ */
+export type StepsRule<P> = Rule<
+  [
+    operands: readonly NDArray[],
+    params: P,
+    run: (jaxpr: Jaxpr, operands: readonly NDArray[]) => readonly NDArray[],
+  ],
+  readonly NDArray[]
+>
+
 /** Evaluation outside of any transformation, for primitives that hold functions, not programs. */
 export type CallRule<P> = Rule<[operands: readonly NDArray[], params: P], readonly NDArray[]>
 
@@ -171,6 +184,8 @@ export interface Primitive<P extends Params = Params> {
   /** The program that this equation merely calls (jit), or null: what the inlining pass asks. */
   readonly callee: Rule<[params: P], Jaxpr | null>
   readonly prune: 'all-or-nothing' | PruneRule<P>
+  /** Null for primitives that hold no programs, or merely call one. */
+  readonly steps: StepsRule<P> | null
   /** Null for all primitives that are compiled, which is what their evaluation means. */
   readonly call: CallRule<P> | null
   /** Null where equal elements in do not give equal elements out, or nobody needs the shortcut. */
@@ -178,9 +193,12 @@ export interface Primitive<P extends Params = Params> {
   readonly compose: ComposeRule<P> | null
   /** True for barriers: no pass may merge, fold or look through these equations. */
   readonly opaque: boolean
+  /** True for what is done for its own sake: no pass removes it, though nobody reads its results. */
+  readonly effect: boolean
 }
 
-type Optional = 'linearize' | 'callee' | 'prune' | 'call' | 'splat' | 'compose' | 'opaque'
+type Optional =
+  'linearize' | 'callee' | 'prune' | 'steps' | 'call' | 'splat' | 'compose' | 'opaque' | 'effect'
 
 /** Defines a primitive. Only fields that most primitives answer in the same way have defaults. */
 export function definePrimitive<P extends Params>(
@@ -190,10 +208,12 @@ export function definePrimitive<P extends Params>(
     linearize: 'jvp',
     callee: () => null,
     prune: 'all-or-nothing',
+    steps: null,
     call: null,
     splat: null,
     compose: null,
     opaque: false,
+    effect: false,
     ...rules,
   }
   return Object.freeze(primitive)

@@ -18,6 +18,7 @@ import {
   type MappedAxis,
   type NDArray,
   type Primitive,
+  readElements,
   register,
   select,
   selectN,
@@ -160,6 +161,10 @@ export const condPrimitive: Primitive<CondParams> = register(
     evaluate: ([index, ...operands], { branches }) => {
       const chosen = Math.min(Math.max(index.data[0], 0), branches.length - 1)
       return evaluateOnHost(branches[chosen], operands)
+    },
+    steps: ([index, ...operands], { branches }, run) => {
+      const chosen = Number(readElements(index, 'cond')[0])
+      return run(branches[Math.min(Math.max(chosen, 0), branches.length - 1)], operands)
     },
     lower: (context, [index, ...operands], { branches }) =>
       context.branch({ index, branches, operands }),

@@ -10,9 +10,12 @@ import {
   avalsMatch,
   Aval as AvalClass,
   bind,
+  concatenate,
   definePrimitive,
+  dynamicSlice,
   evaluateJaxpr,
   evaluateOnHost,
+  full,
   hostArray,
   type HostArray,
   instantiate,
@@ -24,6 +27,7 @@ import {
   type NDArray,
   type Primitive,
   register,
+  reshape,
   sizeOf,
   type Tangent,
   withMappedAxis,
@@ -271,6 +275,25 @@ export const scanPrimitive: Primitive<ScanParams> = register(
       return [...carry, ...ys]
     },
 
+    steps: (operands, { jaxpr, length, numCarry, numConsts, reverse }, run) => {
+      const [consts, init, xs] = cut(operands, numConsts, numCarry)
+      const rows: (readonly NDArray[])[] = []
+      let carry = init
+      for (let i = 0; i < length; i++) {
+        const step = reverse ? length - 1 - i : i
+        const results = run(jaxpr, [...consts, ...carry, ...xs.map((x) => rowOf(x, step))])
+        carry = results.slice(0, numCarry)
+        rows[step] = results.slice(numCarry)
+      }
+      const ys = jaxpr.outAvals.slice(numCarry).map((aval, k) => {
+        const column = rows.map((row) => reshape(row[k], { newSizes: [1, ...aval.shape] }))
+        return length === 0
+          ? full([0, ...aval.shape], 0, aval.dtype)
+          : concatenate(column, { dimension: 0 })
+      })
+      return [...carry, ...ys]
+    },
+
     lower: (context, operands, { jaxpr, length, numCarry, numConsts, reverse }) => {
       const [constants, carries, xs] = cut(operands, numConsts, numCarry)
       return context.scan({ body: jaxpr, constants, carries, xs, length, reverse })
@@ -291,6 +314,13 @@ export const scanPrimitive: Primitive<ScanParams> = register(
     },
   }),
 )
+
+/** One step's slice of a scanned array. */
+function rowOf(x: NDArray, step: number): NDArray {
+  const shape = x.shape.slice(1)
+  const starts = x.shape.map((_, axis) => full([], axis === 0 ? step : 0, 'int32'))
+  return reshape(dynamicSlice(x, starts, { sliceSizes: [1, ...shape] }), { newSizes: shape })
+}
 
 /** The same carry for every example. */
 const repeated = (x: NDArray, size: number): NDArray => withMappedAxis(x, null, size, 0)

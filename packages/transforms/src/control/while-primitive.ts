@@ -21,6 +21,7 @@ import {
   moveAxis,
   type NDArray,
   type Primitive,
+  readElements,
   reduceOr,
   register,
   select,
@@ -288,6 +289,14 @@ export const whilePrimitive: Primitive<WhileParams> = register(
       let carry = init
       while (evaluateOnHost(condJaxpr, [...condConsts, ...carry])[0].data[0] !== 0) {
         carry = evaluateOnHost(bodyJaxpr, [...bodyConsts, ...carry])
+      }
+      return carry
+    },
+    steps: (operands, { bodyJaxpr, bodyNconsts, condJaxpr, condNconsts }, run) => {
+      const [condConsts, bodyConsts, init] = cut(operands, condNconsts, bodyNconsts)
+      let carry = init
+      while (readElements(run(condJaxpr, [...condConsts, ...carry])[0], 'whileLoop')[0]) {
+        carry = run(bodyJaxpr, [...bodyConsts, ...carry])
       }
       return carry
     },

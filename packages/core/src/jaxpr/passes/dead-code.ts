@@ -1,4 +1,5 @@
 import { type Equation, isVar, Jaxpr, type Var } from '../ir'
+import { equationHasEffects } from '../effects'
 import { definePass } from './pass'
 
 export interface Pruned {
@@ -8,9 +9,9 @@ export interface Pruned {
 }
 
 /**
- * The program without what its used outputs do not need. An equation is needed if and only if one
- * of its results is read by an output or by a needed equation; equations that hold programs drop
- * their own unused results.
+ * The program without what its used outputs do not need. An equation is needed if and only if it has
+ * effects or one of its results is read by an output or by a needed equation; equations that hold
+ * programs drop their own unused results.
  *
  * @param keepInput inputs that stay even when nothing reads them
  */
@@ -25,8 +26,9 @@ export function pruneJaxpr(
   const kept: Equation[] = []
   for (let i = jaxpr.equations.length - 1; i >= 0; i--) {
     const equation = jaxpr.equations[i]
-    if (!equation.outputs.some((v) => live.has(v))) continue
-    const needed = pruneEquation(equation, live)
+    const hasEffects = equationHasEffects(equation)
+    if (!hasEffects && !equation.outputs.some((v) => live.has(v))) continue
+    const needed = hasEffects ? equation : pruneEquation(equation, live)
     for (const atom of needed.inputs) if (isVar(atom)) live.add(atom)
     kept.push(needed)
   }
