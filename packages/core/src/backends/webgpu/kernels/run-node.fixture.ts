@@ -19,6 +19,8 @@ export class NodeRunner {
   private constructor(
     private readonly device: GPUDevice,
     readonly facts: DeviceFacts,
+    /** What the adapter says it is. */
+    readonly description: string,
   ) {}
 
   static async open(): Promise<NodeRunner> {
@@ -30,7 +32,7 @@ export class NodeRunner {
         maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
       },
     })
-    return new NodeRunner(device, {
+    const facts: DeviceFacts = {
       storageBuffers: device.limits.maxStorageBuffersPerShaderStage,
       invocations: device.limits.maxComputeInvocationsPerWorkgroup,
       workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
@@ -38,7 +40,9 @@ export class NodeRunner {
       subgroups: false,
       float16: false,
       residentLoops: true,
-    })
+    }
+    const { vendor, architecture, description } = adapter.info
+    return new NodeRunner(device, facts, description || `${vendor} ${architecture}`)
   }
 
   /** Runs a node on the given words and answers what all its buffers hold afterwards. */

@@ -1,21 +1,12 @@
 import fc from 'fast-check'
-import { beforeAll, describe, expect, it } from 'vitest'
-import { binary, load, unary } from '../../../../compiler/expr'
+import { beforeAll, expect, it } from 'vitest'
 import type { BinaryOp, UnaryOp } from '../../../../compiler/expr'
-import type { MapNode } from '../../../../compiler/nodes'
 import type { FloatFunction, FloatFunction2 } from '../../../wasm/math/functions'
-import type { MeasuredFunction } from '../../../wasm/math/testing/accuracy'
-import {
-  domains,
-  measuredFunctions,
-  sampleDomain,
-  samplePairs,
-} from '../../../wasm/math/testing/accuracy'
+import { type MeasuredFunction, measuredFunctions } from '../../../wasm/math/testing/accuracy'
 import { edges, edges2 } from '../../../wasm/math/testing/edges'
-import { floatKernel } from '../../../wasm/math/testing/kernel'
-import { plainMap } from '../../kernels/map.fixture'
-import { newBuffer, NodeRunner, numbersOf, wordsOf } from '../../kernels/run-node.fixture'
+import { NodeRunner } from '../../kernels/run-node.fixture'
 import { onGpu } from '../../testing/on-gpu.fixture'
+import { evaluate as evaluateOn, measureOnGpu } from './testing/accuracy'
 
 /**
  * Largest errors in units in the last place. Numbers below 2^-126 count as zero, because WGSL lets
@@ -53,63 +44,20 @@ const bounds: { readonly [F in MeasuredFunction]: number } = {
   atan2: 2.6,
 }
 
-const smallestNormal = 2 ** -126
-const flushed = (x: number): number => (Math.abs(x) < smallestNormal ? 0 * x : x)
-const isSubnormal = (x: number): boolean => x !== 0 && Math.abs(x) < smallestNormal
-
 onGpu('functions of f32 on WebGPU', () => {
   let runner: NodeRunner
   beforeAll(async () => {
     runner = await NodeRunner.open()
   })
 
-  async function evaluate(
+  const evaluate = (
     op: UnaryOp | BinaryOp,
     ...args: readonly (readonly number[])[]
-  ): Promise<number[]> {
-    const size = args[0].length
-    const at = { offset: 0, strides: [1] }
-    const sources = args.map(() => newBuffer('float32', size))
-    const target = newBuffer('float32', size)
-    const [x, y] = sources.map((source) => load(source, at))
-    const value =
-      args.length === 1
-        ? unary(op as UnaryOp, 'float32', x)
-        : binary(op as BinaryOp, 'float32', x, y)
-    const node: MapNode = {
-      kind: 'map',
-      shape: [size],
-      stores: [{ target, at, offsets: [], value }],
-    }
-    const content = new Map(sources.map((source, i) => [source, wordsOf('float32', args[i])]))
-    const results = await runner.run(plainMap, node, content)
-    return numbersOf('float32', results.get(target) ?? new Uint32Array())
-  }
-
-  const isBinary = (f: MeasuredFunction): boolean => f === 'pow' || f === 'rem' || f === 'atan2'
+  ): Promise<number[]> => evaluateOn(runner, op, ...args)
 
   it.each(measuredFunctions)('%s is within its bound', async (f) => {
-    const exact = floatKernel(f, isBinary(f) ? 2 : 1, {
-      type: 'f64',
-      features: { relaxed: false },
-    })
-    for (const domain of domains[f]) {
-      const args = isBinary(f) ? samplePairs(f, 'f32', 3000) : [sampleDomain(domain, 'f32', 3000)]
-      const results = await evaluate(f, ...args)
-      const expected = exact(...args)
-      results.forEach((got, i) => {
-        if (args.some((values) => isSubnormal(values[i]))) return
-        const near = expected[i]
-        const where = `at ${args.map((values) => values[i]).join()}: ${got} for ${near}`
-        const overflows = Math.abs(near) >= 2 ** 128 * (1 - 2 ** -25)
-        if (Number.isNaN(near)) return expect(got, where).toBe(NaN)
-        if (overflows) return expect(got, where).toBe(Math.sign(near) * Infinity)
-        const size = Math.max(Math.abs(near), domain.negativeZeros === true ? 1 : smallestNormal)
-        const unit = 2 ** (Math.floor(Math.log2(size)) - 23)
-        const error = Math.abs(near) < smallestNormal ? flushed(got) - flushed(near) : got - near
-        expect(Math.abs(error) / unit, where).toBeLessThanOrEqual(bounds[f])
-      })
-    }
+    const { ulp, at } = await measureOnGpu(runner, f, 3000)
+    expect(ulp, `at ${at.join()}`).toBeLessThanOrEqual(bounds[f])
   })
 
   it.each(Object.keys(edges) as FloatFunction[])('%s at the edges', async (f) => {
