@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, expect, it } from 'vitest'
 import type { Affine, Load, Scalar } from '../../../../compiler/expr'
 import { binary, constant, load, select, unary, index } from '../../../../compiler/expr'
 import type { ContractNode, Store } from '../../../../compiler/nodes'
