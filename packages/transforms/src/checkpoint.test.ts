@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest'
 import {
   checkpoint,
   checkpointName,
+  customJvp,
+  customVjp,
   dotsSaveable,
   everythingSaveable,
   grad,
@@ -35,6 +37,32 @@ const f = (x: NDArray): NDArray => np.sum(np.sin(checkpointName(np.sin(np.sin(x)
 const x = np.array([0.5, 1.5], { dtype: 'float32' })
 
 describe('checkpoint', () => {
+  it('keeps the rules of functions that have rules of their own', () => {
+    const withJvp = customJvp((y: NDArray) => np.sin(y)).defjvp(([y], [yDot]) => [
+      np.sin(y),
+      yDot.mul(5),
+    ])
+    const withVjp = customVjp((y: NDArray) => np.sin(y)).defvjp(
+      (y) => [np.sin(y), null],
+      (_residuals, yBar) => [yBar.mul(7)],
+    )
+    const point = np.array(0.5)
+    for (const [custom, slope] of [
+      [withJvp, 5],
+      [withVjp, 7],
+    ] as const) {
+      const called = (y: NDArray): NDArray => custom(y)
+      const inLoop = (y: NDArray): NDArray =>
+        scan((z: NDArray) => [custom(z), null], y, null, { length: 1 })[0]
+      for (const g of [called, inLoop, jit(called)]) {
+        for (const policy of [nothingSaveable, everythingSaveable]) {
+          expect(grad(checkpoint(g, { policy }))(point).item()).toBe(slope)
+          expect(jit(grad(checkpoint(g, { policy })))(point).item()).toBe(slope)
+        }
+      }
+    }
+  })
+
   it('recomputes what the policy does not keep', () => {
     expect(compiledCount(grad(f), x, 'sin')).toBe(2) // the last sin is not needed
     // Forward computes sin twice or three times for its value, backward twice again.

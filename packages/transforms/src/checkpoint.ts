@@ -14,7 +14,7 @@ import {
   type Equation,
   evaluateJaxpr,
   evaluateOnHost,
-  inline,
+  inlining,
   isLinear,
   isVar,
   isZero,
@@ -38,6 +38,7 @@ import {
   requireFunction,
 } from './flat-function'
 import type { RefuseAsync } from './function-types'
+import { jitPrimitive } from './jit/primitive'
 import { jvpJaxpr } from './jvp'
 import { linearizeJaxpr } from './linearize'
 import { transposeJaxpr } from './transpose'
@@ -167,13 +168,18 @@ function policyKey(policy: CheckpointPolicy | null): string {
   return String(id)
 }
 
+/**
+ * Calls of jitted functions are written out, so that policies see the equations inside. Functions
+ * with rules of their own stay as they are: written out, they would lose their rules.
+ */
+const writeOutCalls = inlining(({ primitive }) => primitive === jitPrimitive)
+
 const linearizeCheckpoint = derivedOnce(
   (policy: CheckpointPolicy | null, tangentIn: readonly boolean[]) =>
     `${policyKey(policy)}|${flagsKey(tangentIn)}`,
   (body, policy, tangentIn): CheckpointedLinearization => {
     const numOut = body.outputs.length
-    // Calls are written out, so that policies see the equations inside.
-    const program = linearizeJaxpr(inline.run(body), tangentIn, [])
+    const program = linearizeJaxpr(writeOutCalls.run(body), tangentIn, [])
     const { jaxpr, constants, linear } = program
     const numInputs = jaxpr.inputs.length
     const keep = policy ?? nothingSaveable

@@ -4,7 +4,7 @@ import type { Jaxpr } from '../ir'
 import { shareCommonSubexpressions } from './common-subexpressions'
 import { foldConstants } from './constants'
 import { eliminateDeadCode } from './dead-code'
-import { inline } from './inline'
+import { inline, inlining } from './inline'
 import { type Pass, passMonoid } from './pass'
 import { simplifyViews } from './views'
 
@@ -22,4 +22,11 @@ const standard = concatAll(passMonoid)(standardPasses)
 export const optimize = (jaxpr: Jaxpr): Jaxpr => standard.run(jaxpr)
 
 export { checkPasses, type Pass, passMonoid } from './pass'
-export { eliminateDeadCode, foldConstants, inline, shareCommonSubexpressions, simplifyViews }
+export {
+  eliminateDeadCode,
+  foldConstants,
+  inline,
+  inlining,
+  shareCommonSubexpressions,
+  simplifyViews,
+}

@@ -1,14 +1,22 @@
 import { type Atom, type Equation, isVar, Jaxpr, Var } from '../ir'
-import { definePass, Substitution } from './pass'
+import { definePass, type Pass, Substitution } from './pass'
+
+/** The pass that writes out the calls for which `wanted` holds. */
+export const inlining = (wanted: (equation: Equation) => boolean): Pass =>
+  definePass('inline', (jaxpr) => inlineCalls(jaxpr, wanted))
 
 /** Replaces equations that only call a program (jit) by the program's equations. */
-export const inline = definePass('inline', (jaxpr) => {
-  if (!jaxpr.equations.some((e) => e.primitive.callee(e.params) !== null)) return jaxpr
+export const inline: Pass = inlining(() => true)
+
+function inlineCalls(jaxpr: Jaxpr, wanted: (equation: Equation) => boolean): Jaxpr {
+  const calleeOf = (equation: Equation): Jaxpr | null =>
+    wanted(equation) ? equation.primitive.callee(equation.params) : null
+  if (!jaxpr.equations.some((equation) => calleeOf(equation) !== null)) return jaxpr
   const equations: Equation[] = []
   const substitution = new Substitution()
   for (const equation of jaxpr.equations) {
     const inputs = substitution.all(equation.inputs)
-    const callee = equation.primitive.callee(equation.params)
+    const callee = calleeOf(equation)
     if (callee === null) {
       equations.push(inputs === equation.inputs ? equation : { ...equation, inputs })
       continue
@@ -34,4 +42,4 @@ export const inline = definePass('inline', (jaxpr) => {
     })
   }
   return new Jaxpr(jaxpr.inputs, equations, substitution.all(jaxpr.outputs), jaxpr.name)
-})
+}
