@@ -1,5 +1,5 @@
 /** What nodes read and write: the questions fusion and planning ask. */
-import type { Buffer, Scalar } from './expr'
+import type { Buffer, Load, Scalar } from './expr'
 import type { LoopNode, Program, Store } from './nodes'
 import { loadsOf } from './views'
 
@@ -26,6 +26,15 @@ export function rootsOf(node: LoopNode): readonly Scalar[] {
 export const storeRoots = (stores: readonly Store[]): readonly Scalar[] =>
   stores.flatMap((s) => [s.value, ...s.offsets.map((o) => o.value)])
 
+const knownLoads = new WeakMap<LoopNode, readonly Load[]>()
+
+/** The loads of all expressions of a node. */
+export function loadsIn(node: LoopNode): readonly Load[] {
+  let loads = knownLoads.get(node)
+  if (loads === undefined) knownLoads.set(node, (loads = loadsOf(rootsOf(node))))
+  return loads
+}
+
 export interface Accesses {
   readonly reads: ReadonlySet<Buffer>
   readonly writes: ReadonlySet<Buffer>
@@ -40,7 +49,7 @@ export function accessesOf(node: LoopNode): Accesses {
 }
 
 function findAccesses(node: LoopNode): Accesses {
-  const reads = new Set(loadsOf(rootsOf(node)).map((l) => l.source))
+  const reads = new Set(loadsIn(node).map((l) => l.source))
   const writes = new Set<Buffer>()
   const read = (...buffers: readonly Buffer[]): void => buffers.forEach((b) => reads.add(b))
   const write = (...buffers: readonly Buffer[]): void => buffers.forEach((b) => writes.add(b))

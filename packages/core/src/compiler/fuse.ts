@@ -8,7 +8,7 @@
  * where it would have been written, and buffers that several nodes write are left alone.
  */
 import { type Shape, sizeOf } from '../types/aval'
-import { rootsOf, withoutDeadStores } from './dependence'
+import { loadsIn, withoutDeadStores } from './dependence'
 import type { Buffer, Scalar } from './expr'
 import { asRead } from './layout'
 import { measureAll } from './measure'
@@ -53,12 +53,12 @@ const siblingsTried = 6
 
 /** Chains along rows become row nodes within these limits; null for a device that has none. */
 export function fuse(program: Program, rows: RowLimits | null = null): Program {
-  const tidy = asRead(
-    withoutDeadStores({
-      ...program,
-      nodes: program.nodes.map((node) => (isSpaced(node) ? shared(canonical(node)) : node)),
-    }),
-  )
+  const clean = withoutDeadStores({
+    ...program,
+    nodes: program.nodes.map((node) => (isSpaced(node) ? shared(canonical(node)) : node)),
+  })
+  const asBefore = new Set(clean.nodes)
+  const tidy = asRead(clean)
   const schedule = new Schedule(tidy)
   const fusion = new Fusion(schedule)
   const inOrder = [...schedule.steps]
@@ -68,7 +68,9 @@ export function fuse(program: Program, rows: RowLimits | null = null): Program {
     if (step.node.kind === 'map' && !schedule.isGone(step)) fusion.mergeEpilogue(step)
   const fused = withoutDeadStores({
     ...tidy,
-    nodes: schedule.nodes().map((node) => (isSpaced(node) ? canonical(shared(node)) : node)),
+    nodes: schedule
+      .nodes()
+      .map((node) => (isSpaced(node) && !asBefore.has(node) ? canonical(shared(node)) : node)),
   })
   return soonUsedUp(rows === null ? fused : rowWise(fused, rows))
 }
@@ -105,7 +107,7 @@ class Fusion {
       s.node.kind === 'map' &&
       s.position < step.position &&
       sizeOf(s.node.shape) === size
-    const sources = new Set(loadsOf(rootsOf(node)).map((l) => l.source))
+    const sources = new Set(loadsIn(node).map((l) => l.source))
     for (const buffer of sources) {
       const producer = this.schedule.writer.get(buffer)
       if (fits(producer)) found.add(producer)
@@ -127,7 +129,7 @@ class Fusion {
   /** Results of contractions and reductions that a map reads element for element. */
   private accumulatedBy(node: MapNode): ReadonlySet<Buffer> {
     const size = sizeOf(node.shape)
-    const sources = loadsOf(rootsOf(node)).map((l) => l.source)
+    const sources = loadsIn(node).map((l) => l.source)
     return new Set(
       sources.filter((b) => {
         const producer = this.schedule.writer.get(b)?.node.kind
@@ -151,7 +153,7 @@ class Fusion {
 
   mergeEpilogue(step: Step): void {
     const node = asMap(step.node)
-    for (const buffer of new Set(loadsOf(rootsOf(node)).map((l) => l.source))) {
+    for (const buffer of new Set(loadsIn(node).map((l) => l.source))) {
       const producer = this.schedule.writer.get(buffer)
       if (producer === undefined || producer === step) continue
       if (producer.node.kind !== 'reduce' && producer.node.kind !== 'contract') continue
@@ -227,7 +229,7 @@ function align(
  */
 function inOrderOf(b: MapNode, a: StoringNode): MapNode | null {
   const made = new Set(a.stores.map((s) => s.target))
-  const read = loadsOf(rootsOf(b)).find((l) => made.has(l.source))
+  const read = loadsIn(b).find((l) => made.has(l.source))
   if (read === undefined || read.at.strides.some((s) => s <= 0)) return null
   const { strides } = read.at
   const order = [...strides.keys()].sort((x, y) => strides[y] - strides[x])

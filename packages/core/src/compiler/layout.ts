@@ -6,11 +6,11 @@
  */
 import type { Shape } from '../types/aval'
 import { sizeOf } from '../types/aval'
-import { accessesOf, rootsOf } from './dependence'
+import { accessesOf, loadsIn } from './dependence'
 import type { Affine, Buffer, Scalar } from './expr'
 import type { ContractNode, LoopNode, Program } from './nodes'
 import { exchanged, isSpaced, refined, storeSpace, withExpressions } from './spaces'
-import { affineEqualOn, affinesOf, type Cache, loadsOf, rewrite, rowMajor } from './views'
+import { affineEqualOn, affinesOf, type Cache, rewrite, rowMajor } from './views'
 
 export function asRead(given: Program): Program {
   const program = { ...given, nodes: bySlices(given.nodes) }
@@ -38,7 +38,9 @@ export function asRead(given: Program): Program {
   }
   if (turned.size === 0) return program
   const nodes = program.nodes.map((node): LoopNode => {
-    if (!isSpaced(node)) return node
+    const isAffected = loadsIn(node).some((l) => turned.has(l.source))
+    const isOne = node.kind === 'contract' && isTurned(node, turned)
+    if (!isSpaced(node) || !(isAffected || isOne)) return node
     const cache: Cache = new Map()
     const visit = (e: Scalar): Scalar =>
       rewrite(
@@ -51,8 +53,7 @@ export function asRead(given: Program): Program {
         cache,
       )
     const reading = withExpressions(node, visit)
-    if (reading.kind !== 'contract' || node.kind !== 'contract' || !isTurned(node, turned))
-      return reading
+    if (reading.kind !== 'contract' || !isOne) return reading
     const other = exchanged(reading)
     return { ...other, stores: [{ ...other.stores[0], at: rowMajor(storeSpace(other)) }] }
   })
@@ -70,7 +71,7 @@ function bySlices(nodes: readonly LoopNode[]): readonly LoopNode[] {
     if (node.kind === 'contract' && isPlain(node)) products.set(node.stores[0].target, node)
     if (node.kind !== 'map') return node
     const runs = new Map<number, number>()
-    for (const { source, at } of loadsOf(rootsOf(node))) {
+    for (const { source, at } of loadsIn(node)) {
       const product = products.get(source)
       if (product === undefined) continue
       const columns = sizeOf(product.n)
@@ -106,7 +107,7 @@ function prefersTransposed(product: ContractNode, readers: readonly LoopNode[]):
   const target = product.stores[0].target
   let votes = 0
   for (const node of readers) {
-    for (const l of loadsOf(rootsOf(node))) {
+    for (const l of loadsIn(node)) {
       if (l.source !== target) continue
       const space = loadSpace(node, l.at)
       const other = l.offsets.length === 0 ? transposed(l.at, space, product) : null

@@ -106,6 +106,7 @@ class Chains {
     const { assembled } = this.schedule
     for (const node of [a, b])
       for (const target of accessesOf(node).writes) if (assembled.has(target)) return null
+    if (!mayShareRows(a, b)) return null
     const aligned = alignedRows(a, b)
     if (aligned === null) return null
     const [first, second] = aligned
@@ -119,7 +120,6 @@ class Chains {
   }
 
   private isWorthwhile(node: RowsNode): boolean {
-    if (sizeOf(node.shape) < 2 || node.steps.length > maxSteps) return false
     const { reads, writes } = accessesOf(node)
     const buffers = new Set([...reads, ...writes])
     if (buffers.size > maxBuffers) return false
@@ -159,6 +159,16 @@ const widest = (node: Chainable): number =>
       : Math.max(...node.steps.map(widest))
 
 // --- the same rows -----------------------------------------------------------------------------------
+
+/** What sizes alone say: most pairs of loops have nothing in common. */
+function mayShareRows(a: Chainable, b: Chainable): boolean {
+  const rows = a.kind === 'map' ? (b.kind === 'map' ? 0 : sizeOf(b.shape)) : sizeOf(a.shape)
+  const fits = (node: Chainable): boolean =>
+    node.kind === 'map' ? sizeOf(node.shape) % rows === 0 : sizeOf(node.shape) === rows
+  return rows > 1 && fits(a) && fits(b) && stepsOf(a) + stepsOf(b) <= maxSteps
+}
+
+const stepsOf = (node: Chainable): number => (node.kind === 'rows' ? node.steps.length : 1)
 
 /** Two loops over the same rows, or null where they do not agree on any. */
 function alignedRows(a: Chainable, b: Chainable): readonly [RowsNode, RowsNode] | null {

@@ -177,6 +177,8 @@ function startsIn(groups: readonly Shape[], over: readonly number[]): ReadonlyMa
 /** The node with as few axes as its leaves allow: no axes of size 1, mergeable neighbours merged. */
 export function canonical<N extends SpacedNode>(node: N): N {
   const groups = groupsOf(node)
+  if (groups.every((shape) => shape.length === 0 || (shape.length === 1 && shape[0] !== 1)))
+    return node
   const views = viewsOf(node)
   const starts = views.map((v) => startsIn(groups, v.over))
   // For each group, the last axis of every run that becomes one axis: its stride is the run's.
