@@ -16,6 +16,7 @@ import {
   type DeviceName,
   execute,
   type Executable,
+  hasEffects,
   NDArray,
   stage,
   type TextFormat,
@@ -86,6 +87,8 @@ interface Program {
   readonly donated: readonly boolean[]
   /** A closed-over tracer ends with its transformation, and the program with it. */
   readonly hasTracers: boolean
+  /** A program with effects is not run at once but called, which runs it in parts. */
+  readonly hasEffects: boolean
   backend: Backend | null
   executable: Executable | null
 }
@@ -132,7 +135,7 @@ class Tracer<A extends readonly unknown[], R> {
     const { constants } = program.closed
     const operands = constants.length === 0 ? leaves : [...constants, ...leaves]
     const outputs =
-      currentInterpreter().parent === null
+      currentInterpreter().parent === null && !program.hasEffects
         ? this.run(program, operands)
         : callJit(this.name, program.closed.jaxpr, operands)
     return (
@@ -245,6 +248,7 @@ class Tracer<A extends readonly unknown[], R> {
       outAvals: jaxpr.outAvals,
       donated: this.donatedLeaves(signature, constants.length, numArgs),
       hasTracers: constants.some((c) => c.owner !== null),
+      hasEffects: hasEffects(jaxpr),
       backend: null,
       executable: null,
     }
