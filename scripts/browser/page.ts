@@ -47,9 +47,9 @@ async function train(): Promise<Pick<PageReport, 'losses' | 'accuracy'>> {
 }
 
 async function run(device: DeviceName): Promise<PageReport> {
-  setDevice(device)
+  await setDevice(device)
   const trained = await train()
-  const results = await runSuite(device, device, () => {})
+  const results = await runSuite(device, device, 1, () => {})
   const failures = results
     .filter(({ agrees }) => !agrees)
     .map(({ name, explanation }) => `${name}\n${explanation}`)

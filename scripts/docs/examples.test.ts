@@ -35,7 +35,7 @@ describe.each(core.devices().map(({ name }) => name))('on %s', (device) => {
   test.each(blocks.filter((block) => (block.device ?? device) === device))(
     '$page:$line $title',
     async (block) => {
-      core.setDevice(device)
+      await core.setDevice(device)
       for (const { expression, line, expected, actual } of await runBlock(block, load)) {
         const where = `${block.page}:${line}\n${expression}`
         if (!agree(actual, expected)) expect(`${where}\n${actual}`).toBe(`${where}\n${expected}`)

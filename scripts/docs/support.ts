@@ -195,6 +195,24 @@ const programs: Record<string, Program> = {
   customVmap: transforms
     .customVmap((x: NDArray) => sin(x))
     .defvmap((_size, _batched, x) => [sin(x), true]),
+  customLinearSolve: (x) =>
+    transforms.customLinearSolve(
+      (c: NDArray) => c.mul(np.exp(x)),
+      x,
+      (_matvec, b) => b.div(np.exp(x)),
+      { symmetric: true },
+    ),
+  customRoot: (x) =>
+    transforms.customRoot(
+      (c: NDArray) => np.exp(c).sub(x),
+      x,
+      () => np.log(x),
+      (g, y) => y.div(g(np.onesLike(y))),
+    ),
+  'debug.print': (x) => {
+    transforms.debug.callback(() => undefined, x)
+    return sin(x)
+  },
   stopGradient: (x) => x.mul(transforms.stopGradient(x)),
   'grad, inside': transforms.grad((x: NDArray) => np.sum(sin(x))),
   'hessian, inside': transforms.hessian((x: NDArray) => np.sum(np.power(x, 3))),

@@ -59,12 +59,15 @@ try {
   console.error(`\n######## WEBGPU IS NOT COMPARED: ${String(error)} ########\n`)
 }
 
+/** How many calls of each primitive are tried. */
+const CALLS = 3
+
 const quiet = !process.stdout.isTTY
 const results: CaseResult[] = []
 for (const { label, device, prepare } of settings) {
   await prepare()
   results.push(
-    ...(await runSuite(device, label, (done, total) => {
+    ...(await runSuite(device, label, CALLS, (done, total) => {
       if (!quiet) process.stdout.write(`\r${label}: ${done} of ${total}`)
     })),
   )

@@ -72,16 +72,18 @@ async function resultOf(
  * All cases on one device.
  *
  * @param label what the report calls it: a device may be compared in several settings
+ * @param calls how many calls of each primitive are tried
  * @param progress is told how many are done
  */
 export async function runSuite(
   device: DeviceName,
   label: string,
+  calls: number,
   progress: (done: number, total: number) => void,
 ): Promise<readonly CaseResult[]> {
   const cases = [
     ...suitePrograms.map((each) => [each, 'program'] as const),
-    ...primitiveCases(device).map((each) => [each, 'primitive'] as const),
+    ...primitiveCases(device, calls).map((each) => [each, 'primitive'] as const),
   ]
   const results: CaseResult[] = []
   for (const [each, group] of cases) {

@@ -1,12 +1,12 @@
 /** Derivatives against finite differences in double precision, and against each other. */
-import { type NDArray, setDevice, tree } from '@adjoint/core'
+import { type NDArray, tree } from '@adjoint/core'
 import {
   Aval,
-  currentDeviceName,
   fromHostArray,
   hostArray,
   isFloating,
   toHostArray,
+  withDevice,
 } from '@adjoint/core/internal'
 import { jvp, vjp } from '@adjoint/transforms'
 import { largestDifference } from './compare'
@@ -162,9 +162,7 @@ export function checkGrads(
     const result = f(...(tree.unflatten(structure, all) as NDArray[]))
     return tree.leaves<NDArray>(result).filter((y) => isFloating(y.dtype))
   }
-  const device = currentDeviceName()
-  setDevice('reference')
-  try {
+  withDevice('reference', () => {
     const inputs = leaves.filter((_, i) => varied[i]).map((x) => ofDoubles(x.aval, doubles(x)))
     checkFlat(flat, inputs, {
       order: options.order ?? 1,
@@ -173,7 +171,5 @@ export function checkGrads(
       step: options.step ?? 1e-5,
       name: options.name ?? (f.name || 'f'),
     })
-  } finally {
-    setDevice(device)
-  }
+  })
 }

@@ -5,7 +5,7 @@ import { jit } from '@adjoint/transforms'
 import fc from 'fast-check'
 import { type Aspect, type AspectProgram, aspectsOf } from './aspects'
 import { compareTrees, type Difference, numbersOf } from './compare'
-import { readBack } from './device-results'
+import { reachable, readBack } from './device-results'
 import { type Divergence, firstDivergence } from './divergence'
 import { exact, type Tolerance, toleranceOf, ulpsBetween } from './tolerance'
 
@@ -125,7 +125,7 @@ async function compareAll(
   args: readonly unknown[],
   options: EquivalenceOptions,
 ): Promise<readonly Comparison[]> {
-  const aspects = aspectsOf(f, args, options)
+  const aspects = aspectsOf(f, await reachable(args), options)
   const comparisons: Comparison[] = []
   for (const device of devicesToCompare(options)) {
     if (device === 'webgpu') await openWebGpu()

@@ -1,5 +1,5 @@
 /** What transformations refuse, and in which words. */
-import { type NDArray, np, random, setDevice, tree } from '@adjoint/core'
+import { devicePut, type NDArray, np, random, setDevice, tree } from '@adjoint/core'
 import {
   associativeScan,
   checkpoint,
@@ -1831,7 +1831,7 @@ describe('devices and memory', () => {
   it('an unknown device', () => {
     expect(
       refused(() => {
-        setDevice(untyped('cuda'))
+        void setDevice(untyped('cuda'))
       }),
     ).toMatchInlineSnapshot(`
       "DeviceError: setDevice('cuda'): this machine has no device 'cuda'
@@ -1839,15 +1839,11 @@ describe('devices and memory', () => {
         hint: devices() lists what can be used"
     `)
   })
-  it('WebGPU, which this machine does not have', () => {
-    expect(
-      refused(() => {
-        setDevice('webgpu')
-      }),
-    ).toMatchInlineSnapshot(`
-      "DeviceError: setDevice('webgpu'): this machine has no device 'webgpu'
-        rule: devices here: reference, wasm
-        hint: devices() lists what can be used"
+  it('WebGPU before it is open', () => {
+    expect(refused(() => devicePut(np.ones([2]), 'webgpu'))).toMatchInlineSnapshot(`
+      "DeviceError: devicePut(tree, 'webgpu'): the webgpu device is not open, or was lost
+        rule: a GPU is asked for asynchronously, and its code is loaded then
+        hint: await setDevice('webgpu') first"
     `)
   })
   const ramp = np.arange(50_000, { dtype: 'float32' })

@@ -12,7 +12,7 @@ import { NDArray } from './ndarray'
  * @throws DeviceError when this machine has no such device, DTypeError when it lacks a dtype
  */
 export function devicePut<T>(tree: T, device: DeviceName): Mapped<T, NDArray, NDArray> {
-  const backend = backendNamed(device)
+  const backend = backendNamed(device, `devicePut(tree, '${device}')`)
   const { leaves, structure } = flatten(tree)
   const placed = leaves.map((leaf) => (leaf instanceof NDArray ? place(leaf, backend) : leaf))
   return unflatten(structure, placed) as Mapped<T, NDArray, NDArray>

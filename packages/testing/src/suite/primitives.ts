@@ -5,8 +5,6 @@ import { type PrimitiveSample, primitiveSamples } from '@adjoint/core/samples'
 import fc from 'fast-check'
 import type { SuiteProgram } from './programs'
 
-const CALLS = 3
-
 /** Whether a device has all dtypes of a call. */
 const fits = ({ operands, params }: PrimitiveSample, device: DeviceName): boolean =>
   device !== 'webgpu' ||
@@ -26,14 +24,18 @@ function caseOf(primitive: Primitive, sample: PrimitiveSample, index: number): S
   return { name: `${primitive.name} ${index + 1}: ${types}`, f, args: varied }
 }
 
-/** The cases that a device can run. */
-export const primitiveCases = (device: DeviceName): readonly SuiteProgram[] =>
+/**
+ * The cases that a device can run.
+ *
+ * @param calls how many of each primitive
+ */
+export const primitiveCases = (device: DeviceName, calls: number): readonly SuiteProgram[] =>
   registeredPrimitives().flatMap((primitive) => {
     const samples = primitiveSamples.get(primitive.name)
     if (samples === undefined) return []
     return fc
-      .sample(samples.smooth, { numRuns: 2 * CALLS, seed: 7 })
+      .sample(samples.smooth, { numRuns: 2 * calls, seed: 7 })
       .filter((sample) => fits(sample, device))
-      .slice(0, CALLS)
+      .slice(0, calls)
       .map((sample, i) => caseOf(primitive, sample, i))
   })
