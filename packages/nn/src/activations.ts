@@ -10,8 +10,14 @@ export const relu: (x: NDArray) => NDArray = customJvp((x: NDArray) => np.maximu
 /** `1 / (1 + e^−x)`. */
 export const sigmoid = (x: ArrayLike): NDArray => special.expit(x)
 
-/** `x · sigmoid(x)`. Elfwing et al. 2018. */
-export const silu = (x: NDArray): NDArray => np.multiply(x, sigmoid(x))
+/** `x · σ(x)` with the derivative `σ(x) (1 + x (1 − σ(x)))`. Elfwing et al. 2018. */
+export const silu: (x: NDArray) => NDArray = customJvp((x: NDArray) =>
+  np.multiply(x, sigmoid(x)),
+).defjvp(([x], [xDot]) => {
+  const s = sigmoid(x)
+  const slope = np.multiply(s, np.add(1, np.multiply(x, np.subtract(1, s))))
+  return [np.multiply(x, s), np.multiply(slope, xDot)]
+})
 
 /** `silu` and `hardSilu` under their other names. */
 export { silu as swish, hardSilu as hardSwish }
@@ -81,16 +87,44 @@ export function gelu(x: NDArray, options: { readonly approximate?: boolean } = {
   if (options.approximate === false) {
     return np.multiply(np.multiply(0.5, x), special.erfc(np.multiply(-Math.SQRT1_2, x)))
   }
-  const cubic = np.multiply(np.multiply(0.044715, np.square(x)), x)
-  const inner = np.multiply(Math.sqrt(2 / Math.PI), np.add(x, cubic))
-  return np.multiply(x, np.multiply(0.5, np.add(1, np.tanh(inner))))
+  return tanhGelu(x)
 }
+
+const geluScale = Math.sqrt(2 / Math.PI)
+
+const geluTanh = (x: NDArray): NDArray => {
+  const cubic = np.multiply(np.multiply(0.044715, np.square(x)), x)
+  return np.tanh(np.multiply(geluScale, np.add(x, cubic)))
+}
+
+/** `x (1 + t) / 2` with `t = tanh(u)`: the derivative `(1 + t + x (1 − t²) u') / 2` is kept, and no more. */
+const tanhGelu = customJvp((x: NDArray) =>
+  np.multiply(x, np.multiply(0.5, np.add(1, geluTanh(x)))),
+).defjvp(([x], [xDot]) => {
+  const t = geluTanh(x)
+  const half = np.multiply(0.5, np.add(1, t))
+  const inner = np.multiply(geluScale, np.add(1, np.multiply(3 * 0.044715, np.square(x))))
+  const slope = np.multiply(np.multiply(0.5, x), np.multiply(np.subtract(1, np.square(t)), inner))
+  return [np.multiply(x, half), np.multiply(np.add(half, slope), xDot)]
+})
 
 /** `e^x / Σ e^x` over an axis, shifted by the maximum so that nothing overflows. */
 export function softmax(x: NDArray, axis = -1): NDArray {
-  const shifted = np.exp(np.subtract(x, maximumOf(x, axis)))
-  return np.divide(shifted, np.sum(shifted, { axis, keepdims: true }))
+  return softmaxAlong(x, axis)
 }
+
+/** Its derivative needs nothing but its result: `y (ẋ − Σ y ẋ)`. */
+const softmaxAlong = customJvp(
+  (x: NDArray, axis: number): NDArray => {
+    const shifted = np.exp(np.subtract(x, maximumOf(x, axis)))
+    return np.divide(shifted, np.sum(shifted, { axis, keepdims: true }))
+  },
+  { nondiffArgnums: 1 },
+).defjvp((axis, [x], [xDot]) => {
+  const y = softmax(x, axis)
+  const weighed = np.multiply(y, xDot)
+  return [y, np.subtract(weighed, np.multiply(y, np.sum(weighed, { axis, keepdims: true })))]
+})
 
 /** `x − logsumexp(x)` over an axis. */
 export function logSoftmax(x: NDArray, axis = -1): NDArray {

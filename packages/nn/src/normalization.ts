@@ -1,5 +1,5 @@
 /** Layers that give features zero mean and unit variance. Statistics are taken in float32 at least. */
-import { np, ShapeError, type NDArray } from '@adjoint/core'
+import { lax, np, ShapeError, type NDArray } from '@adjoint/core'
 import { pmean, stopGradient } from '@adjoint/transforms'
 import type { Layer } from './layer'
 import { requireFeatures } from './linear'
@@ -30,7 +30,7 @@ function normalized(
   eps: number,
   params: NormParams,
 ): NDArray {
-  const factor = np.multiply(np.reciprocal(np.sqrt(np.add(variance, eps))), params.scale)
+  const factor = np.multiply(lax.rsqrt(np.add(variance, eps)), params.scale)
   return np.add(np.multiply(np.subtract(widened(x), mean), factor), params.bias).astype(x.dtype)
 }
 
@@ -48,7 +48,7 @@ export function layerNorm(
       const mean = np.mean(own, { axis: -1, keepdims: true })
       const centred = np.subtract(own, mean)
       const variance = np.mean(np.square(centred), { axis: -1, keepdims: true })
-      const normal = np.divide(centred, np.sqrt(np.add(variance, eps)))
+      const normal = np.multiply(centred, lax.rsqrt(np.add(variance, eps)))
       return [np.add(np.multiply(normal, params.scale), params.bias).astype(x.dtype), null]
     },
   }
@@ -66,7 +66,7 @@ export function rmsNorm(
       requireFeatures(`rmsNorm(${features})`, x, features, 'features')
       const own = widened(x)
       const meanSquare = np.mean(np.square(own), { axis: -1, keepdims: true })
-      const normal = np.divide(own, np.sqrt(np.add(meanSquare, eps)))
+      const normal = np.multiply(own, lax.rsqrt(np.add(meanSquare, eps)))
       return [np.multiply(normal, params.scale).astype(x.dtype), null]
     },
   }
@@ -108,7 +108,7 @@ export function groupNorm(
       const mean = np.mean(grouped, { axis, keepdims: true })
       const centred = np.subtract(grouped, mean)
       const variance = np.mean(np.square(centred), { axis, keepdims: true })
-      const normal = np.divide(centred, np.sqrt(np.add(variance, eps))).reshape(x.shape)
+      const normal = np.multiply(centred, lax.rsqrt(np.add(variance, eps))).reshape(x.shape)
       return [np.add(np.multiply(normal, params.scale), params.bias).astype(x.dtype), null]
     },
   }
