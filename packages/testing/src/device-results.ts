@@ -11,7 +11,7 @@ export async function readBack(x: NDArray): Promise<NDArray> {
 
 /** Arguments where every device can take them from: arrays on a GPU are read first. */
 export async function reachable(args: readonly unknown[]): Promise<readonly unknown[]> {
-  const { leaves, structure } = tree.flatten<unknown>(args)
+  const { leaves, structure } = tree.flatten(args)
   const read = leaves.map((leaf) =>
     leaf instanceof NDArray && leaf.device === 'webgpu' ? readBack(leaf) : leaf,
   )
