@@ -145,8 +145,8 @@ const refuseTracer = (subject: string, tracer: NDArray): TransformationError =>
  * @returns a function of the same arguments
  * @throws NonFiniteError from the function that is returned
  * @example
- * checkNans((x: NDArray) => np.log(x))(np.array(-1.0))
- * // NonFiniteError: checkNans: log made NaN …
+ * const root = checkNans((x: NDArray) => np.sqrt(x))
+ * root(np.array([4, 9])) // Array([2., 3.], dtype=float32)
  */
 export function checkNans<A extends readonly unknown[], R>(
   f: ((...args: A) => R) & RefuseAsync<R>,

@@ -218,9 +218,12 @@ export interface LinearSolveOptions<T, Aux> {
  * @returns x
  * @throws TreeError, TransformationError when A x or the solution is not like b
  * @example
- * const x = customLinearSolve((v: NDArray) => np.matmul(a, v), b, (matvec, b) => cg(matvec, b), {
- *   symmetric: true,
- * })
+ * const a = np.array([[4, 1], [1, 4]])
+ * const jacobi = (matvec: (x: NDArray) => NDArray, b: NDArray) =>
+ *   foriLoop(0, 30, (_, x: NDArray) => x.add(b.sub(matvec(x)).div(4)), np.zerosLike(b))
+ * const solve = (b: NDArray) =>
+ *   customLinearSolve((x: NDArray) => np.matmul(a, x), b, jacobi, { symmetric: true })
+ * solve(np.array([6.5, 9])) // Array([1.1333333, 1.9666667], dtype=float32)
  */
 export function customLinearSolve<T, Aux>(
   matvec: (x: T) => T,

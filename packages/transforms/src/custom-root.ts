@@ -45,9 +45,11 @@ export interface CustomRootOptions {
  * @returns the root; with `hasAux` `[root, aux]`
  * @throws TreeError, TransformationError when f(x) or the root is not like the guess
  * @example
+ * const newton = (f: (x: NDArray) => NDArray, guess: NDArray) =>
+ *   foriLoop(0, 20, (_, x: NDArray) => x.sub(f(x).div(grad(f)(x))), guess)
  * const cubeRoot = (a: NDArray) =>
  *   customRoot((x: NDArray) => x.pow(3).sub(a), np.ones([]), newton, (g, y) => y.div(g(np.ones([]))))
- * grad(cubeRoot)(np.array(8.0)) // 1/12
+ * grad(cubeRoot)(np.array(15.625)).item().toFixed(6) // 0.053333
  */
 export function customRoot<T, Aux>(
   f: (x: T) => T,

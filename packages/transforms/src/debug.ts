@@ -68,10 +68,13 @@ const callbackPrimitive: Primitive<CallbackParams> = register(
  * @param callback gets trees of concrete arrays; what it returns is ignored
  * @param args trees of arrays
  * @example
+ * const seen: unknown[] = []
  * const f = jit((x: NDArray) => {
- *   debug.callback((y: NDArray) => history.push(y.item()), np.sum(x))
+ *   debug.callback((y: NDArray) => { seen.push(y.item()) }, np.sum(x))
  *   return np.sin(x)
  * })
+ * f(np.arange(4))
+ * seen // [ 6 ]
  */
 export function callback<A extends readonly unknown[]>(
   callback: (...args: NoInfer<A>) => void,
@@ -126,7 +129,11 @@ const isNamed = (value: unknown): value is Readonly<Record<string, unknown>> => 
  * @param values arrays in the order of their places; an object at the end holds named ones
  * @throws ArgumentError when places and values do not correspond
  * @example
- * debug.print('loss {} at step {step}', loss, { step })
+ * const lines: string[] = []
+ * debug.setOutput((line) => { lines.push(line) })
+ * jit((x: NDArray) => debug.print('{} of {all}', x, { all: 8 }))(np.array(5))
+ * debug.setOutput()
+ * lines // [ '5 of 8' ]
  */
 export function print(format: string, ...values: readonly unknown[]): void {
   const op = 'debug.print'
