@@ -114,7 +114,11 @@ function clamp(L: FloatLanes, x: Vec): Vec {
 
 export function exp(L: FloatLanes, x: Vec): Vec {
   const { r, count } = reduce(L, clamp(L, x))
-  return L.scaleByCount(wholeOf(L, r), count)
+  const whole = wholeOf(L, r)
+  if (L.widened) return L.scaleByCount(whole, count)
+  // A product that underflows costs a hundred others, and masks of attention are made of them.
+  const vanishes = L.lt(x, L.constant(tables[L.type].smallest))
+  return L.scaleByCount(L.andNot(whole, vanishes), count)
 }
 
 /** e^x with the rounding of 1 + r made up for: below 0.8 units, where the result is used further. */
