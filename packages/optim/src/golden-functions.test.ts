@@ -2,6 +2,8 @@
 import { np, type NDArray } from '@adjoint/core'
 import { grad, jit, vmap } from '@adjoint/transforms'
 import { describe, it } from 'vitest'
+import lossesJson from '../test-data/losses.json'
+import schedulesJson from '../test-data/schedules.json'
 import {
   build,
   type Call,
@@ -9,17 +11,17 @@ import {
   exported,
   type Json,
   perform,
-  readCases,
+  casesOf,
   titleOf,
 } from './golden.fixture'
 import type * as optim from './index'
 
-const schedules = readCases<{
+const schedules = casesOf<{
   readonly counts: readonly number[]
   readonly schedules: readonly (Call & { readonly values: readonly number[] })[]
-}>('schedules')
+}>(schedulesJson)
 
-const losses = readCases<{
+const losses = casesOf<{
   readonly losses: readonly {
     readonly call: string
     readonly operands: readonly Json[]
@@ -28,7 +30,7 @@ const losses = readCases<{
     /** Of the sum of the values, with respect to the first operand. */
     readonly gradient: Json
   }[]
-}>('losses')
+}>(lossesJson)
 
 describe('schedules, as Optax has them', () => {
   const counts = np.array(schedules.counts)

@@ -2,13 +2,14 @@
 import { np, type NDArray } from '@adjoint/core'
 import { jit, valueAndGrad } from '@adjoint/transforms'
 import { describe, expect, it } from 'vitest'
+import optimisersJson from '../test-data/optimisers.json'
 import {
   type Call,
   expectClose,
   f32Tree,
   type Json,
   perform,
-  readCases,
+  casesOf,
   titleOf,
 } from './golden.fixture'
 import * as optim from './index'
@@ -26,7 +27,7 @@ interface LbfgsCase {
   readonly steps: readonly { readonly params: Json; readonly evaluations: number }[]
 }
 
-const cases = readCases<{
+const cases = casesOf<{
   readonly optax: string
   readonly params: Json
   readonly gradients: readonly Json[]
@@ -34,7 +35,7 @@ const cases = readCases<{
   readonly transformations: readonly OptimiserCase[]
   readonly lookahead: readonly Json[]
   readonly lbfgs: readonly LbfgsCase[]
-}>('optimisers')
+}>(optimisersJson)
 
 /** Steps of 0.1 in float32 are this exact, relative to the largest parameter. */
 const TOLERANCE = 3e-6

@@ -22,8 +22,24 @@ interface Place {
 const isHyperparameter = (value: unknown): value is Scalar | Schedule =>
   typeof value === 'number' || typeof value === 'function' || value instanceof NDArray
 
-const isOptions = (value: unknown): value is Readonly<Record<string, unknown>> =>
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+
+/** An object of options, and not a transformation. */
+const isOptions = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  isRecord(value) && typeof value['update'] !== 'function'
+
+/** Options of this package's optimisers that are no hyperparameters: functions of something else, and sizes. */
+const shaping: readonly string[] = [
+  'mask',
+  'weightDecayMask',
+  'trustRatioMask',
+  'matrices',
+  'memorySize',
+  'minDimSizeToFactor',
+  'nsSteps',
+  'warmupSteps',
+]
 
 /**
  * Makes numbers that an optimiser is made with part of its state: a learning rate can be changed
@@ -33,8 +49,9 @@ const isOptions = (value: unknown): value is Readonly<Record<string, unknown>> =
  * object; positional arguments are called `options.names`.
  *
  * @param options.names what the positional arguments are called: by default the first is `learningRate`
- * @param options.staticArgs names of numbers that shape the program (sizes, counts), and of
- *   functions that are no schedules: they are left as they are
+ * @param options.staticArgs names of more numbers that shape the program (sizes, counts), and of
+ *   functions that are no schedules: they are left as they are, as are masks and sizes of this
+ *   package's optimisers
  * @example
  * const optimiser = injectHyperparams(adam)(1e-3, { b1: 0.95 })
  * let state = optimiser.init(params)
@@ -54,7 +71,7 @@ export function injectHyperparams<Args extends readonly unknown[]>(
       )
       .filter(
         (place): place is Place =>
-          isHyperparameter(place.value) && !staticArgs.includes(place.name),
+          isHyperparameter(place.value) && ![...shaping, ...staticArgs].includes(place.name),
       )
     /** The hyperparameters before the first step, or the later values of those that have a schedule. */
     const evaluated = (
@@ -99,13 +116,13 @@ export function injectHyperparams<Args extends readonly unknown[]>(
 }
 
 const isInjectState = (state: unknown): state is InjectState =>
-  isOptions(state) && isOptions(state['hyperparams']) && 'innerState' in state
+  isRecord(state) && isRecord(state['hyperparams']) && 'innerState' in state
 
 /** Replaces the injected states inside a state; others stay as they are. */
 function mapInjected(state: OptState, f: (injected: InjectState) => InjectState): OptState {
   if (isInjectState(state)) return f(state)
   if (Array.isArray(state)) return state.map((part: unknown) => mapInjected(part, f))
-  if (!isOptions(state)) return state
+  if (!isRecord(state)) return state
   return Object.fromEntries(Object.entries(state).map(([key, part]) => [key, mapInjected(part, f)]))
 }
 

@@ -52,16 +52,14 @@ export function scaleByLbfgs(
 
   return transformation<LbfgsState>({
     init: (params) => {
-      const memory = mapLeaves(
-        (p) => np.zeros([memorySize, ...p.shape], { dtype: p.dtype }),
-        params,
-      )
+      const memory = (): unknown =>
+        mapLeaves((p) => np.zeros([memorySize, ...p.shape], { dtype: p.dtype }), params)
       return {
         count: zeroCount(),
         params: zerosLike(params),
         updates: zerosLike(params),
-        diffParamsMemory: memory,
-        diffUpdatesMemory: memory,
+        diffParamsMemory: memory(),
+        diffUpdatesMemory: memory(),
         weightsMemory: np.zeros([memorySize]),
       }
     },

@@ -6,6 +6,7 @@
 import { ArgumentError, np, tree, type ArrayLike, type NDArray } from '@adjoint/core'
 import { cond, valueAndGrad, whileLoop } from '@adjoint/transforms'
 import type { Scalar } from './hyperparameters'
+import { keepDtypes } from './moments'
 import {
   type GradientTransformation,
   mapLeaves,
@@ -240,7 +241,8 @@ export function scaleByZoomLinesearch(
       const { dtype } = state.value
       const number = (x: ArrayLike): NDArray => np.asarray(x).astype(dtype)
       const valueAndGradient = valueAndGrad((p: unknown) => known.valueFn(p))
-      const startSlope = number(vdot(updates, known.grad))
+      const startGrad = keepDtypes(known.grad, params)
+      const startSlope = number(vdot(updates, startGrad))
       const start: Point = {
         stepsize: np.zeros([], { dtype }),
         value: number(known.value),
@@ -260,10 +262,12 @@ export function scaleByZoomLinesearch(
           params,
           updates,
         )
-        const [value, grad] = valueAndGradient(there) as readonly [NDArray, unknown]
+        const [value, gradient] = valueAndGradient(there) as readonly [NDArray, unknown]
+        const grad = keepDtypes(gradient, params)
         const at: Point = { stepsize, value: number(value), slope: number(vdot(grad, updates)) }
-        const decreaseError = decreaseErrorOf(at, start)
-        const curvatureError = curvatureErrorOf(at, start)
+
+        const decreaseError = number(decreaseErrorOf(at, start))
+        const curvatureError = number(curvatureErrorOf(at, start))
         const decreases = np.lessEqual(decreaseError, tol)
         const good = np.logicalAnd(decreases, np.lessEqual(curvatureError, tol))
         const outcome = select(
@@ -301,7 +305,7 @@ export function scaleByZoomLinesearch(
       const initial: Search = {
         count: np.zeros([], { dtype: 'int32' }),
         point: start,
-        grad: known.grad,
+        grad: startGrad,
         decreaseError: infinite,
         curvatureError: infinite,
         intervalFound: np.array(false),
@@ -310,7 +314,7 @@ export function scaleByZoomLinesearch(
         low: start,
         high: start,
         reference: { stepsize: start.stepsize, value: start.value },
-        safe: { stepsize: start.stepsize, value: start.value, grad: known.grad },
+        safe: { stepsize: start.stepsize, value: start.value, grad: startGrad },
       }
       const last = whileLoop<Search>(
         (search: Search) => np.logicalNot(np.logicalOr(search.done, search.failed)),

@@ -10,6 +10,7 @@ import { scaleByLearningRate } from './scaling'
 import { type ScalarOrSchedule, warmupConstant } from './schedules'
 import {
   chain,
+  copies,
   type GradientTransformation,
   mapLeaves,
   type OptState,
@@ -62,7 +63,7 @@ export function scheduleFree(
       stepCount: np.ones([], { dtype: 'int32' }),
       maxLr: np.zeros([]),
       baseOptimizerState: baseOptimizer.init(params),
-      z: mapLeaves((p) => np.copy(stateDtype === undefined ? p : p.astype(stateDtype)), params),
+      z: mapLeaves((p) => p.astype(stateDtype ?? p.dtype), copies(params)),
     }),
     update: (grads, state, params, extra) => {
       requireParams('scheduleFree', params)

@@ -109,6 +109,10 @@ export const setToZero = (): GradientTransformation => stateless((grads) => zero
 
 export const zerosLike = (params: unknown): unknown => mapLeaves((p) => np.zerosLike(p), params)
 
+/** Arrays of their own, so that they and the originals can both be donated to a compiled step. */
+export const copies = (params: unknown): unknown =>
+  mapLeaves((p) => np.multiply(p, 1).astype(p.dtype), params)
+
 /**
  * One transformation after the other. The state is the list of their states.
  *

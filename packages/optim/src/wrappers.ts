@@ -3,6 +3,7 @@ import { ArgumentError, np, tree, type NDArray } from '@adjoint/core'
 import { cond } from '@adjoint/transforms'
 import { complement, increment, minus, type Scalar, times, zeroCount } from './hyperparameters'
 import {
+  copies,
   type ExtraArgs,
   type GradientTransformation,
   mapLeaves,
@@ -27,6 +28,8 @@ interface MultiStepsState {
  * the other updates are zero. So a large batch can be trained on in small pieces.
  *
  * @param everyKSchedule a number, or a function of how many updates of `inner` were done
+ * @param options.lazy whether `inner` is computed only when it is due. That pays when it is dear, as
+ *   Muon and line searches are; for others to compute it and to choose is faster than to branch.
  * @param options.shouldSkipUpdateFn says whether gradients are left out as if they had not been there
  * @example
  * const optimiser = multiSteps(adam(1e-3), 4)
@@ -36,6 +39,7 @@ export function multiSteps(
   everyKSchedule: number | ((gradientStep: NDArray) => NDArray | number),
   options: {
     readonly useGradMean?: boolean
+    readonly lazy?: boolean
     readonly shouldSkipUpdateFn?: (
       grads: unknown,
       gradientStep: NDArray,
@@ -43,7 +47,7 @@ export function multiSteps(
     ) => NDArray
   } = {},
 ): GradientTransformation {
-  const { useGradMean = true, shouldSkipUpdateFn } = options
+  const { useGradMean = true, lazy = false, shouldSkipUpdateFn } = options
   return transformation<MultiStepsState>({
     init: (params) => ({
       miniStep: zeroCount(),
@@ -65,21 +69,29 @@ export function multiSteps(
         state.accGrads,
       )
       const emit = np.equal(state.miniStep, minus(k, 1))
-      const [updates, innerOptState, collected] = cond(
-        emit,
-        ([mean, inside]: readonly [unknown, OptState]) => {
-          const likeGrads = mapLeaves((m, g) => m.astype(g.dtype), mean, grads)
-          const [final, next] = inner.update(likeGrads, inside, params, extra)
-          return [final, next, zerosLike(mean)]
-        },
-        ([mean, inside]: readonly [unknown, OptState]) => [zerosLike(grads), inside, mean],
-        [accGrads, state.innerOptState] as const,
-      ) as readonly [unknown, OptState, unknown]
+      const finish = (mean: unknown, inside: OptState): [unknown, OptState] =>
+        inner.update(
+          mapLeaves((m, g) => m.astype(g.dtype), mean, grads),
+          inside,
+          params,
+          extra,
+        )
+      const [updates, innerOptState] = lazy
+        ? cond<[unknown, OptState], readonly [unknown, OptState]>(
+            emit,
+            finish,
+            (_mean, inside) => [zerosLike(grads), inside],
+            accGrads,
+            state.innerOptState,
+          )
+        : finish(accGrads, state.innerOptState).map((changed, i) =>
+            select(emit, changed, i === 0 ? zerosLike(grads) : state.innerOptState),
+          )
       const next: MultiStepsState = {
         miniStep: np.mod(np.add(state.miniStep, 1), k).astype('int32'),
         gradientStep: np.where(emit, increment(state.gradientStep), state.gradientStep),
         innerOptState,
-        accGrads: collected,
+        accGrads: select(emit, zerosLike(accGrads), accGrads),
       }
       if (shouldSkipUpdateFn === undefined) return [updates, next]
       const skip = shouldSkipUpdateFn(grads, state.gradientStep, params)
@@ -211,7 +223,7 @@ export interface LookaheadParams<P> {
 /** Both kinds of parameters start the same. */
 export const lookaheadParams = <P>(params: P): LookaheadParams<P> => ({
   fast: params,
-  slow: params,
+  slow: copies(params) as P,
 })
 
 /** A transformation from gradients of fast parameters to updates of both kinds. */
