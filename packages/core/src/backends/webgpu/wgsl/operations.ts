@@ -54,6 +54,31 @@ function wrap(dtype: DType, text: string): string {
   }
 }
 
+/** Operations whose code is long: many calls of one are better made in a loop. */
+export const isLong = (x: Scalar): boolean =>
+  (x.kind === 'unary' || x.kind === 'binary') &&
+  registerType(x.x.dtype) === 'f32' &&
+  longOperations.has(x.op)
+
+const longOperations: ReadonlySet<UnaryOp | BinaryOp> = new Set([
+  'expm1',
+  'log1p',
+  'sin',
+  'cos',
+  'tan',
+  'asinh',
+  'acosh',
+  'atanh',
+  'cbrt',
+  'erfc',
+  'erfInv',
+  'lgamma',
+  'digamma',
+  'pow',
+  'rem',
+  'atan2',
+] as const)
+
 // --- one operand ------------------------------------------------------------------------------------
 
 /** Functions of floats in the library of `math/`. */

@@ -26,7 +26,7 @@ function numbers(choose: Choices): (buffer: { readonly dtype: DType }) => number
   }
 }
 
-onGpu('scalar expressions in WGSL', () => {
+onGpu('scalar expressions in WGSL', { timeout: 20_000 }, () => {
   let runner: NodeRunner
   beforeAll(async () => {
     runner = await NodeRunner.open()
@@ -99,6 +99,33 @@ onGpu('scalar expressions in WGSL', () => {
         expect(difference, `${from} to ${to}`).toBe(null)
       }
     }
+  })
+
+  it('make many calls of one function in a loop', async () => {
+    const size = 5
+    const at = { offset: 0, strides: [1] }
+    const x = load(newBuffer('float32', size), at)
+    const power = (base: Scalar, exponent: number): Scalar =>
+      binary('pow', 'float32', base, constant('float32', exponent))
+    // Six calls that need nothing of each other, and one of their sum.
+    const powers = [1.5, 2.5, -0.5, 3, 4, 0.25].map((exponent) => power(x, exponent))
+    const sum = powers.reduce((a, b) => binary('add', 'float32', a, b))
+    const target = newBuffer('float32', size)
+    const node: MapNode = {
+      kind: 'map',
+      shape: [size],
+      stores: [{ target, at, offsets: [], value: power(sum, 0.5) }],
+    }
+    let wgsl = ''
+    const kernel: typeof plainMap = (n, space) => {
+      const dispatches = plainMap(n, space)
+      wgsl = dispatches.map((d) => d.wgsl).join('')
+      return dispatches
+    }
+    const fill = (_: object, i: number): number => i + 0.5
+    expect(await differenceOf(runner, kernel, node, { tolerance: 1e-6, fill })).toBe(null)
+    const main = wgsl.slice(wgsl.indexOf('fn main'))
+    expect(main.match(/pow_f32\(/g)).toHaveLength(2)
   })
 
   it('read bits as another dtype', async () => {

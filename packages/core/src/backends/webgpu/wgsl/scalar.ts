@@ -1,8 +1,9 @@
 /** Scalar expressions as WGSL: statements that leave each value in a register. */
 import type { Affine, Buffer, DynamicOffset, Scalar } from '../../../compiler/expr'
+import { forEachNode, operandsOf } from '../../../compiler/views'
 import { constantText, isLiteral } from './literals'
 import { requireMath } from './math/index'
-import { operationText } from './operations'
+import { isLong, operationText } from './operations'
 
 /** Where statements go: `KernelSource`, as far as expressions are concerned. */
 export interface ScalarTarget {
@@ -34,9 +35,43 @@ export class ScalarCode {
   value(x: Scalar): string {
     const known = this.written.get(x)
     if (known !== undefined) return known
+    for (const calls of repeatedCalls(x)) this.writeLoop(calls)
+    return this.valueOf(x)
+  }
+
+  private valueOf(x: Scalar): string {
+    const known = this.written.get(x)
+    if (known !== undefined) return known
     const result = this.write(x)
     this.written.set(x, result)
     return result
+  }
+
+  /** Calls of one function by a loop over their operands, so that its code is there once. */
+  private writeLoop(calls: readonly Scalar[]): void {
+    const pending = calls.filter((call) => !this.written.has(call))
+    if (pending.length < REPEATED) return
+    const operands = pending.map((call) => operandsOf(call).map((x) => this.valueOf(x)))
+    const [first] = pending
+    const arrays = operandsOf(first).map((_, slot) => {
+      const name = this.target.name('operands')
+      const values = operands.map((each) => each[slot]).join(', ')
+      this.target.line(`var ${name} = array<f32, ${pending.length}>(${values});`)
+      return name
+    })
+    const i = this.target.name('i')
+    const text = operationText(
+      first,
+      arrays.map((name) => `${name}[${i}]`),
+    )
+    requireMath(text, (name, code) => this.target.define(name, code))
+    const [results] = arrays
+    this.target.line(`for (var ${i} = 0; ${i} < ${pending.length}; ${i}++) {`)
+    this.target.line(`  ${results}[${i}] = ${text};`)
+    this.target.line('}')
+    pending.forEach((call, position) =>
+      this.written.set(call, this.register(`${results}[${position}]`)),
+    )
   }
 
   /** `at(index) + Σ offset.value · offset.stride`, as an i32 expression. */
@@ -70,14 +105,14 @@ export class ScalarCode {
       case 'unary':
       case 'convert':
       case 'bitcast':
-        return this.operation(x, [this.value(x.x)])
+        return this.operation(x, [this.valueOf(x.x)])
       case 'binary':
-        return this.operation(x, [this.value(x.x), this.value(x.y)])
+        return this.operation(x, [this.valueOf(x.x), this.valueOf(x.y)])
       case 'select':
         return this.operation(x, [
-          this.value(x.condition),
-          this.value(x.onTrue),
-          this.value(x.onFalse),
+          this.valueOf(x.condition),
+          this.valueOf(x.onTrue),
+          this.valueOf(x.onFalse),
         ])
     }
   }
@@ -107,6 +142,34 @@ export class ScalarCode {
     this.registers.set(text, name)
     return name
   }
+}
+
+/** Calls of one function from which on a loop makes them. */
+const REPEATED = 4
+
+/**
+ * Calls of long functions that do not depend on each other, by function, in the order in which they
+ * can be made. WGSL compilers write a function's code wherever it is called.
+ */
+function repeatedCalls(root: Scalar): readonly (readonly Scalar[])[] {
+  const levels = new Map<Scalar, number>()
+  const groups = new Map<string, Scalar[]>()
+  forEachNode([root], (x) => {
+    const below = operandsOf(x).reduce((most, y) => Math.max(most, levels.get(y) ?? 0), 0)
+    if (!isLong(x) || (x.kind !== 'unary' && x.kind !== 'binary')) {
+      levels.set(x, below)
+      return
+    }
+    levels.set(x, below + 1)
+    const key = `${String(below).padStart(4, '0')} ${x.op} ${x.dtype}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [x])
+    else group.push(x)
+  })
+  return [...groups.keys()]
+    .sort()
+    .map((key) => groups.get(key) ?? [])
+    .filter((calls) => calls.length >= REPEATED)
 }
 
 const identifier = /^[A-Za-z_][A-Za-z_0-9]*$/

@@ -6,7 +6,7 @@
  * integers, and `opaque_zero`, which no compiler can know to be zero, stands between a rounding that
  * matters and whoever would simplify it away.
  */
-import type { Declarations } from './text'
+import { type Declarations, f32 } from './text'
 
 export const bits: Declarations = {
   /** Set at the start of `main` from the length of a buffer, which has fewer than 2^31 words. */
@@ -81,11 +81,20 @@ export const bits: Declarations = {
   // ---- rounding to whole numbers ----------------------------------------------------------------
 
   // From 2^23 on floats are whole; infinities and NaNs are their own rounding.
+  // Below 1 the sign decides, also where a device takes small numbers for zero.
   floor_f32: `fn floor_f32(x: f32) -> f32 {
-  return select(x, with_sign(floor(x), x), (bitcast<u32>(x) & 0x7fffffffu) < 0x4b000000u);
+  let size = bitcast<u32>(x) & 0x7fffffffu;
+  if (size < 0x3f800000u) {
+    return select(with_sign(0.0, x), -1.0, bitcast<u32>(x) > 0x80000000u);
+  }
+  return select(x, floor(x), size < 0x4b000000u);
 }`,
   ceil_f32: `fn ceil_f32(x: f32) -> f32 {
-  return select(x, with_sign(ceil(x), x), (bitcast<u32>(x) & 0x7fffffffu) < 0x4b000000u);
+  let size = bitcast<u32>(x) & 0x7fffffffu;
+  if (size < 0x3f800000u) {
+    return select(with_sign(0.0, x), 1.0, size != 0u && !is_negative(x));
+  }
+  return select(x, ceil(x), size < 0x4b000000u);
 }`,
   trunc_f32: `fn trunc_f32(x: f32) -> f32 {
   return select(x, with_sign(trunc(x), x), (bitcast<u32>(x) & 0x7fffffffu) < 0x4b000000u);
@@ -119,6 +128,10 @@ export const bits: Declarations = {
   if (raw == 0u || raw >= 0x7f800000u) {
     return select(not_a_number(), x, raw <= 0x80000000u || is_nan(x));
   }
+  // Numbers that a device may take for zero are whole multiples of 2^−149.
+  if (raw < 0x00800000u) {
+    return sqrt(2.0 * f32(raw)) * ${f32(2 ** -75)};
+  }
   return sqrt(x);
 }`,
   rsqrt_f32: `fn rsqrt_f32(x: f32) -> f32 {
@@ -128,6 +141,9 @@ export const bits: Declarations = {
   }
   if (raw >= 0x7f800000u) {
     return select(not_a_number(), 0.0, raw == 0x7f800000u);
+  }
+  if (raw < 0x00800000u) {
+    return ${f32(2 ** 75)} / sqrt(2.0 * f32(raw));
   }
   return 1.0 / sqrt(x);
 }`,

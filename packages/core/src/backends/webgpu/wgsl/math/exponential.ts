@@ -173,7 +173,7 @@ export const exponential: Declarations = {
   }
   // From 2^24 on all floats are even.
   let size = magnitude(y);
-  let is_whole = size >= 16777216.0 || trunc(size) == size;
+  let is_whole = size >= 16777216.0 || (size >= 1.0 && trunc(size) == size);
   let is_odd = size < 16777216.0 && is_whole && (u32(min(size, 16777215.0)) & 1u) == 1u;
   let sign = select(0u, bitcast<u32>(x) & 0x80000000u, is_odd);
   if (is_zero(base) || !is_finite(base)) {

@@ -44,7 +44,7 @@ const bounds: { readonly [F in MeasuredFunction]: number } = {
   atan2: 2.6,
 }
 
-onGpu('functions of f32 on WebGPU', () => {
+onGpu('functions of f32 on WebGPU', { timeout: 20_000 }, () => {
   let runner: NodeRunner
   beforeAll(async () => {
     runner = await NodeRunner.open()
@@ -106,6 +106,17 @@ onGpu('functions of f32 on WebGPU', () => {
       if (f === 'sqrt' || f === 'rsqrt') expectNear(f, got, expected)
       else expect(got, `${f} ${all[i]}`).toBe(expected)
     })
+  })
+
+  it('numbers below the smallest normal one', async () => {
+    const xs = [2 ** -149, -(2 ** -149), 2 ** -130, -(2 ** -127)]
+    expect(await evaluate('ceil', xs)).toEqual([1, -0, 1, -0])
+    expect(await evaluate('floor', xs)).toEqual([0, -1, 0, -1])
+    expect(await evaluate('sign', xs)).toEqual([1, -1, 1, -1])
+    const roots = await evaluate('sqrt', [2 ** -148, 2 ** -130])
+    expect(roots).toEqual([2 ** -74, 2 ** -65])
+    expect(await evaluate('rsqrt', [2 ** -148, 2 ** -130])).toEqual([2 ** 74, 2 ** 65])
+    expect(await evaluate('pow', [-0.5, 2], [2 ** -149, 2 ** -149])).toEqual([NaN, 1])
   })
 
   it('the larger and the smaller of two', async () => {
