@@ -80,9 +80,9 @@ export class WasmExecutable implements Executable {
   }
 
   private emit(planned: PlannedProgram): ModuleCode {
-    const { threads } = this.pool
+    const { threads, sharing } = this.pool
     const sharedMemory = this.memory.isShared
-    return emitProgram(planned, this.features, { sharedMemory, threads })
+    return emitProgram(planned, this.features, { sharedMemory, threads, sharing })
   }
 
   /** Answers what takes the address of the block of addresses. */

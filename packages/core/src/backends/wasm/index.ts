@@ -1,10 +1,12 @@
 /** The WebAssembly device: programs become modules over one linear memory. */
 import { lower } from '../../compiler/compile'
+import { usualRows } from '../../compiler/rows'
 import type { Jaxpr } from '../../jaxpr/ir'
 import type { Aval } from '../../types/aval'
 import type { DType } from '../../types/dtype'
 import { DeletedArrayError } from '../../types/errors'
 import type { Backend, CompileOptions, DeviceData, Executable, Storage } from '../backend'
+import type { Sharing } from './codegen/sharing'
 import { wasmFeatures } from './emit/index'
 import { byteSizeOf, WasmExecutable } from './executable'
 import { Cell, LinearMemory, SMALL_BYTES, SmallCell } from './memory/memory'
@@ -26,6 +28,8 @@ export interface WasmBackendOptions {
    * ADJOINT_THREADS, or the number of cores up to 8. One where the engine has no shared memory.
    */
   readonly threads?: number
+  /** What is worth sharing between threads; what measurements say unless given. */
+  readonly sharing?: Sharing
 }
 
 const DEFAULT_BUDGET = 2 ** 31
@@ -42,7 +46,7 @@ export class WasmBackend implements Backend {
       shared: true,
     })
     this.memory = memory
-    this.pool = new WorkerPool(memory, threadCount(options.threads))
+    this.pool = new WorkerPool(memory, threadCount(options.threads), options.sharing)
     this.collected = new FinalizationRegistry((residence) => memory.collected(residence))
   }
 
@@ -76,7 +80,7 @@ export class WasmBackend implements Backend {
   }
 
   compile(jaxpr: Jaxpr, { donated, name }: CompileOptions): Executable {
-    const planned = lower(jaxpr, { donated })
+    const planned = lower(jaxpr, { donated, rows: usualRows })
     const features = wasmFeatures()
     const relaxed = features.relaxed && this.options.relaxedSimd !== false
     return new WasmExecutable(this, this.memory, this.pool, jaxpr, planned, name, donated, {
@@ -96,9 +100,9 @@ export class WasmBackend implements Backend {
     this.collected.register(handle, storage.cell.residence)
   }
 
-  /** How many threads run large programs. */
-  get threads(): number {
-    return this.pool.threads
+  /** How many threads a large program would run on now: one until the workers have started. */
+  get runningThreads(): number {
+    return this.pool.running
   }
 
   /**

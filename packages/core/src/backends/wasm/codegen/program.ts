@@ -23,7 +23,8 @@ import type { CodegenEnvironment } from './environment'
 import { Hazards } from './hazards'
 import { nodeKey } from './node-key'
 import { emitNode } from './nodes'
-import { isWorthSharing, mannerOf } from './sharing'
+import { isWorthSharing, mannerOf, usualSharing } from './sharing'
+import type { Sharing } from './sharing'
 import { ThreadedModule } from './threads'
 import type { ThreadCode } from './threads'
 
@@ -53,6 +54,13 @@ export interface ProgramOptions {
   readonly sharedMemory: boolean
   /** The most threads that may run the program together. */
   readonly threads: number
+  readonly sharing: Sharing
+}
+
+export const oneThread: ProgramOptions = {
+  sharedMemory: false,
+  threads: 1,
+  sharing: usualSharing,
 }
 
 const MOST_PAGES = 65536
@@ -60,7 +68,7 @@ const MOST_PAGES = 65536
 export function emitProgram(
   { program, plan }: PlannedProgram,
   features: WasmFeatures,
-  { sharedMemory, threads: most }: ProgramOptions = { sharedMemory: false, threads: 1 },
+  { sharedMemory, threads: most, sharing }: ProgramOptions = oneThread,
 ): ModuleCode {
   const module = new ModuleBuilder({ debug: true })
   module.importMemory({
@@ -68,8 +76,8 @@ export function emitProgram(
     ...(sharedMemory ? { shared: true, maximum: MOST_PAGES } : {}),
   })
   const scratch = module.global(0)
-  const threaded = sharedMemory && isWorthSharing(program, most)
-  const threads = threaded ? new ThreadedModule(module, most) : null
+  const threaded = sharedMemory && isWorthSharing(program, most, sharing)
+  const threads = threaded ? new ThreadedModule(module, most, sharing.patience) : null
   let scratchBytes = 0
   const counts = new Map<string, number>()
   const env: CodegenEnvironment = {
@@ -86,7 +94,7 @@ export function emitProgram(
     },
     threads,
   }
-  const emitter = new ProgramEmitter(env)
+  const emitter = new ProgramEmitter(env, sharing)
   const body = module.function({ name: 'program', params: ['i32'], results: [] })
   const run = module.function({
     name: 'run',
@@ -149,7 +157,10 @@ class ProgramEmitter {
   }
   private readonly envAlone: CodegenEnvironment
 
-  constructor(private readonly env: CodegenEnvironment) {
+  constructor(
+    private readonly env: CodegenEnvironment,
+    private readonly sharing: Sharing,
+  ) {
     this.envAlone = { ...env, threads: null }
   }
 
@@ -175,7 +186,7 @@ class ProgramEmitter {
       if (hazards.meet()) threads.barrier(f)
     }
     for (const node of program.nodes) {
-      const manner = mannerOf(node, threads.expected)
+      const manner = mannerOf(node, threads.expected, this.sharing)
       if (manner === 'inside') {
         meet()
         this.writeNode(f, node, { plan, arena, push }, threads)
@@ -185,7 +196,8 @@ class ProgramEmitter {
       if (manner === 'shared') this.writeNode(f, node, { plan, arena, push }, threads)
       else threads.alone(f, () => this.writeNode(f, node, { plan, arena, push }, null))
     }
-    meet()
+    // Threads meet once in every run at least, so that none is still busy with one of before.
+    if (hazards.meet() || outermost) threads.barrier(f)
   }
 
   private writeNode(

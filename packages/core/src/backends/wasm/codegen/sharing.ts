@@ -8,16 +8,39 @@ import { sizeOf } from '../../../types/aval'
 /** How threads run a node: thread 0 alone, each its share, or together what is inside of it. */
 export type Manner = 'alone' | 'shared' | 'inside'
 
-/** A node that takes fewer nanoseconds on one thread than this is not worth meeting for. */
-const WORTH_SHARING = 6_000
-/**
- * Threads that sleep take up to 60 microseconds to wake, so a program must have more than that to
- * gain. Inside a loop they are awake.
- */
-const WORTH_WAKING = 60_000
-const WORTH_MEETING = 4_000
-/** What a barrier costs, with what is lost because shares are not quite equal. */
-const BARRIER = 1_000
+/** From how many nanoseconds on sharing is worth it, and how long threads wait for each other. */
+export interface Sharing {
+  /** What a node takes on one thread that threads meet for. */
+  readonly node: number
+  /** What all threads together save in one turn of a loop. */
+  readonly turn: number
+  /**
+   * What they save in a program. Threads that sleep take up to 60 microseconds to wake; inside a
+   * loop they are awake.
+   */
+  readonly program: number
+  /** What a barrier costs, with what is lost because shares are not quite equal. */
+  readonly barrier: number
+  /** Seconds without a sign of life from any worker until the first thread gives up. */
+  readonly patience: number
+}
+
+export const usualSharing: Sharing = {
+  node: 6_000,
+  turn: 4_000,
+  program: 60_000,
+  barrier: 1_000,
+  patience: 5,
+}
+
+/** Shares whatever can be shared, to test that it may be. */
+export const shareEverything: Sharing = {
+  ...usualSharing,
+  node: 0,
+  turn: 0,
+  program: 0,
+  barrier: 0,
+}
 
 /** Nanoseconds on one thread, within a factor of two or three. */
 export function estimatedTime(node: LoopNode): number {
@@ -26,8 +49,10 @@ export function estimatedTime(node: LoopNode): number {
       return sizeOf(node.shape) * perElement(node)
     case 'reduce':
       return sizeOf(node.shape) * sizeOf(node.reduced) * perElement(node)
+    case 'rows':
+      return node.steps.reduce((sum, step) => sum + estimatedTime(step), 0)
     case 'contract':
-      return Math.max(nodeCost(node).flops / 45, 0)
+      return nodeCost(node).flops / 45
     case 'scan':
       return node.length * programTime(node.body)
     case 'while':
@@ -46,17 +71,18 @@ const perElement = (node: LoopNode): number => 0.1 + 0.04 * measureAll(rootsOf(n
 const programTime = (program: Program): number =>
   program.nodes.reduce((sum, node) => sum + estimatedTime(node), 0)
 
-export function mannerOf(node: LoopNode, threads: number): Manner {
+export function mannerOf(node: LoopNode, threads: number, worth: Sharing): Manner {
   switch (node.kind) {
     case 'map':
     case 'reduce':
+    case 'rows':
     case 'contract':
-      return estimatedTime(node) >= WORTH_SHARING ? 'shared' : 'alone'
+      return estimatedTime(node) >= worth.node ? 'shared' : 'alone'
     case 'scan':
     case 'while':
     case 'branch':
       // Every turn of a loop meets at least once.
-      return programsOf(node).some((program) => gain(program, threads) >= WORTH_MEETING)
+      return programsOf(node).some((program) => gain(program, threads, worth) >= worth.turn)
         ? 'inside'
         : 'alone'
     default:
@@ -65,23 +91,23 @@ export function mannerOf(node: LoopNode, threads: number): Manner {
 }
 
 /** Nanoseconds that threads save in one run of a program. */
-function gain(program: Program, threads: number): number {
-  return program.nodes.reduce((sum, node) => sum + gainOf(node, threads), 0)
+function gain(program: Program, threads: number, worth: Sharing): number {
+  return program.nodes.reduce((sum, node) => sum + gainOf(node, threads, worth), 0)
 }
 
-function gainOf(node: LoopNode, threads: number): number {
-  switch (mannerOf(node, threads)) {
+function gainOf(node: LoopNode, threads: number, worth: Sharing): number {
+  switch (mannerOf(node, threads, worth)) {
     case 'alone':
       return 0
     case 'shared':
-      return estimatedTime(node) * (1 - 1 / threads) - BARRIER
+      return estimatedTime(node) * (1 - 1 / threads) - worth.barrier
     case 'inside': {
-      const once = Math.max(...programsOf(node).map((program) => gain(program, threads)))
+      const once = Math.max(...programsOf(node).map((program) => gain(program, threads, worth)))
       return node.kind === 'scan' ? node.length * once : once
     }
   }
 }
 
 /** Whether a program gains by being run on several threads. */
-export const isWorthSharing = (program: Program, threads: number): boolean =>
-  threads > 1 && gain(program, threads) >= WORTH_WAKING
+export const isWorthSharing = (program: Program, threads: number, worth: Sharing): boolean =>
+  threads > 1 && gain(program, threads, worth) >= worth.program

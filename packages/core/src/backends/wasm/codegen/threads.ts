@@ -44,12 +44,10 @@ export const shareOf = (
 
 /** Turns at a barrier before a thread sleeps: about ten microseconds. */
 const TURNS = 10_000
-/** A sleeping thread looks around every so many nanoseconds. */
-const NAP = 100_000_000n
+/** A sleeping thread looks around so many times a second. */
+const NAPS = 10
 /** Where a thread may not sleep, so many turns stand for a nap. */
 const TURNS_PER_NAP = 50_000_000
-/** Naps without a sign of life from any other thread until the first one gives up: five seconds. */
-const PATIENCE = 50
 
 /** The globals and functions of a module that threads need. */
 export class ThreadedModule implements ThreadCode {
@@ -66,6 +64,8 @@ export class ThreadedModule implements ThreadCode {
   constructor(
     module: ModuleBuilder,
     readonly expected: number,
+    /** Seconds without a sign of life from any other thread until the first one gives up. */
+    private readonly patience: number,
   ) {
     this.thread = module.global(0)
     this.threads = module.global(1)
@@ -178,7 +178,9 @@ export class ThreadedModule implements ThreadCode {
         f.if(
           () => {
             f.i32Const(0).i32Const(1).atomic('i32.atomic.rmw.add', control.sleepers).drop()
-            f.i32Const(0).get(generation).i64Const(NAP)
+            f.i32Const(0)
+              .get(generation)
+              .i64Const(BigInt(1e9 / NAPS))
             f.atomic('memory.atomic.wait32', control.generation).drop()
             f.i32Const(0).i32Const(1).atomic('i32.atomic.rmw.sub', control.sleepers).drop()
           },
@@ -204,7 +206,10 @@ export class ThreadedModule implements ThreadCode {
         f.get(silent).i32Const(1).op('i32.add').i32Const(0)
         f.get(beats).get(before).op('i32.eq').select().set(silent)
         f.get(beats).set(before)
-        f.get(silent).i32Const(PATIENCE).op('i32.lt_u').brIf(again)
+        f.get(silent)
+          .i32Const(NAPS * this.patience)
+          .op('i32.lt_u')
+          .brIf(again)
         f.i32Const(0).i32Const(-1).store('i32.atomic.store', control.failed)
         wakeAll(f)
         f.op('unreachable')

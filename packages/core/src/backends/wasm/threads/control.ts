@@ -32,6 +32,9 @@ export const control = {
   /** Workers that have started, and workers that have left. */
   ready: 448,
   left: 512,
+  /** What the failed worker says about it, and how many bytes that is. */
+  messageBytes: 516,
+  message: 576,
   /** One line per thread, in which it counts what it has done. */
   beats: 1024,
 } as const

@@ -6,6 +6,8 @@
  * module in linear memory, so that nothing ever waits for an event loop to turn.
  */
 import { DeviceError } from '../../../types/errors'
+import { usualSharing } from '../codegen/sharing'
+import type { Sharing } from '../codegen/sharing'
 import type { LinearMemory } from '../memory/memory'
 import { control, MOST_THREADS } from './control'
 import { maySleep, startWorker } from './host'
@@ -52,11 +54,17 @@ export class WorkerPool {
   constructor(
     private readonly memory: LinearMemory,
     private count: number,
+    readonly sharing: Sharing = usualSharing,
   ) {}
 
   /** How many threads run a large program once all workers are there. */
   get threads(): number {
     return this.memory.isShared ? Math.min(this.count, MOST_THREADS) : 1
+  }
+
+  /** How many threads would run a program now. */
+  get running(): number {
+    return this.isReady() ? this.threads : 1
   }
 
   /** Changes how many threads there are; programs compiled before keep to the number they know. */
@@ -140,12 +148,11 @@ export class WorkerPool {
     try {
       program.run(block, 0, crew.workers.length + 1, this.mainMaySleep)
     } catch (error) {
-      const failed = Atomics.load(memory.words, control.failed >>> 2)
       this.abandon(crew)
+      const failed = Atomics.load(memory.words, control.failed >>> 2)
       this.state = { kind: 'none' }
       if (!(error instanceof WebAssembly.RuntimeError)) throw error
-      const who = failed > 0 ? `worker thread ${failed} failed` : 'a worker thread does not answer'
-      throw workerFailed(program.name, `${who} while the program was running`, error)
+      throw workerFailed(program.name, this.failure(failed), error)
     } finally {
       crew.working = false
       if (lent) memory.discard(lent)
@@ -156,6 +163,14 @@ export class WorkerPool {
       crew.loaded.set(program, number)
       this.collected.register(program, number)
     }
+  }
+
+  /** What happened to a worker while a program was running, as a clause. */
+  private failure(thread: number): string {
+    if (thread < 1) return 'a worker thread does not answer'
+    const length = Atomics.load(this.memory.words, control.messageBytes >>> 2)
+    const message = this.memory.bytes.slice(control.message, control.message + length)
+    return `worker thread ${thread} failed: ${new TextDecoder().decode(message)}`
   }
 
   private isReady(): boolean {

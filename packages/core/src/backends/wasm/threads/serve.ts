@@ -25,10 +25,15 @@ export function serve({ memory, thread, crew, at }: WorkerStart): void {
   const add = (address: number, amount: number): number => Atomics.add(words, address >>> 2, amount)
   const programs = new Map<number, Run>()
 
+  /** A copy of some bytes of memory, since engines do not compile or decode what is shared. */
+  const copy = (start: number, bytes: number): Uint8Array<ArrayBuffer> => {
+    // That memory has grown is seen in the first turn of a loop, if not before.
+    while (memory.buffer.byteLength < start + bytes);
+    return new Uint8Array(memory.buffer, start, bytes).slice()
+  }
+
   const load = (): Run => {
-    const start = read(at.code)
-    // The engine does not compile from shared memory.
-    const code = new Uint8Array(memory.buffer, start, read(at.codeBytes)).slice()
+    const code = copy(read(at.code), read(at.codeBytes))
     const module = new WebAssembly.Module(code)
     const { run } = new WebAssembly.Instance(module, { env: { memory } }).exports
     if (typeof run !== 'function') throw new Error('a program exports its entry')
@@ -36,9 +41,8 @@ export function serve({ memory, thread, crew, at }: WorkerStart): void {
   }
 
   const forget = (): void => {
-    const count = read(at.forgottenCount)
-    const numbers = new Int32Array(memory.buffer, read(at.forgotten), count)
-    for (const program of numbers) programs.delete(program)
+    const numbers = copy(read(at.forgotten), 4 * read(at.forgottenCount))
+    for (const program of new Int32Array(numbers.buffer)) programs.delete(program)
   }
 
   /** Turns for a tenth of a millisecond before it sleeps: the next job often comes at once. */
@@ -70,12 +74,17 @@ export function serve({ memory, thread, crew, at }: WorkerStart): void {
       if (run === undefined) programs.set(program, (run = load()))
       run(read(at.block), thread, read(at.threads), 1)
     }
-  } finally {
-    // After an error, whoever waits at a barrier must not do so for ever.
-    if (!isDismissed()) {
-      Atomics.compareExchange(words, at.failed >>> 2, 0, thread)
-      add(at.left, 1)
-      Atomics.notify(words, at.generation >>> 2)
+  } catch (error) {
+    // Whoever waits at a barrier must not do so for ever.
+    if (isDismissed()) return
+    if (Atomics.compareExchange(words, at.failed >>> 2, 0, thread) === 0) {
+      const room = new Uint8Array(at.beats - at.message)
+      const { written } = new TextEncoder().encodeInto(String(error), room)
+      new Uint8Array(memory.buffer).set(room, at.message)
+      Atomics.store(words, at.messageBytes >>> 2, written)
     }
+    add(at.left, 1)
+    Atomics.notify(words, at.generation >>> 2)
+    throw error
   }
 }

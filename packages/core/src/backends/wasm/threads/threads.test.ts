@@ -1,0 +1,226 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { adamStep } from '../../../compiler/testing/classifier'
+import { Recorder, scalar } from '../../../compiler/testing/programs'
+import { randomPrograms } from '../../../compiler/testing/random-programs'
+import { binary, constant } from '../../../compiler/expr'
+import type { Jaxpr } from '../../../jaxpr/ir'
+import { Aval } from '../../../types/aval'
+import type { DeviceData } from '../../backend'
+import { shareEverything } from '../codegen/sharing'
+import { createWasmBackend } from '../index'
+import type { WasmBackend } from '../index'
+
+const alone = createWasmBackend({ threads: 1 })
+const sharers = [2, 3].map((threads) => createWasmBackend({ threads, sharing: shareEverything }))
+const strict = [1, 2, 3].map((threads) =>
+  createWasmBackend({ threads, sharing: shareEverything, relaxedSimd: false }),
+)
+
+/** `x · 2 + 1`, large enough for every device to start its workers. */
+function large(): Jaxpr {
+  const r = new Recorder()
+  const x = r.input([1 << 18])
+  const two = r.broadcast(scalar(2), [1 << 18], [])
+  return r.jaxpr([r.binary('add', r.binary('mul', x, two), r.broadcast(scalar(1), [1 << 18], []))])
+}
+
+/** Workers start by themselves, without the event loop. */
+function start(backend: WasmBackend, threads: number): void {
+  runOn(backend, large())
+  const until = performance.now() + 20_000
+  while (backend.runningThreads < threads && performance.now() < until);
+  expect(backend.runningThreads).toBe(threads)
+}
+
+const dataOf = (aval: Aval, seed: number): DeviceData => {
+  const wave = (i: number): number => Math.sin(1.3 * i + seed) * (1 + (i % 7))
+  if (aval.dtype === 'int32') return Int32Array.from({ length: aval.size }, (_, i) => i % 5)
+  if (aval.dtype === 'bool') return Uint8Array.from({ length: aval.size }, (_, i) => i % 2)
+  return Float32Array.from({ length: aval.size }, (_, i) => wave(i))
+}
+
+/** The bits of a program's results. */
+function runOn(backend: WasmBackend, jaxpr: Jaxpr, inputs?: readonly DeviceData[]): Uint8Array[] {
+  const executable = backend.compile(jaxpr, { donated: [], name: jaxpr.name })
+  const storages = jaxpr.inAvals.map((aval, i) =>
+    backend.fromHost(aval, inputs?.[i] ?? dataOf(aval, i)),
+  )
+  const results = executable.run(storages)
+  const bits = results.map((storage) => {
+    const data = backend.read(storage)
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  })
+  for (const storage of [...storages, ...results]) backend.release(storage)
+  executable.dispose()
+  return bits
+}
+
+function expectSameBits(backends: readonly WasmBackend[], jaxpr: Jaxpr): void {
+  const [first, ...others] = backends
+  if (!first) return
+  const expected = runOn(first, jaxpr)
+  for (const other of others) {
+    const actual = runOn(other, jaxpr)
+    expect(actual.length).toBe(expected.length)
+    actual.forEach((bits, i) => {
+      if (Buffer.compare(bits, expected[i] ?? new Uint8Array()) !== 0) {
+        throw new Error(`result ${i} of ${jaxpr.name} differs with ${other.runningThreads} threads`)
+      }
+    })
+  }
+}
+
+type Build = (r: Recorder) => Jaxpr
+const built = (build: Build): Jaxpr => build(new Recorder())
+
+const matmul =
+  (m: number, k: number, n: number): Build =>
+  (r) =>
+    r.jaxpr([r.matmul(r.input([m, k]), r.input([k, n]))], `matmul ${m} ${k} ${n}`)
+
+/** A sum with a term before and a term after it. */
+const sumOf =
+  (shape: readonly number[], axes: readonly number[]): Build =>
+  (r) => {
+    const x = r.input(shape)
+    const sum = r.reduce('sum', r.unary('exp', r.binary('mul', x, full(r, 0.1, shape))), axes)
+    return r.jaxpr([r.unary('sqrt', sum)], `sum ${shape.join('×')} over ${axes.join()}`)
+  }
+
+const full = (r: Recorder, value: number, shape: readonly number[]) =>
+  shape.length === 0 ? scalar(value) : r.broadcast(scalar(value), shape, [])
+
+/** A loop whose body has products, sums and work for one thread. */
+const network =
+  (length: number): Build =>
+  (r) => {
+    const [w, h, xs] = [r.input([48, 48]), r.input([48]), r.input([length, 48])]
+    const body = built((b) => {
+      const [weights, state, x] = [b.input([48, 48]), b.input([48]), b.input([48])]
+      const product = b.reduce(
+        'sum',
+        b.binary('mul', weights, b.broadcast(state, [48, 48], [1])),
+        [1],
+      )
+      const next = b.unary('tanh', b.binary('add', product, x))
+      return b.jaxpr([next, b.reduce('sum', next, [0])])
+    })
+    const avals = [h.aval, new Aval([length], 'float32')]
+    const outputs = r.applyAll('scan', [w, h, xs], avals, (context, weights, carry, slices) =>
+      context.scan({
+        body,
+        constants: [weights],
+        carries: [carry],
+        xs: [slices],
+        length,
+        reverse: false,
+      }),
+    )
+    return r.jaxpr(outputs, `network of ${length} steps`)
+  }
+
+const programs: readonly Build[] = [
+  large,
+  matmul(1, 300, 500),
+  matmul(3, 64, 1000),
+  matmul(7, 33, 65),
+  matmul(128, 784, 512),
+  matmul(300, 1000, 130),
+  matmul(512, 10, 4),
+  (r) => {
+    const product = r.matmul(r.input([70, 90]), r.transpose(r.input([50, 90]), [1, 0]))
+    return r.jaxpr([r.unary('tanh', r.binary('add', product, r.input([70, 50])))], 'epilogue')
+  },
+  sumOf([1 << 18], [0]),
+  sumOf([2, 200_000], [1]),
+  sumOf([333, 77], [1]),
+  sumOf([333, 77], [0]),
+  sumOf([4000, 5], [0]),
+  sumOf([9, 10, 11, 12], [0, 2]),
+  (r) => r.jaxpr([r.reduce('max', r.input([150_000]), [0])], 'max'),
+  (r) => r.jaxpr([r.transpose(r.input([300, 211]), [1, 0])], 'transpose'),
+  network(1),
+  network(6),
+  () => adamStep([40, 64, 10], 32),
+]
+
+/** `while (n < count) x = sqrt(x + n), n = n + 1`: its length is seen by every thread. */
+function countdown(): Jaxpr {
+  const r = new Recorder()
+  const [n, x] = [r.input([]), r.input([5000])]
+  const below = built((b) => {
+    const [count] = [b.input([]), b.input([5000])]
+    const answer = b.apply('below', [count], new Aval([], 'bool'), (c, value) =>
+      c.map(new Aval([], 'bool'), (e) => binary('lt', 'bool', e, constant('float32', 7)), value),
+    )
+    return b.jaxpr([answer])
+  })
+  const body = built((b) => {
+    const [count, value] = [b.input([]), b.input([5000])]
+    const sum = b.binary('add', b.unary('abs', value), b.broadcast(count, [5000], []))
+    return b.jaxpr([b.binary('add', count, scalar(1)), b.unary('sqrt', sum)])
+  })
+  const outputs = r.applyAll('while', [n, x], [n.aval, x.aval], (context, ...carries) =>
+    context.while({
+      condition: below,
+      conditionConstants: [],
+      body,
+      bodyConstants: [],
+      carries,
+    }),
+  )
+  return r.jaxpr(outputs, 'countdown')
+}
+
+beforeAll(() => {
+  sharers.forEach((backend, i) => start(backend, i + 2))
+  strict.slice(1).forEach((backend, i) => start(backend, i + 2))
+})
+afterAll(() => {
+  for (const backend of [...sharers, ...strict]) backend.setThreads(1)
+})
+
+describe('threads', () => {
+  it.each(programs.map(built).map((jaxpr) => [jaxpr.name || 'large', jaxpr] as const))(
+    'give the same bits however many they are: %s',
+    (_name, jaxpr) => {
+      expectSameBits([alone, ...sharers], jaxpr)
+      expectSameBits(strict, jaxpr)
+    },
+  )
+
+  it('go through loops of a length that depends on data', () => {
+    expectSameBits([alone, ...sharers], countdown())
+  })
+
+  it('compute random programs with the same bits, whatever ran before', () => {
+    fc.assert(
+      fc.property(randomPrograms, ({ jaxpr }) => expectSameBits([alone, ...sharers], jaxpr)),
+      { numRuns: 60 },
+    )
+  })
+
+  it('give what they gave when the program runs again after others', () => {
+    const program = built(sumOf([1 << 18], [0]))
+    for (const backend of sharers) {
+      const before = runOn(backend, program)
+      for (const other of programs.slice(0, 8)) runOn(backend, built(other))
+      expect(runOn(backend, program)).toEqual(before)
+    }
+  })
+
+  it('are as many as they are asked to be', () => {
+    const backend = createWasmBackend({ threads: 2, sharing: shareEverything })
+    start(backend, 2)
+    backend.setThreads(3)
+    start(backend, 3)
+    backend.setThreads(1)
+    runOn(backend, large())
+    expect(backend.runningThreads).toBe(1)
+  })
+
+  it.each([0, -1, 1.5, NaN, 33])('cannot be %s', (threads) => {
+    expect(() => createWasmBackend({ threads })).toThrow(/the number of threads is a whole number/)
+  })
+})
