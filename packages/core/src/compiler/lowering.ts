@@ -20,6 +20,7 @@ import type {
   WindowGeometry,
 } from './context'
 import { type Affine, binary, type Buffer, constant, convert, index, type Scalar } from './expr'
+import { hoisted } from './hoist'
 import { measure } from './measure'
 import type { Program } from './nodes'
 import {
@@ -361,7 +362,8 @@ class Lowering implements LoweringContext {
 
   // --- programs within programs ----------------------------------------------------------------------
 
-  scan({ body, constants, carries, xs, length, reverse }: ScanProgram): readonly Tensor[] {
+  scan({ carries, xs, length, reverse, ...loop }: ScanProgram): readonly Tensor[] {
+    const { body, constants } = this.hoisting(loop.body, loop.constants)
     const results = body.outAvals.map((aval, i) =>
       i < carries.length ? aval : new Aval([length, ...aval.shape], aval.dtype, aval.weakType),
     )
@@ -382,14 +384,27 @@ class Lowering implements LoweringContext {
     return results.map((aval, i) => stored(targets[i], aval))
   }
 
+  /** A program inside a loop and its constants, with what does not change computed before. */
+  private hoisting(
+    body: Jaxpr,
+    constants: readonly Tensor[],
+  ): { readonly body: Jaxpr; readonly constants: readonly Tensor[] } {
+    const found = hoisted(body, constants, (jaxpr, operands) => this.inline(jaxpr, operands))
+    return found === null
+      ? { body, constants }
+      : { body: found.body, constants: [...constants, ...found.results] }
+  }
+
   while(program: WhileProgram): readonly Tensor[] {
+    const condition = this.hoisting(program.condition, program.conditionConstants)
+    const body = this.hoisting(program.body, program.bodyConstants)
     const targets = program.carries.map((x) => this.writer.newBuffer(x.aval))
     this.writer.nodes.push({
       kind: 'while',
-      condition: this.unit.program(program.condition),
-      conditionConstants: program.conditionConstants.map((x) => this.writer.inMemory(x)),
-      body: this.unit.program(program.body),
-      bodyConstants: program.bodyConstants.map((x) => this.writer.inMemory(x)),
+      condition: this.unit.program(condition.body),
+      conditionConstants: condition.constants.map((x) => this.writer.inMemory(x)),
+      body: this.unit.program(body.body),
+      bodyConstants: body.constants.map((x) => this.writer.inMemory(x)),
       initial: program.carries.map((x) => this.writer.inMemory(x)),
       final: targets,
     })
