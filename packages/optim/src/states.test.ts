@@ -46,3 +46,19 @@ describe.each(Object.entries(byRate))('%s', (_, make) => {
     expect([shapes.weight.dtype, shapes.bias.dtype]).toEqual(['bfloat16', 'bfloat16'])
   })
 })
+
+describe('numbers and integers', () => {
+  it('are taken as float32', () => {
+    const given = { a: 2, b: np.array([1, 2]) }
+    const optimiser = optim.chain(optim.addDecayedWeights(0.25), optim.sgd(1, { momentum: 0.5 }))
+    const [updates] = optimiser.update(given, optimiser.init(given), given)
+    const shown = tree.leaves<NDArray>(updates).map((leaf) => [leaf.dtype, leaf.toArray()])
+    expect(shown).toEqual([
+      ['float32', -2.5],
+      ['float32', [-1.25, -2.5]],
+    ])
+    const next = tree.leaves<NDArray>(optim.applyUpdates(given, updates))
+    // Parameters keep their dtype, so steps of integers are whole.
+    expect(next.map((leaf) => leaf.toArray())).toEqual([-0.5, [0, 0]])
+  })
+})

@@ -5,7 +5,8 @@
  * An update is what gets *added* to the parameters. `chain` composes transformations and is a
  * monoid operation whose unit is `identity`.
  */
-import { ArgumentError, type ArrayLike, np, tree, type NDArray } from '@adjoint/core'
+import { ArgumentError, type ArrayLike, NDArray, np, tree } from '@adjoint/core'
+import { isFloating } from '@adjoint/core/internal'
 import type { Monoid } from 'fp-ts/lib/Monoid.js'
 
 /** The state of a transformation: a tree that can be saved, mapped and donated, not taken apart. */
@@ -34,6 +35,15 @@ export interface GradientTransformation {
   ): [updates: P, state: OptState]
 }
 
+/** Numbers as arrays, and integers as float32, because an update of an integer is seldom one. */
+function inexact(params: unknown): unknown {
+  const { leaves, structure } = tree.flatten<ArrayLike>(params)
+  const isFine = (leaf: ArrayLike): boolean => leaf instanceof NDArray && isFloating(leaf.dtype)
+  if (leaves.every(isFine)) return params
+  const converted = leaves.map((leaf) => (isFine(leaf) ? leaf : np.asarray(leaf).astype('float32')))
+  return tree.unflatten(structure, converted)
+}
+
 /** A transformation whose state has a known shape inside and is opaque outside. */
 export function transformation<S>(rules: {
   readonly init: (params: unknown) => S
@@ -45,9 +55,9 @@ export function transformation<S>(rules: {
   ) => readonly [updates: unknown, state: S]
 }): GradientTransformation {
   return {
-    init: (params) => rules.init(params),
+    init: (params) => rules.init(inexact(params)),
     update: <P>(grads: P, state: OptState, params?: P, extra: ExtraArgs<P> = {}): [P, OptState] => {
-      const [updates, next] = rules.update(grads, state as S, params, extra)
+      const [updates, next] = rules.update(inexact(grads), state as S, inexact(params), extra)
       return [updates as P, next]
     },
   }
@@ -174,7 +184,11 @@ export const monoid: Monoid<GradientTransformation> = {
  * params = applyUpdates(params, updates)
  */
 export function applyUpdates<P>(params: P, updates: P): P {
-  return mapLeaves((p, u) => np.add(p, u).astype(p.dtype), params, updates) as P
+  const moved = (p: ArrayLike, u: ArrayLike): NDArray => {
+    const sum = np.add(p, u)
+    return p instanceof NDArray ? sum.astype(p.dtype) : sum
+  }
+  return tree.map<unknown, NDArray, ArrayLike>(moved, params, updates) as P
 }
 
 /** `old + stepSize · (new − old)`: an exponential moving average of parameters. */
