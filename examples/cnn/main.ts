@@ -1,7 +1,7 @@
 /**
  * A convolutional network with batch norm and residual connections learns the digits of MNIST.
  *
- *   pnpm example cnn [--epochs 4] [--batch 128] [--rate 0.003] [--save PATH] [--quick]
+ *   pnpm example cnn [--epochs 3] [--batch 128] [--rate 0.003] [--save PATH] [--quick]
  */
 import { mkdirSync } from 'node:fs'
 import { dirname, relative, resolve } from 'node:path'
@@ -15,7 +15,7 @@ import { flagsOf, heading, numberFlag, progress } from '../terminal'
 import { classify, loss, model, type Params, type State } from './model'
 
 const flags = flagsOf({
-  epochs: { type: 'string', default: '4' },
+  epochs: { type: 'string', default: '3' },
   batch: { type: 'string', default: '128' },
   rate: { type: 'string', default: '0.003' },
   /** Where to save: this path with .safetensors and .svg after it. */

@@ -24,7 +24,7 @@ export function writer<P>({
   params,
   alphabet,
   context,
-  temperature = 0.8,
+  temperature = 0.6,
 }: WritingOptions<P>): (prompt: string, length: number, key: Key) => string {
   const half = Math.floor(context / 2)
   const empty = nn.withCache(model, null, { length: context })
