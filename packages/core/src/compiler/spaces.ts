@@ -414,7 +414,7 @@ function sharing(): (root: Scalar) => Scalar {
 }
 
 /** One level of rewriting, with operands visited by the caller's function. */
-function rebuiltWith(e: Scalar, visit: (e: Scalar) => Scalar): Scalar {
+export function rebuiltWith(e: Scalar, visit: (e: Scalar) => Scalar): Scalar {
   switch (e.kind) {
     case 'const':
     case 'index':

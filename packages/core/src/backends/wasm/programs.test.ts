@@ -315,3 +315,32 @@ describe('the text of a program', () => {
     `)
   })
 })
+
+describe('the gate of GELU', () => {
+  const gated = (keepsTanh: boolean): Jaxpr => {
+    const r = new Recorder()
+    const x = r.input([40])
+    const t = r.unary('tanh', x)
+    const sum = r.binary('add', r.broadcast(scalar(1), [40], []), t)
+    return r.jaxpr([sum, ...(keepsTanh ? [t] : [])])
+  }
+  const values = [-Infinity, -100, -20, -9, -1, -0, 0, 1e-30, 0.5, 3, 30, Infinity, NaN]
+  const inputs = [Array.from({ length: 40 }, (_, i) => values[i % values.length] ?? 0)]
+
+  it('is right everywhere, and where the sum would cancel', () => {
+    for (const backend of [relaxed, strict]) {
+      const [result] = runOn(backend, gated(false), inputs)
+      values.forEach((x, i) => {
+        const expected = 2 / (1 + Math.exp(-2 * x))
+        const actual = result?.[i] ?? 0
+        if (Number.isNaN(expected)) expect(actual).toBeNaN()
+        else expect(Math.abs(actual - expected)).toBeLessThanOrEqual(3e-7 * expected + 1e-38)
+      })
+    }
+  })
+
+  it('is computed from the tanh where that is needed as well', () => {
+    const [sums, tanhs] = runOn(relaxed, gated(true), inputs)
+    expect(sums).toEqual(tanhs?.map((t) => Math.fround(1 + t)))
+  })
+})

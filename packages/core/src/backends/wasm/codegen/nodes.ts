@@ -1,5 +1,6 @@
 /** Which emitter turns a node into a function, by its kind. */
 import type { LoopNode } from '../../../compiler/nodes'
+import { isSpaced } from '../../../compiler/spaces'
 import type { FunctionBuilder, ModuleBuilder } from '../emit/index'
 import { emitContract } from '../kernels/contract/contract'
 import { emitCumulative } from '../kernels/cumulative'
@@ -7,6 +8,7 @@ import { emitCholesky, emitTriangularSolve } from '../kernels/linear-algebra'
 import { emitScatter } from '../kernels/scatter'
 import { emitSelectAndScatter } from '../kernels/select-and-scatter'
 import { emitSort } from '../kernels/sort'
+import { withCheaperForms } from './cheaper'
 import type { CodegenEnvironment } from './environment'
 import { emitMap } from './map'
 import { emitReduce } from './reduce'
@@ -17,9 +19,10 @@ export type ComputingNode = Exclude<LoopNode, { kind: 'scan' | 'while' | 'branch
 
 export function emitNode(
   module: ModuleBuilder,
-  node: ComputingNode,
+  given: ComputingNode,
   env: CodegenEnvironment,
 ): FunctionBuilder {
+  const node = isSpaced(given) ? withCheaperForms(given) : given
   switch (node.kind) {
     case 'map':
       return emitMap(module, node, env)
