@@ -14,6 +14,7 @@ const examples: Readonly<Record<string, string>> = {
   newton: "Newton's method in a while loop under vmap: a fractal",
   cnn: 'a convolutional network with batch norm and residual connections',
   gpt: 'a language model from scratch, and adapters for another style',
+  export: 'programs as .wasm files: a classifier and its training, without the library',
   ode: 'rates of a differential equation, found through its solution',
 }
 
