@@ -5,7 +5,7 @@ import { relu } from './activations'
 import * as initializers from './initializers'
 import { activation, sequential } from './layer'
 import { dropout } from './dropout'
-import { linear } from './linear'
+import { linear, mlp } from './linear'
 import { layerNorm } from './normalization'
 
 const key = random.key(0)
@@ -25,10 +25,46 @@ describe('initialisers', () => {
     ['heNormal', initializers.heNormal(), 2 / 200],
     ['lecunUniform', initializers.lecunUniform(), 1 / 200],
     ['lecunNormal', initializers.lecunNormal(), 1 / 200],
+    ['normal', initializers.normal(0.02), 0.02 ** 2],
+    ['orthogonal', initializers.orthogonal(), 1 / 300],
+    ['truncatedNormal', initializers.truncatedNormal(0.3), (0.3 * 0.8796256610342398) ** 2],
+    [
+      'varianceScaling',
+      initializers.varianceScaling({ scale: 3, mode: 'fanOut', distribution: 'normal' }),
+      3 / 300,
+    ],
   ] as const)('%s has the variance of its name', (_name, init, variance) => {
     const found = moments(init(key, shape))
     expect(found.variance / variance).toBeCloseTo(1, 1)
     expect(Math.abs(found.mean)).toBeLessThan(5 * Math.sqrt(variance / 60000))
+  })
+
+  it.each([
+    [200, 300],
+    [300, 200],
+    [64, 64],
+    [5, 1],
+    [3, 3, 8, 16],
+  ])('orthogonal is orthonormal in its smaller side: %j', (...sizes) => {
+    const matrix = initializers
+      .orthogonal()(key, sizes)
+      .reshape([-1, sizes.at(-1) ?? 1])
+    const [rows, columns] = matrix.shape
+    const gram = rows < columns ? np.matmul(matrix, matrix.T) : np.matmul(matrix.T, matrix)
+    const difference = np.max(np.abs(np.subtract(gram, np.eye(Math.min(rows, columns))))).item()
+    expect(difference).toBeLessThan(3e-6)
+  })
+
+  it('orthogonal refuses what is no matrix', () => {
+    expect(() => initializers.orthogonal()(key, [3])).toThrow('shape has at least two axes')
+  })
+
+  it('constant and uniform are what they say', () => {
+    expect(initializers.constant(2)(key, [2]).toArray()).toEqual([2, 2])
+    const drawn = initializers.uniform(3)(key, [10000])
+    expect(np.min(drawn).item()).toBeGreaterThanOrEqual(0)
+    expect(np.max(drawn).item()).toBeLessThan(3)
+    expect(moments(drawn).mean).toBeCloseTo(1.5, 1)
   })
 
   it('fans count the receptive field of a convolution', () => {
@@ -56,6 +92,19 @@ describe('linear', () => {
         x: f32[4]
         rule: x has shape [..., inputs]]
     `)
+  })
+})
+
+describe('mlp', () => {
+  it('has its activation between linear maps only, and no bias where it has none', () => {
+    const layer = mlp([3, 4, 2], { useBias: false })
+    const { params, state } = layer.init(key)
+    const x = random.normal(random.key(1), [5, 3])
+    const [y, next] = layer.apply({ params, state }, x)
+    const inner = np.maximum(np.matmul(x, params[0].weight), 0)
+    expect(np.allclose(y, np.matmul(inner, params[1].weight), { atol: 1e-6 }).item()).toBe(true)
+    expect(Object.keys(params[0])).toEqual(['weight'])
+    expect(next).toEqual([null, null])
   })
 })
 
@@ -97,6 +146,13 @@ describe('dropout', () => {
     expect(np.mean(y).item()).toBeCloseTo(1, 1)
     expect(np.mean(np.equal(y, 0)).item()).toBeCloseTo(0.25, 1)
     expect(layer.apply(variables, x)[0]).toBe(x)
+  })
+
+  it('makes one decision along the axes that share it', () => {
+    const whole = dropout(0.5, { broadcastAxes: [-2] })
+    const [y] = whole.apply(variables, x, { train: true, key })
+    expect(np.allclose(y, y.get(0)).item()).toBe(true)
+    expect(np.mean(np.equal(y.get(0), 0)).item()).toBeCloseTo(0.5, 0)
   })
 
   it('says that it needs a key', () => {

@@ -87,12 +87,18 @@ export interface MlpOptions extends LinearOptions {
  */
 export function mlp(
   sizes: readonly number[],
+  options: MlpOptions & { readonly useBias: false },
+): Layer<readonly WeightParams[], readonly null[]>
+export function mlp(
+  sizes: readonly number[],
+  options?: MlpOptions & { readonly useBias?: true },
+): Layer<readonly LinearParams[], readonly null[]>
+export function mlp(
+  sizes: readonly number[],
   options: MlpOptions = {},
-): Layer<readonly LinearParams[], readonly null[]> {
+): Layer<readonly (WeightParams | LinearParams)[], readonly null[]> {
   const { activation: f = relu, ...linearOptions } = options
-  const maps = sizes
-    .slice(1)
-    .map((outputs, i) => linear(sizes[i], outputs, { ...linearOptions }) as Layer<LinearParams>)
+  const maps = sizes.slice(1).map((outputs, i) => linear(sizes[i], outputs, linearOptions))
   return {
     init: (key) => {
       const variables = maps.map((map, i) => map.init(random.foldIn(key, i)))
