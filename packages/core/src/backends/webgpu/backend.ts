@@ -10,6 +10,7 @@ import { GpuRuntime } from './device'
 import { type StorageOwner, WebGpuExecutable } from './executable'
 import type { DeviceFacts } from './kernel'
 import { wordLayout } from './layout'
+import { gpuRows } from './rows'
 import { GpuStorage, type Residence } from './storage'
 import { fromWords, toWords } from './words'
 
@@ -67,7 +68,7 @@ export class WebGpuBackend implements StorageOwner {
   compile(jaxpr: Jaxpr, { donated, name }: CompileOptions): Executable {
     this.runtime.requireAlive()
     requireWords(jaxpr, name)
-    const planned = lower(jaxpr, { donated, layout: wordLayout })
+    const planned = lower(jaxpr, { donated, layout: wordLayout, rows: gpuRows })
     return new WebGpuExecutable(this, this.runtime, jaxpr, planned, name, donated)
   }
 

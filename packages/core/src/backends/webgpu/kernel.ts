@@ -20,6 +20,8 @@ export interface DeviceFacts {
   readonly workgroups: number
   readonly subgroups: boolean
   readonly float16: boolean
+  /** A driver without a GPU: waiting for each other is dear for its invocations. */
+  readonly software: boolean
   /** Whether loops of little work become one kernel. */
   readonly residentLoops: boolean
 }
@@ -79,8 +81,11 @@ export class KernelSpace {
     /** Binds the arena once, whole, instead of range by range: fewer bindings. */
     readonly wholeArena: boolean = false,
     /** WGSL names of counters that are variables of the kernel; others are read from the control block. */
-    readonly counters: ReadonlyMap<Counter, string> = new Map(),
+    readonly counters: Map<Counter, string> = new Map(),
   ) {}
+
+  /** Names of arrays in workgroup memory, for buffers that lie there. */
+  readonly shared = new Map<Buffer, string>()
 
   place(buffer: Buffer): Place {
     return this.scratched.get(buffer) ?? this.placeOf(buffer)
@@ -97,6 +102,13 @@ export class KernelSpace {
     })
     this.scratchWords += Math.ceil(size / PLACE_ALIGNMENT) * PLACE_ALIGNMENT
     return buffer
+  }
+
+  /** Keeps a buffer in scratch memory, once for each value of a counter below `count`. */
+  scratchFor(buffer: Buffer, counter: Counter, count: number): void {
+    const all = this.scratch(buffer.dtype, buffer.size * count)
+    const base = [{ counter, stride: buffer.size }]
+    this.scratched.set(buffer, { ...this.place(all), base })
   }
 
   /** Where the node's scratch memory ends, in words. */
@@ -187,6 +199,11 @@ export class KernelSource {
 
   /** The word at an address, as a reference. */
   word(buffer: Buffer, address: string, written: boolean): string {
+    const shared = this.space.shared.get(buffer)
+    if (shared !== undefined) {
+      this.define(shared, `var<workgroup> ${shared}: array<u32, ${Math.max(1, buffer.size)}>;`)
+      return `${shared}[${address}]`
+    }
     const { binding, base } = this.bound(this.space.place(buffer), written)
     const at = plus(base, address)
     return binding.vectors

@@ -17,6 +17,7 @@ import { nodeKernels } from './kernels/index'
 import { inArena, Places, wholeArray } from './layout'
 import { copyKernel, mapKernel } from './map'
 import { reduceKernel } from './reduce'
+import { rowsKernel } from './rows'
 
 export type Step = DispatchStep | RepeatStep | UntilStep
 
@@ -215,7 +216,7 @@ function dispatchesOf(node: PlainNode, space: KernelSpace): readonly Dispatch[] 
     case 'copy':
       return copyKernel(node, space)
     case 'rows':
-      throw new Error('rows are not asked for')
+      return rowsKernel(node, space)
     case 'contract':
       return nodeKernels.contract(node, space)
     case 'cumulative':

@@ -188,6 +188,62 @@ onGpu('programs on the GPU', () => {
     })
   })
 
+  describe('chains along rows', () => {
+    const overRow = (r: Recorder, monoid: 'sum' | 'max', x: Var): Var =>
+      r.broadcast(r.reduce(monoid, x, [1]), x.aval.shape, [0])
+    const values = (size: number, seed: number): Numbers =>
+      Array.from({ length: size }, (_, i) => ((i * seed) % 101) / 16 - 3)
+
+    it.each([
+      [3, 40],
+      [2, 1500],
+    ])('softmax of %i rows of %i', async (rows, columns) => {
+      const r = new Recorder()
+      const x = r.input([rows, columns])
+      const e = r.unary('exp', r.binary('sub', x, overRow(r, 'max', x)))
+      const jaxpr = r.jaxpr([r.binary('div', e, overRow(r, 'sum', e))])
+      await check(jaxpr, [values(rows * columns, 37)])
+      const executable = gpu.compile(jaxpr, { donated: [true], name: 'softmax' })
+      expect(executable.text('wgsl').match(/fn main/g)).toHaveLength(1)
+    })
+
+    it('inside a loop', async () => {
+      const body = new Recorder()
+      const x = body.input([3, 33])
+      const e = body.unary('exp', body.binary('sub', x, overRow(body, 'max', x)))
+      const step = body.jaxpr([body.binary('div', e, overRow(body, 'sum', e))])
+      const r = new Recorder()
+      const c = r.input([3, 33])
+      const out = r.applyAll('scan', [c], [c.aval], (context, carry) =>
+        context.scan({
+          body: step,
+          constants: [],
+          carries: [carry],
+          xs: [],
+          length: 3,
+          reverse: false,
+        }),
+      )
+      await check(r.jaxpr(out), [values(99, 37)])
+    })
+
+    it('with the gradient of layer normalisation', async () => {
+      const r = new Recorder()
+      const [x, y] = [r.input([6, 70]), r.input([6, 70])]
+      const scaled = (v: Var, by: number): Var =>
+        r.binary('mul', v, r.broadcast(scalar(by), v.aval.shape, []))
+      const mean = (v: Var): Var => scaled(overRow(r, 'sum', v), 1 / 70)
+      const centred = r.binary('sub', x, mean(x))
+      const factor = r.unary('rsqrt', mean(r.binary('mul', centred, centred)))
+      const normal = r.binary('mul', centred, factor)
+      const along = r.binary('mul', normal, mean(r.binary('mul', y, normal)))
+      const gradient = r.binary('mul', r.binary('sub', r.binary('sub', y, mean(y)), along), factor)
+      const jaxpr = r.jaxpr([normal, gradient])
+      await check(jaxpr, [values(420, 31), values(420, 17)], 2e-5)
+      expect(gpu.compile(jaxpr, { donated: [], name: 'layerNorm' }).cost().loops).toBe(1)
+    })
+  })
+
   describe('reductions', () => {
     const values = (size: number): Numbers =>
       Array.from({ length: size }, (_, i) => ((i * 37) % 101) / 16 - 3)

@@ -58,7 +58,8 @@ function lastMoving(strides: readonly number[], start: number, group: Shape): nu
   return 0
 }
 
-function workgroupFor(length: number, { facts }: KernelSpace): number {
+/** Invocations of a workgroup that goes through so many elements. */
+export function workgroupFor(length: number, { facts }: KernelSpace): number {
   let size = 32
   while (size < 256 && size * 8 < length && size * 2 <= facts.invocations) size *= 2
   return Math.min(size, facts.invocations)

@@ -12,6 +12,7 @@ import type {
   LoopNode,
   Program,
   ReduceNode,
+  RowsNode,
   ScanNode,
   ScatterNode,
   WhileNode,
@@ -31,6 +32,7 @@ import { type Places, sliceOf } from './layout'
 import { samePlace, writeMap } from './map'
 import { stateOf } from './monoids'
 import { meet, readElements, storeResults, walk } from './reduce'
+import { keepLocals, rowLength, sharedWords, writeRow } from './rows'
 import { ScalarCode } from './wgsl/scalar'
 
 /** Nodes of the programs inside: more would be slow to compile. */
@@ -55,11 +57,17 @@ export function residentWork(node: ScanNode | WhileNode, facts: DeviceFacts): Wo
   if (!facts.residentLoops) return null
   const nodes = programsOf(node).flatMap(allNodes)
   if (nodes.length > MOST_NODES || !nodes.every(isSupported)) return null
+  const kept = nodes.reduce(
+    (n, each) => n + (each.kind === 'rows' ? (sharedWords(each) ?? Infinity) : 0),
+    0,
+  )
+  if (4 * kept > SHARED_BYTES) return null
   const widest = Math.max(1, ...nodes.map(widthOf))
   let size = 32
   while (size < widest && size < 256 && 2 * size <= facts.invocations) size *= 2
   const steps = programsOf(node).reduce((n, p) => n + programSteps(p, size), 0)
-  return steps > MOST_STEPS[node.kind] * nodes.length ? null : { size, steps: Math.max(1, steps) }
+  const loops = nodes.reduce((n, each) => n + (each.kind === 'rows' ? each.steps.length : 1), 0)
+  return steps > MOST_STEPS[node.kind] * loops ? null : { size, steps: Math.max(1, steps) }
 }
 
 /** Iterations that one dispatch may run. */
@@ -69,6 +77,8 @@ export const iterationsPerDispatch = ({ steps }: Work): number =>
 const allNodes = (program: Program): readonly LoopNode[] =>
   program.nodes.flatMap((node) => [node, ...programsOf(node).flatMap(allNodes)])
 
+/** Workgroup memory that rows may take: what every device has, less what reductions need. */
+const SHARED_BYTES = 2 ** 13
 /** Updates of a scatter are done by one invocation. */
 const MOST_UPDATES = 64
 
@@ -76,6 +86,7 @@ function isSupported(node: LoopNode): boolean {
   switch (node.kind) {
     case 'map':
     case 'reduce':
+    case 'rows':
     case 'contract':
     case 'copy':
     case 'scan':
@@ -98,6 +109,8 @@ function widthOf(node: LoopNode): number {
       return Math.max(sizeOf(node.shape), sizeOf(node.reduced) / 8)
     case 'contract':
       return sizeOf([...node.batch, ...node.m, ...node.n])
+    case 'rows':
+      return rowLength(node) / 4
     case 'copy':
       return node.target.size
     default:
@@ -120,6 +133,8 @@ function nodeSteps(node: LoopNode, size: number): number {
         ? results * (Math.ceil(length / size) + 8)
         : Math.ceil(results / size) * length
     }
+    case 'rows':
+      return sizeOf(node.shape) * node.steps.length * Math.ceil(rowLength(node) / size + 4)
     case 'contract':
       return nodeSteps(asReduction(node), size)
     case 'scatter':
@@ -186,7 +201,6 @@ export function residentKernel(
 }
 
 class ResidentWriter {
-  private readonly counters = new Map<Counter, string>()
   /** Of buffers that no program knows. */
   private readonly own = new Map<Buffer, Place>()
   private readonly source: KernelSource
@@ -201,7 +215,7 @@ class ResidentWriter {
   ) {
     this.own.set(flagBuffer, iterations.flag)
     const placeOf = (buffer: Buffer): Place => this.own.get(buffer) ?? this.places.of(buffer)
-    this.space = new KernelSpace(facts, placeOf, 0, true, this.counters)
+    this.space = new KernelSpace(facts, placeOf, 0, true)
     this.source = new KernelSource(this.space, 'a loop in one workgroup')
   }
 
@@ -243,6 +257,8 @@ class ResidentWriter {
         return this.copy(node)
       case 'reduce':
         return this.reduce(node)
+      case 'rows':
+        return this.rows(node)
       case 'contract':
         return this.reduce(asReduction(node))
       case 'scatter':
@@ -318,6 +334,17 @@ class ResidentWriter {
     this.wait()
   }
 
+  private rows(node: RowsNode): void {
+    const { source, size } = this
+    keepLocals(node, this.space)
+    const row = source.name('row')
+    const count = sizeOf(node.shape)
+    source.block(`for (var ${row} = 0; ${row} < ${count}; ${row}++)`, () =>
+      writeRow(source, node, row, size),
+    )
+    this.wait()
+  }
+
   /** Updates in their order, by one invocation. */
   private scatter({ shape, target, position, inBounds, update, combine }: ScatterNode): void {
     const { source } = this
@@ -359,7 +386,7 @@ class ResidentWriter {
       buffers.map((b) => sliceOf(places.of(b), counter, b.size / length))
     const t = source.name('t')
     source.block(`for (var ${t} = ${start}; ${t} < ${end}; ${t}++)`, () => {
-      this.counters.set(counter, reverse ? source.let('step', `${length - 1} - ${t}`) : t)
+      this.space.counters.set(counter, reverse ? source.let('step', `${length - 1} - ${t}`) : t)
       const inner = places.inner(
         node,
         0,
