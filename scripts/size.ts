@@ -3,11 +3,12 @@
  *
  * Bundles the built packages as a page would get them, minified, once with Vite and once with
  * esbuild, and compares the gzipped sizes with their budgets: for everything that the entry points
- * export, and for programs, of which a bundler keeps only what they use.
+ * export, and for programs, of which a bundler keeps only what they use. What a page loads later, if
+ * at all (the WebGPU device), is not counted.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build as esbuild } from 'esbuild'
 import { build as vite } from 'vite'
@@ -78,18 +79,38 @@ const builtFiles = Object.fromEntries(
 )
 
 async function bundleWithEsbuild(entry: string): Promise<string> {
-  const { outputFiles } = await esbuild({
+  const { outputFiles, metafile } = await esbuild({
     entryPoints: [entry],
     alias: builtFiles,
+    absWorkingDir: dirname(entry),
+    outdir: 'bundle',
     bundle: true,
+    splitting: true,
     minify: true,
     format: 'esm',
     platform: 'browser',
     legalComments: 'none',
     write: false,
+    metafile: true,
     logLevel: 'error',
   })
-  return outputFiles[0].text
+  const codes = new Map(
+    outputFiles.map(({ path, text }) => [relative(dirname(entry), path), text] as const),
+  )
+  const imports = (file: string): readonly string[] =>
+    metafile.outputs[file].imports
+      .filter(({ kind }) => kind === 'import-statement')
+      .map(({ path }) => path)
+  return loadedAtOnce('bundle/page.js', imports)
+    .map((file) => codes.get(file) ?? '')
+    .join('')
+}
+
+/** A file and what it imports, directly or not. */
+function loadedAtOnce(entry: string, imports: (file: string) => readonly string[]): string[] {
+  const found = new Set([entry])
+  for (const file of found) for (const other of imports(file)) found.add(other)
+  return [...found]
 }
 
 async function bundleWithVite(entry: string): Promise<string> {
@@ -108,7 +129,13 @@ async function bundleWithVite(entry: string): Promise<string> {
     },
   })
   if (!('output' in result)) throw new Error('Vite was asked for one bundle')
-  return result.output.map((chunk) => ('code' in chunk ? chunk.code : '')).join('')
+  const chunks = new Map(
+    result.output.flatMap((chunk) => ('code' in chunk ? [[chunk.fileName, chunk] as const] : [])),
+  )
+  const first = [...chunks.values()].find(({ isEntry }) => isEntry)?.fileName ?? ''
+  return loadedAtOnce(first, (file) => chunks.get(file)?.imports ?? [])
+    .map((file) => chunks.get(file)?.code ?? '')
+    .join('')
 }
 
 const gzipped = (code: string): number => gzipSync(code, { level: 9 }).length / 1000
