@@ -6,12 +6,17 @@ import { batchOf, loadDigits } from '../../examples/mnist/data'
 import { launch } from './chromium'
 import type { PageReport } from './page'
 import { serve, type Site } from './server'
+import type { ThreadsReport } from './threads'
 
 const DIGITS = 24 * 128
 
 async function site(): Promise<Site> {
   const bundle = await build({
-    entryPoints: { page: `${import.meta.dirname}/page.ts` },
+    entryPoints: {
+      page: `${import.meta.dirname}/page.ts`,
+      threads: `${import.meta.dirname}/threads.ts`,
+      worker: `${import.meta.dirname}/../../packages/core/src/backends/wasm/threads/worker.ts`,
+    },
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -26,9 +31,13 @@ async function site(): Promise<Site> {
     loadDigits('train'),
     Array.from({ length: DIGITS }, (_, i) => i),
   )
-  const html = '<!doctype html><title>Adjoint</title><script type="module" src="/page.js"></script>'
-  return new Map([
-    ['/', { content: html, type: 'text/html' }],
+  const html = (script: string) => ({
+    content: `<!doctype html><title>Adjoint</title><script type="module" src="/${script}"></script>`,
+    type: 'text/html',
+  })
+  return new Map<string, { readonly content: string | Uint8Array; readonly type: string }>([
+    ['/', html('page.js')],
+    ['/threads', html('threads.js')],
     ['/images', { content: digits.images, type: 'application/octet-stream' }],
     ['/labels', { content: Uint8Array.from(digits.labels), type: 'application/octet-stream' }],
     ...bundle.outputFiles.map(
@@ -38,15 +47,21 @@ async function site(): Promise<Site> {
 }
 
 /** Opens the page and has it run on a device. */
-async function reportOf(browser: Browser, pages: Site, device: string, isolated: boolean) {
+async function reportOf<Report>(
+  browser: Browser,
+  pages: Site,
+  isolated: boolean,
+  path = '/',
+  device = '',
+) {
   const server = await serve(pages, isolated)
   const page = await browser.newPage()
   const errors: string[] = []
   page.on('pageerror', (error) => errors.push(error.message))
   try {
-    await page.goto(server.origin)
+    await page.goto(server.origin + path)
     await page.waitForFunction('"adjointPage" in globalThis', undefined, { timeout: 20_000 })
-    const report = await page.evaluate<PageReport>(`adjointPage(${JSON.stringify(device)})`)
+    const report = await page.evaluate<Report>(`adjointPage(${JSON.stringify(device)})`)
     expect(errors).toEqual([])
     return report
   } finally {
@@ -68,11 +83,21 @@ describe('in headless Chromium', { timeout: 300_000 }, () => {
     ['wasm', false],
     ['webgpu', false],
   ] as const)('%s agrees with the reference and learns; isolated: %s', async (device, isolated) => {
-    const report = await reportOf(browser, pages, device, isolated)
+    const report = await reportOf<PageReport>(browser, pages, isolated, '/', device)
     expect(report.failures).toEqual([])
     expect(report.cases).toBeGreaterThan(100)
     expect(report.isolated).toBe(isolated)
     expect(report.losses[1]).toBeLessThan(report.losses[0] / 2)
     expect(report.accuracy).toBeGreaterThan(0.8)
+  })
+
+  it.each([
+    ['two, from the script beside the library', true, true, 2],
+    ['two, from a text where bundlers lost the script', true, false, 2],
+    ['one, where memory cannot be shared', false, true, 1],
+  ] as const)('threads are %s', async (_what, isolated, withScript, threads) => {
+    const site = new Map([...pages].filter(([path]) => withScript || path !== '/worker.js'))
+    const report = await reportOf<ThreadsReport>(browser, site, isolated, '/threads')
+    expect(report).toEqual({ isolated, threads, same: true })
   })
 })

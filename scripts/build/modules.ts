@@ -5,6 +5,9 @@ import type { Options } from 'tsup'
 
 type Plugin = NonNullable<Options['esbuildPlugins']>[number]
 
+/** Scripts that are started by their URL, so that no import leads to them. */
+const workers = ['backends/wasm/threads/worker.ts']
+
 /** The entry points of a package: its index, and what it has for packages that build on it. */
 export const entryPoints = (source: string): string[] =>
   ['index.ts', 'internal.ts']
@@ -15,7 +18,12 @@ export const entryPoints = (source: string): string[] =>
 export async function reachableModules(packageFolder: string): Promise<string[]> {
   const { metafile } = await build({
     absWorkingDir: packageFolder,
-    entryPoints: entryPoints(resolve(packageFolder, 'src')),
+    entryPoints: [
+      ...entryPoints(resolve(packageFolder, 'src')),
+      ...workers
+        .map((path) => resolve(packageFolder, 'src', path))
+        .filter((path) => existsSync(path)),
+    ],
     bundle: true,
     packages: 'external',
     format: 'esm',

@@ -3,7 +3,13 @@ import { install } from './install'
 
 install()
 
-export { type DeviceDescription, type DeviceName, devices, setDevice } from './array/device'
+export {
+  type DeviceDescription,
+  type DeviceName,
+  devices,
+  setDevice,
+  type WasmDeviceOptions,
+} from './array/device'
 export { NDArray } from './array/ndarray'
 export { devicePut } from './array/transfer'
 export * as lax from './ops/lax'

@@ -10,6 +10,15 @@ export interface DeviceDescription {
   readonly current: boolean
 }
 
+export interface WasmDeviceOptions {
+  /**
+   * How many threads share large programs that are compiled from now on, from 1 to 32; the
+   * environment variable ADJOINT_THREADS, or the number of cores up to 8, until it is set. Pages
+   * have one thread unless they are cross-origin isolated.
+   */
+  readonly threads?: number
+}
+
 const factories = new Map<DeviceName, () => Backend>()
 const backends = new Map<DeviceName, Backend>()
 let currentName: DeviceName = 'wasm'
@@ -58,18 +67,27 @@ const notOpen = (op: string): DeviceError =>
  * `await setDevice('webgpu')` loads that device and asks for a GPU: the browser's, or in Node that of
  * the package webgpu. Arrays on it are read asynchronously, by `await x.data()`.
  *
+ * `setDevice('wasm', { threads: 4 })` says how many threads share large programs. Results have the
+ * same bits however many there are.
+ *
  * @example
  * setDevice('reference')
  * devices().find(({ current }) => current)?.name // reference
  * setDevice('wasm')
  * @throws DeviceError when this machine has no such device
+ * @throws ArgumentError when the number of threads is not a whole number from 1 to 32
  */
 export function setDevice(name: 'webgpu'): Promise<void>
+export function setDevice(name: 'wasm', options?: WasmDeviceOptions): void
 export function setDevice(name: Exclude<DeviceName, 'webgpu'>): void
 export function setDevice(name: DeviceName): void | Promise<void>
-export function setDevice(name: DeviceName): void | Promise<void> {
+export function setDevice(
+  name: DeviceName,
+  { threads }: WasmDeviceOptions = {},
+): void | Promise<void> {
   if (name === 'webgpu') return openWebGpu().then(() => void (currentName = name))
-  backendNamed(name)
+  const backend = backendNamed(name)
+  if (threads !== undefined) backend.setThreads?.(threads)
   currentName = name
 }
 

@@ -97,6 +97,8 @@ export interface Backend {
   readAsync(storage: Storage): Promise<DeviceData>
   compile(jaxpr: Jaxpr, options: CompileOptions): Executable
   release(storage: Storage): void
+  /** Changes how many threads share a program; absent where that is not for us to say. */
+  setThreads?(threads: number): void
   /** Called when no JavaScript handle is left: `handle` is the user's array. */
   track(handle: object, storage: Storage): void
 }

@@ -7,6 +7,7 @@ import { binary, constant } from '../../../compiler/expr'
 import type { Jaxpr } from '../../../jaxpr/ir'
 import { Aval } from '../../../types/aval'
 import type { DeviceData } from '../../backend'
+import { registerDevice, setDevice } from '../../../array/device'
 import { shareEverything } from '../codegen/sharing'
 import { createWasmBackend } from '../index'
 import type { WasmBackend } from '../index'
@@ -217,6 +218,16 @@ describe('threads', () => {
     start(backend, 3)
     backend.setThreads(1)
     runOn(backend, large())
+    expect(backend.runningThreads).toBe(1)
+  })
+
+  it('are as many as setDevice says', () => {
+    const backend = createWasmBackend({ threads: 1, sharing: shareEverything })
+    registerDevice('wasm', () => backend)
+    setDevice('wasm', { threads: 2 })
+    start(backend, 2)
+    expect(() => setDevice('wasm', { threads: 0 })).toThrow(/threads is 0/)
+    setDevice('wasm', { threads: 1 })
     expect(backend.runningThreads).toBe(1)
   })
 
