@@ -1,5 +1,5 @@
 /** A GPU device with all that its programs share: the stream of work, memory, and pipelines. */
-import { type AdjointError, DeviceError } from '../../types/errors'
+import { AdjointError, DeviceError } from '../../types/errors'
 import { COMPUTE_STAGE, MAP_READ, USAGE } from './constants'
 import type { Binding, DeviceFacts, Dispatch } from './kernel'
 import { type Block, BufferPool } from './memory'
@@ -60,16 +60,15 @@ export class GpuRuntime {
       ),
       workgroupBytes: limits.maxComputeWorkgroupStorageSize,
       workgroups: limits.maxComputeWorkgroupsPerDimension,
+      bindingBytes: limits.maxStorageBufferBindingSize,
       subgroups: features.has('subgroups'),
       float16: features.has('shader-f16'),
+      software: adapter.info.isFallbackAdapter,
       residentLoops: true,
       ...restricted,
     }
     this.aligned = limits.minStorageBufferOffsetAlignment
-    this.pool = new BufferPool(
-      device,
-      Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize),
-    )
+    this.pool = new BufferPool(device)
     void device.lost.then(({ reason, message }) => {
       this.lost = new DeviceError({
         op: 'webgpu',
@@ -175,7 +174,9 @@ export class GpuRuntime {
     const bytes = words * 4
     if (this.arenaBlock !== null && this.arenaBlock.bytes >= bytes) return this.arenaBlock
     if (this.arenaBlock !== null) this.pool.release(this.arenaBlock)
-    this.arenaBlock = this.pool.acquire(bytes, `${bytes} bytes of temporaries`, op)
+    this.arenaBlock = null
+    const largest = this.device.limits.maxBufferSize
+    this.arenaBlock = this.pool.acquire(bytes, `${bytes} bytes of temporaries`, op, largest)
     return this.arenaBlock
   }
 
@@ -209,10 +210,7 @@ export class GpuRuntime {
     try {
       await staging.mapAsync(MAP_READ, 0, bytes)
     } catch (cause) {
-      // The loss may be told after the mapping has failed.
-      await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))])
-      this.requireAlive()
-      throw this.takeUncaught() ?? cause
+      throw await this.explained(cause, 'data')
     }
     const words = new Uint32Array(staging.getMappedRange(0, bytes).slice(0))
     staging.unmap()
@@ -231,6 +229,22 @@ export class GpuRuntime {
     for (const old of this.staging.splice(8)) old.destroy()
     const size = Math.max(256, 2 ** Math.ceil(Math.log2(bytes)))
     return this.device.createBuffer({ size, usage: USAGE.mapRead | USAGE.copyTarget })
+  }
+
+  /** Why the device did not do something: its loss may be told after what it made fail. */
+  async explained(cause: unknown, op: string): Promise<AdjointError> {
+    if (cause instanceof AdjointError) return cause
+    await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))])
+    return (
+      this.lost ??
+      this.takeUncaught() ??
+      new DeviceError({
+        op,
+        problem: `the device failed: ${String(cause)}`,
+        hint: 'this is a bug of the library; please report it with the program',
+        cause,
+      })
+    )
   }
 
   giveBack(staging: GPUBuffer): void {

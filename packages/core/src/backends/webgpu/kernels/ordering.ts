@@ -1,8 +1,8 @@
 /**
- * Stable sorting of rows by bitonic networks (Batcher 1968). What is sorted are pairs of a key and a
- * position, both words: equal keys are ordered by their positions, so the order is total and the
- * result that of any stable sort. Blocks that fit into workgroup memory are sorted there; between
- * larger ones each step of the network is a dispatch.
+ * Stable sorting of rows. What is sorted are pairs of a key and a position, both words: equal keys are
+ * ordered by their positions, so the order is total and the result that of any stable sort. Blocks
+ * that fit into workgroup memory are sorted there by a bitonic network (Batcher 1968). Then runs are
+ * merged two by two: every element finds its place by a binary search in the other run.
  */
 import type { Buffer } from '../../../compiler/expr'
 import { elementwiseSize, perElement } from '../elements'
@@ -25,108 +25,37 @@ export interface Order {
   readonly positions: Buffer
   /** Its key, in the same order. */
   readonly keys: Buffer
-  /** A power of two, at least the length. */
+  /** At least the length; what is behind it has positions beyond it. */
   readonly padded: number
   readonly dispatches: readonly Dispatch[]
 }
 
-export function orderOf(ordering: Ordering, space: KernelSpace): Order {
-  const { rows, length } = ordering
-  let padded = 2
-  while (padded < length) padded *= 2
-  const lanes = Math.min(256, space.facts.invocations, padded / 2)
-  const block = 2 * lanes
-  const keys = space.scratch('uint32', rows * padded)
-  const positions = space.scratch('uint32', rows * padded)
-  const network: Network = { ordering, space, keys, positions, padded, lanes, block }
-  const dispatches = [sortBlocks(network)]
-  for (let run = 2 * block; run <= padded; run *= 2) {
-    for (let distance = run / 2; distance >= block; distance /= 2)
-      dispatches.push(compareAcross(network, run, distance))
-    dispatches.push(mergeBlocks(network, run))
-  }
-  return { positions, keys, padded, dispatches }
-}
-
-interface Network {
-  readonly ordering: Ordering
-  readonly space: KernelSpace
+/** Words in the order of elements. */
+interface Entries {
   readonly keys: Buffer
   readonly positions: Buffer
-  readonly padded: number
-  readonly lanes: number
-  /** Elements that one workgroup sorts in its memory. */
-  readonly block: number
 }
 
-/** Reads keys, and sorts blocks, every second one downwards. */
-function sortBlocks(network: Network): Dispatch {
-  const { ordering, space, padded, block } = network
-  const source = new KernelSource(
-    space,
-    `sort ${ordering.rows} × ${ordering.length}: blocks of ${block}`,
-  )
-  const shared = sharedBlock(source, network)
-  eachOfBlock(source, network, (place, { row, position }) => {
-    const inside = source.name('key')
-    source.line(`var ${inside} = 0xffffffffu;`)
-    const read = (): void => source.line(`${inside} = ${ordering.key(source, row, position)};`)
-    if (ordering.length === padded) read()
-    else source.block(`if (${position} < ${ordering.length})`, read)
-    source.line(`${shared.keys}[${place}] = ${inside};`)
-    source.line(`${shared.positions}[${place}] = u32(${position});`)
+export function orderOf(ordering: Ordering, space: KernelSpace): Order {
+  const { rows, length } = ordering
+  const lanesAtMost = Math.min(256, space.facts.invocations)
+  let block = 2
+  while (block < length && block < 2 * lanesAtMost) block *= 2
+  const padded = Math.ceil(length / block) * block
+  const entries = (): Entries => ({
+    keys: space.scratch('uint32', rows * padded),
+    positions: space.scratch('uint32', rows * padded),
   })
-  const first = blockStart(source, network)
-  const run = source.name('run')
-  source.block(`for (var ${run} = 2; ${run} <= ${block}; ${run} *= 2)`, () =>
-    mergeRun(source, network, shared, first, { run, distance: `${run} / 2` }),
-  )
-  return writeBlocks(source, network, shared)
-}
-
-/** The last steps of merging runs that are longer than a block. */
-function mergeBlocks(network: Network, run: number): Dispatch {
-  const { space, keys, positions, block } = network
-  const source = new KernelSource(space, `sort: runs of ${run} within blocks of ${block}`)
-  const shared = sharedBlock(source, network)
-  eachOfBlock(source, network, (place, { flat }) => {
-    source.line(`${shared.keys}[${place}] = ${source.load(keys, flat)};`)
-    source.line(`${shared.positions}[${place}] = ${source.load(positions, flat)};`)
-  })
-  const distance = String(block / 2)
-  mergeRun(source, network, shared, blockStart(source, network), { run: String(run), distance })
-  return writeBlocks(source, network, shared)
-}
-
-/** One step of the network between places that are at least a block apart. */
-function compareAcross(network: Network, run: number, distance: number): Dispatch {
-  const { ordering, space, keys, positions, padded } = network
-  const source = new KernelSource(space, `sort: runs of ${run}, places ${distance} apart`)
-  const size = elementwiseSize(space.facts)
-  const pairs = (ordering.rows * padded) / 2
-  perElement(source, pairs, size, (flat) => {
-    const low = source.let(
-      'low',
-      `(${flat} / ${distance}) * ${2 * distance} + ${flat} % ${distance}`,
-    )
-    const high = source.let('high', `${low} + ${distance}`)
-    const row = source.let('row', `${low} / ${padded}`)
-    const read = (at: string): Entry => ({
-      key: source.let('key', source.load(keys, at)),
-      position: source.let('position', source.load(positions, at)),
-    })
-    const [a, b] = [read(low), read(high)]
-    const isDown = `((${low} % ${padded}) & ${run}) != 0`
-    exchangeIf(source, ordering, row, { a, b, isDown }, () => {
-      const write = (at: string, { key, position }: Entry): void => {
-        source.store(keys, at, key)
-        source.store(positions, at, position)
-      }
-      write(low, b)
-      write(high, a)
-    })
-  })
-  return source.finish({ workgroupSize: size, groups: Math.ceil(pairs / size) })
+  let current = entries()
+  const dispatches = [sortBlocks(ordering, space, { padded, block, to: current })]
+  if (block < padded) {
+    let other = entries()
+    for (let run = block; run < padded; run *= 2) {
+      dispatches.push(merge(ordering, space, { padded, run, from: current, to: other }))
+      ;[current, other] = [other, current]
+    }
+  }
+  return { ...current, padded, dispatches }
 }
 
 interface Entry {
@@ -134,110 +63,132 @@ interface Entry {
   readonly position: string
 }
 
-interface Shared {
-  readonly keys: string
-  readonly positions: string
-}
-
-function sharedBlock(source: KernelSource, { block }: Network): Shared {
-  const shared = { keys: 'block_keys', positions: 'block_positions' }
-  for (const name of Object.values(shared))
-    source.define(name, `var<workgroup> ${name}: array<u32, ${block}>;`)
-  return shared
-}
-
-/** The row of the workgroup's block, and its first place in that row. */
-function blockStart(
-  source: KernelSource,
-  { padded, block }: Network,
-): { readonly row: string; readonly place: string } {
-  const blocks = padded / block
-  return {
-    row: blocks === 1 ? 'i32(group)' : `i32(group) / ${blocks}`,
-    place: blocks === 1 ? '0' : source.let('start', `(i32(group) % ${blocks}) * ${block}`),
-  }
-}
-
-function eachOfBlock(
-  source: KernelSource,
-  network: Network,
-  body: (
-    place: string,
-    at: { readonly row: string; readonly position: string; readonly flat: string },
-  ) => void,
-): void {
-  const { lanes, block, padded } = network
-  const { row, place: start } = blockStart(source, network)
-  for (let half = 0; half < 2; half++) {
-    const place = source.let('place', half === 0 ? 'i32(lane)' : `i32(lane) + ${lanes}`)
-    const position = start === '0' ? place : source.let('position', `${start} + ${place}`)
-    const name = source.let('row', row)
-    body(place, { row: name, position, flat: `${name} * ${padded} + ${position}` })
-  }
-  if (block !== 2 * lanes) throw new Error('a block has two elements per invocation')
-}
-
-/** All steps of merging runs of a length, from a distance down to 1, in workgroup memory. */
-function mergeRun(
-  source: KernelSource,
-  { ordering }: Network,
-  shared: Shared,
-  start: { readonly row: string; readonly place: string },
-  { run, distance }: { readonly run: string; readonly distance: string },
-): void {
-  const step = source.name('distance')
-  source.block(`for (var ${step} = ${distance}; ${step} > 0; ${step} /= 2)`, () => {
-    source.line('workgroupBarrier();')
-    const low = source.let('low', `(i32(lane) / ${step}) * 2 * ${step} + i32(lane) % ${step}`)
-    const high = source.let('high', `${low} + ${step}`)
-    const row = source.let('row', start.row)
-    const read = (at: string): Entry => ({
-      key: source.let('key', `${shared.keys}[${at}]`),
-      position: source.let('position', `${shared.positions}[${at}]`),
-    })
-    const [a, b] = [read(low), read(high)]
-    const isDown = `((${start.place} + ${low}) & ${run}) != 0`
-    exchangeIf(source, ordering, row, { a, b, isDown }, () => {
-      const write = (at: string, { key, position }: Entry): void => {
-        source.line(`${shared.keys}[${at}] = ${key};`)
-        source.line(`${shared.positions}[${at}] = ${position};`)
-      }
-      write(low, b)
-      write(high, a)
-    })
-  })
-}
-
-/** Runs `exchange` where the pair does not stand in the wanted order. */
-function exchangeIf(
+/** Whether `a` stands before `b`: the name of a bool. */
+function comesBefore(
   source: KernelSource,
   { tie, length }: Ordering,
   row: string,
-  { a, b, isDown }: { readonly a: Entry; readonly b: Entry; readonly isDown: string },
-  exchange: () => void,
-): void {
-  const isAfter = source.name('is_after')
-  source.line(`var ${isAfter} = ${a.key} > ${b.key};`)
+  a: Entry,
+  b: Entry,
+): string {
+  const result = source.name('is_before')
+  source.line(`var ${result} = ${a.key} < ${b.key};`)
   source.block(`if (${a.key} == ${b.key})`, () => {
-    source.line(`${isAfter} = ${a.position} > ${b.position};`)
+    source.line(`${result} = ${a.position} < ${b.position};`)
     if (tie === null) return
     // Places past the end come last, and have nothing to be compared.
     source.block(`if (max(${a.position}, ${b.position}) < ${length}u)`, () => {
       const [p, q] = [source.let('p', `i32(${a.position})`), source.let('q', `i32(${b.position})`)]
       const before = source.let('before', tie(source, row, p, q))
       const after = source.let('after', tie(source, row, q, p))
-      source.line(`${isAfter} = ${after} || (!${before} && ${isAfter});`)
+      source.line(`${result} = ${before} || (!${after} && ${result});`)
     })
   })
-  source.block(`if (${isAfter} != (${isDown}))`, exchange)
+  return result
 }
 
-function writeBlocks(source: KernelSource, network: Network, shared: Shared): Dispatch {
-  const { keys, positions, padded, block, lanes, ordering } = network
-  source.line('workgroupBarrier();')
-  eachOfBlock(source, network, (place, { flat }) => {
-    source.store(keys, flat, `${shared.keys}[${place}]`)
-    source.store(positions, flat, `${shared.positions}[${place}]`)
+/** Reads keys and sorts blocks; a workgroup has two elements per invocation. */
+function sortBlocks(
+  ordering: Ordering,
+  space: KernelSpace,
+  { padded, block, to }: { readonly padded: number; readonly block: number; readonly to: Entries },
+): Dispatch {
+  const { rows, length } = ordering
+  const lanes = block / 2
+  const source = new KernelSource(space, `sort ${rows} × ${length}: blocks of ${block}`)
+  const [keys, positions] = ['block_keys', 'block_positions']
+  for (const name of [keys, positions])
+    source.define(name, `var<workgroup> ${name}: array<u32, ${block}>;`)
+  const blocks = padded / block
+  const row = source.let('line', blocks === 1 ? 'i32(group)' : `i32(group) / ${blocks}`)
+  const start = blocks === 1 ? '0' : source.let('start', `(i32(group) % ${blocks}) * ${block}`)
+  const places = [0, lanes].map((half) => source.let('place', `i32(lane) + ${half}`))
+  for (const place of places) {
+    const position = source.let('position', `${start} + ${place}`)
+    const key = source.name('key')
+    source.line(`var ${key} = 0xffffffffu;`)
+    const read = (): void => source.line(`${key} = ${ordering.key(source, row, position)};`)
+    if (length === padded) read()
+    else source.block(`if (${position} < ${length})`, read)
+    source.line(`${keys}[${place}] = ${key};`)
+    source.line(`${positions}[${place}] = u32(${position});`)
+  }
+  const [run, distance] = [source.name('run'), source.name('distance')]
+  source.block(`for (var ${run} = 2; ${run} <= ${block}; ${run} *= 2)`, () => {
+    source.block(`for (var ${distance} = ${run} / 2; ${distance} > 0; ${distance} /= 2)`, () => {
+      source.line('workgroupBarrier();')
+      const index = `(i32(lane) / ${distance}) * 2 * ${distance} + i32(lane) % ${distance}`
+      const low = source.let('low', index)
+      const high = source.let('high', `${low} + ${distance}`)
+      const [a, b] = [low, high].map((at): Entry => ({
+        key: source.let('key', `${keys}[${at}]`),
+        position: source.let('position', `${positions}[${at}]`),
+      }))
+      const isBefore = comesBefore(source, ordering, row, b, a)
+      // Every second run goes downwards.
+      source.block(`if (${isBefore} != ((${low} & ${run}) != 0))`, () => {
+        for (const [at, entry] of [
+          [low, b],
+          [high, a],
+        ] as const) {
+          source.line(`${keys}[${at}] = ${entry.key};`)
+          source.line(`${positions}[${at}] = ${entry.position};`)
+        }
+      })
+    })
   })
-  return source.finish({ workgroupSize: lanes, groups: (ordering.rows * padded) / block })
+  source.line('workgroupBarrier();')
+  for (const place of places) {
+    const at = source.let('at', `${row} * ${padded} + ${start} + ${place}`)
+    source.store(to.keys, at, `${keys}[${place}]`)
+    source.store(to.positions, at, `${positions}[${place}]`)
+  }
+  return source.finish({ workgroupSize: lanes, groups: rows * blocks })
+}
+
+/** Merges neighbouring runs: an element moves up by the number of those before it in the other run. */
+function merge(
+  ordering: Ordering,
+  space: KernelSpace,
+  {
+    padded,
+    run,
+    from,
+    to,
+  }: {
+    readonly padded: number
+    readonly run: number
+    readonly from: Entries
+    readonly to: Entries
+  },
+): Dispatch {
+  const source = new KernelSource(space, `sort: merge runs of ${run}`)
+  const size = elementwiseSize(space.facts)
+  const count = ordering.rows * padded
+  perElement(source, count, size, (flat) => {
+    const row = source.let('line', `${flat} / ${padded}`)
+    const place = source.let('place', `${flat} % ${padded}`)
+    const base = source.let('base', `${row} * ${padded}`)
+    const read = (at: string): Entry => ({
+      key: source.let('key', source.load(from.keys, at)),
+      position: source.let('position', source.load(from.positions, at)),
+    })
+    const own = read(flat)
+    const isSecond = source.let('is_second', `(${place} / ${run}) % 2`)
+    const pair = source.let('pair', `(${place} / ${2 * run}) * ${2 * run}`)
+    const other = source.let('other', `${pair} + (1 - ${isSecond}) * ${run}`)
+    const [low, high] = [source.name('low'), source.name('high')]
+    source.line(`var ${low} = 0;`)
+    source.line(`var ${high} = clamp(${padded} - ${other}, 0, ${run});`)
+    source.block(`while (${low} < ${high})`, () => {
+      const middle = source.let('middle', `(${low} + ${high}) / 2`)
+      const candidate = read(source.let('at', `${base} + ${other} + ${middle}`))
+      const isBefore = comesBefore(source, ordering, row, candidate, own)
+      source.line(`if (${isBefore}) { ${low} = ${middle} + 1; } else { ${high} = ${middle}; }`)
+    })
+    const target = source.let('target_place', `${base} + ${pair} + ${place} % ${run} + ${low}`)
+    source.store(to.keys, target, own.key)
+    source.store(to.positions, target, own.position)
+  })
+  return source.finish({ workgroupSize: size, groups: Math.ceil(count / size) })
 }

@@ -37,8 +37,10 @@ export class NodeRunner {
       invocations: device.limits.maxComputeInvocationsPerWorkgroup,
       workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
       workgroups: device.limits.maxComputeWorkgroupsPerDimension,
+      bindingBytes: device.limits.maxStorageBufferBindingSize,
       subgroups: false,
       float16: false,
+      software: adapter.info.isFallbackAdapter,
       residentLoops: true,
     }
     const { vendor, architecture, description } = adapter.info

@@ -79,6 +79,8 @@ const strategies: readonly Strategy[] = [
   { kind: 'tiled', tile: 32, splits: 1 },
   { kind: 'tiled', tile: 64, splits: 1 },
   { kind: 'tiled', tile: 32, splits: 3 },
+  { kind: 'registers', splits: 1 },
+  { kind: 'registers', splits: 2 },
   { kind: 'each', splits: 1 },
   { kind: 'each', splits: 4 },
   { kind: 'dots', splits: 1 },
@@ -106,8 +108,10 @@ onGpu('contractions on WebGPU', { timeout: 30_000 }, () => {
   it.each(strategies.map((s) => [named(s), s] as const))(
     'in any layout: %s',
     async (_, strategy) => {
-      // Compiling large tiles takes a software device its time.
-      for (const layout of strategy.kind === 'tiled' && strategy.tile === 64 ? [2] : [0, 1, 2, 3]) {
+      // Compiling tiles takes a software device its time.
+      const layoutsTried =
+        strategy.kind !== 'tiled' ? [0, 1, 2, 3] : strategy.tile === 64 ? [2] : [1, 2]
+      for (const layout of layoutsTried) {
         const layouts = { transposeLeft: layout % 2 === 1, transposeRight: layout > 1 }
         await check(product({ m: [33], n: [37], k: [5] }, layouts), strategy)
       }
@@ -119,6 +123,7 @@ onGpu('contractions on WebGPU', { timeout: 30_000 }, () => {
       await check(product({ batch: [3], m: [4, 3], n: [2, 5], k: [3, 7] }), strategy)
       await check(product({ batch: [2], m: [40], n: [], k: [] }), strategy)
       await check(product({ m: [9], n: [35], k: [18] }, { dtype: 'int32' }), strategy)
+      await check(product({ m: [10], n: [9], k: [3, 8] }, { transposeRight: true }), strategy)
     },
   )
 
@@ -188,7 +193,7 @@ onGpu('contractions on WebGPU', { timeout: 30_000 }, () => {
   })
 
   it('uses the strategy that fits', () => {
-    const facts = { ...runner.facts, invocations: 256 }
+    const facts = { ...runner.facts, invocations: 256, software: false }
     const of = (sizes: Sizes, transposeLeft = false): string =>
       named(choose(problemOf(product(sizes, { transposeLeft })), facts))
     expect(of({ m: [4096], n: [4096], k: [512] })).toBe('tiled 64 1')
@@ -196,5 +201,10 @@ onGpu('contractions on WebGPU', { timeout: 30_000 }, () => {
     expect(of({ m: [4096], n: [1], k: [4096] })).toBe('dots 1')
     expect(of({ m: [4096], n: [1], k: [4096] }, true)).toBe('each 4')
     expect(of({ m: [8], n: [8], k: [8] })).toBe('each 1')
+    const software = choose(problemOf(product({ m: [512], n: [512], k: [512] })), {
+      ...facts,
+      software: true,
+    })
+    expect(named(software)).toBe('registers 1')
   })
 })

@@ -3,6 +3,7 @@ import type { ContractNode } from '../../../../compiler/nodes'
 import type { Dispatch, KernelSpace } from '../../kernel'
 import { contractDots, contractEach } from './direct'
 import { problemOf } from './problem'
+import { contractRegisters } from './registers'
 import { choose, type Strategy } from './strategy'
 import { contractTiled } from './tiled'
 
@@ -22,6 +23,8 @@ export function contractWith(
   switch (strategy.kind) {
     case 'tiled':
       return contractTiled(problem, space, strategy.tile, strategy.splits)
+    case 'registers':
+      return contractRegisters(problem, space, strategy.splits)
     case 'dots':
       return contractDots(problem, space)
     case 'each':

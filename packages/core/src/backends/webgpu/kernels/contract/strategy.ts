@@ -5,6 +5,8 @@ import type { Problem } from './problem'
 export type Strategy =
   /** Square tiles of the result, 4×4 elements to an invocation, operands brought in by blocks. */
   | { readonly kind: 'tiled'; readonly tile: 32 | 64; readonly splits: number }
+  /** 4×4 elements to an invocation, without workgroup memory. */
+  | { readonly kind: 'registers'; readonly splits: number }
   /** A workgroup per element of the result, its invocations side by side along k. */
   | { readonly kind: 'dots'; readonly splits: 1 }
   /** An invocation per element of the result. */
@@ -16,8 +18,9 @@ const SKINNY = 8
 const SHALLOW = 8
 /** Work so small that only the number of instructions counts. */
 const SMALL = 1 << 14
-/** Workgroups that keep a device busy. */
+/** Workgroups that keep a GPU, or a few cores, busy. */
 const BUSY = 256
+const BUSY_CORES = 8
 /** The least depth of a part when k is split. */
 const SHORTEST_SPLIT = 128
 
@@ -25,20 +28,23 @@ export function choose(problem: Problem, facts: DeviceFacts): Strategy {
   const { batch, rows, columns, depth } = problem
   const results = batch * rows * columns
   const narrow = Math.min(rows, columns)
+  const splitsFor = (workgroups: number): number =>
+    splitsOf(depth, workgroups, facts.software ? BUSY_CORES : BUSY)
   if (narrow < SKINNY || depth < SHALLOW || results * depth < SMALL) {
     const wide = rows >= columns ? problem.left : problem.right
     if (depth >= 64 && wide.contiguous === 'k' && results <= facts.workgroups * 16)
       return { kind: 'dots', splits: 1 }
-    return { kind: 'each', splits: splitsFor(depth, Math.ceil(results / 64)) }
+    return { kind: 'each', splits: splitsFor(Math.ceil(results / 64)) }
   }
+  if (facts.software) return { kind: 'registers', splits: splitsFor(Math.ceil(results / 1024)) }
   const tiles = (tile: number): number => batch * Math.ceil(rows / tile) * Math.ceil(columns / tile)
   const isLarge = narrow > 32 && tiles(64) >= BUSY && facts.invocations >= 256
   const tile = isLarge ? 64 : 32
-  return { kind: 'tiled', tile, splits: splitsFor(depth, tiles(tile)) }
+  return { kind: 'tiled', tile, splits: splitsFor(tiles(tile)) }
 }
 
 /** In how many parts k is summed up, so that a few results still occupy the whole device. */
-function splitsFor(depth: number, workgroups: number): number {
-  const wanted = Math.floor(BUSY / workgroups)
+function splitsOf(depth: number, workgroups: number, busy: number): number {
+  const wanted = Math.floor(busy / workgroups)
   return Math.max(1, Math.min(wanted, Math.floor(depth / SHORTEST_SPLIT), 64))
 }

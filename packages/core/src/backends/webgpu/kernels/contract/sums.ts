@@ -62,3 +62,38 @@ function partialSums(problem: Problem, space: KernelSpace, splits: number): Sums
     },
   }
 }
+
+/** Sums of four rows and four columns in the registers of an invocation. */
+interface Block {
+  /** The name of an array of four vectors, a row each. */
+  readonly sum: string
+  readonly firstRow: string
+  readonly firstColumn: string
+  readonly batch: string
+  readonly batchIndex: readonly string[]
+  readonly split: string
+  /** Whether rows or columns may lie past the end. */
+  readonly ragged: { readonly rows: boolean; readonly columns: boolean }
+}
+
+export function writeBlock(
+  source: KernelSource,
+  { node, batch, rows, columns }: Problem,
+  sums: Sums,
+  block: Block,
+): void {
+  const [i, j] = [source.name('i'), source.name('j')]
+  source.block(`for (var ${i} = 0; ${i} < 4; ${i}++)`, () => {
+    const row = source.let('row', `${block.firstRow} + ${i}`)
+    if (block.ragged.rows) source.line(`if (${row} >= ${rows}) { break; }`)
+    const m = unflattened(source, row, node.m)
+    source.block(`for (var ${j} = 0; ${j} < 4; ${j}++)`, () => {
+      const column = source.let('column', `${block.firstColumn} + ${j}`)
+      if (block.ragged.columns) source.line(`if (${column} >= ${columns}) { break; }`)
+      const n = unflattened(source, column, node.n)
+      const value = source.let('value', `${block.sum}[${i}][${j}]`)
+      const flat = { batch: batch === 1 ? '0' : block.batch, row, column }
+      sums.write(source, value, { batch: block.batchIndex, m, n, flat, split: block.split })
+    })
+  })
+}

@@ -4,14 +4,13 @@
  * operand may be any expression: a window of an image, a transposed or a scaled matrix. Every
  * invocation brings one vector of four rows (or columns) at one k per block.
  */
-import type { Load } from '../../../../compiler/expr'
-import type { Shape } from '../../../../types/aval'
 import { unflattened } from '../../elements'
 import { type Dispatch, KernelSource, type KernelSpace } from '../../kernel'
 import { ScalarCode } from '../../wgsl/scalar'
 import { title } from './direct'
 import type { Problem, Side } from './problem'
-import { sumsOf } from './sums'
+import { sumsOf, writeBlock } from './sums'
+import { vectorLoad } from './vectors'
 
 /** Rows and columns of one invocation. */
 const REGISTERS = 4
@@ -91,21 +90,14 @@ export function contractTiled(
     source.line('workgroupBarrier();')
   })
 
-  // --- the results
-  const i = source.name('i')
-  const j = source.name('j')
-  source.block(`for (var ${i} = 0; ${i} < ${REGISTERS}; ${i}++)`, () => {
-    const r = source.let('row', `${firstRow} + i32(${row}) * ${REGISTERS} + ${i}`)
-    if (rows % size !== 0) source.line(`if (${r} >= ${rows}) { break; }`)
-    const m = unflattened(source, r, node.m)
-    source.block(`for (var ${j} = 0; ${j} < ${REGISTERS}; ${j}++)`, () => {
-      const c = source.let('column', `${firstColumn} + i32(${column}) * ${REGISTERS} + ${j}`)
-      if (columns % size !== 0) source.line(`if (${c} >= ${columns}) { break; }`)
-      const n = unflattened(source, c, node.n)
-      const value = source.let('value', `${sum}[${i}][${j}]`)
-      const flat = { batch: batch === 1 ? '0' : rest, row: r, column: c }
-      sums.write(source, value, { batch: batchIndex, m, n, flat, split })
-    })
+  writeBlock(source, problem, sums, {
+    sum,
+    firstRow: source.let('first_row', `${firstRow} + i32(${row}) * ${REGISTERS}`),
+    firstColumn: source.let('first_column', `${firstColumn} + i32(${column}) * ${REGISTERS}`),
+    batch: rest,
+    batchIndex,
+    split,
+    ragged: { rows: rows % size !== 0, columns: columns % size !== 0 },
   })
   const groups = across * down * splits * batch
   return [source.finish({ workgroupSize: tile.lanes, groups }), ...sums.after]
@@ -144,7 +136,8 @@ function blockLoader(
   )
   const fits = length % tile.size === 0
   const isWhole = depth % tile.depth === 0
-  const whole = fits && !isAlongK ? vectorLoad(source, side, node.batch.length, node.k) : null
+  const whole =
+    fits && !isAlongK ? vectorLoad(source, side, node.batch.length, node.k, 'free') : null
   const indices = lines.map((line) => unflattened(source, line, side.free))
   return () => {
     const k = source.let('at', `${k0} + ${step}`)
@@ -155,7 +148,7 @@ function blockLoader(
       if (whole !== null) {
         const code = new ScalarCode(source, [...batchIndex, ...indices[0], ...along])
         const address = code.address(whole.at)
-        source.line(`${block} = bitcast<vec4<${type}>>(${whole.text(address)});`)
+        source.line(`${block} = ${whole.text(address)};`)
         return
       }
       lines.forEach((line, i) => {
@@ -171,29 +164,4 @@ function blockLoader(
     else source.block(`if (${k} < ${end})`, read)
     source.line(`${name}[${place}] = ${block};`)
   }
-}
-
-/**
- * How four neighbours are read at once: a plain load whose last free axis is contiguous, everything
- * else advancing by multiples of four.
- */
-function vectorLoad(
-  source: KernelSource,
-  { value, free }: Side,
-  batchAxes: number,
-  k: Shape,
-): { readonly at: Load['at']; text(address: string): string } | null {
-  if (value.kind !== 'load' || value.offsets.length > 0) return null
-  if (value.dtype !== 'float32' && value.dtype !== 'int32') return null
-  const { at, source: buffer } = value
-  const last = batchAxes + free.findLastIndex((size) => size > 1)
-  const axes = batchAxes + free.length + k.length
-  if (last < batchAxes || at.strides[last] !== 1 || free[last - batchAxes] % REGISTERS !== 0)
-    return null
-  if (at.offset % REGISTERS !== 0) return null
-  for (let axis = 0; axis < axes; axis++) {
-    if (axis !== last && at.strides[axis] % REGISTERS !== 0) return null
-  }
-  if (!source.asVectors(buffer)) return null
-  return { at, text: (address) => source.vector(buffer, `((${address}) >> 2u)`, false) }
 }
