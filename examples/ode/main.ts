@@ -2,15 +2,17 @@
  * Foxes and hares: the four rates of a Lotka–Volterra system are found from noisy counts, by the
  * gradient of a Runge–Kutta solution, which is a `scan`.
  *
- *   pnpm example ode [--steps 300] [--quick]
+ *   pnpm example ode [--steps 300] [--out FILE] [--quick]
  */
 import { np, random, type NDArray } from '@adjoint/core'
 import { adam, applyUpdates, cosineDecay, type OptState } from '@adjoint/optim'
 import { jit, scan, valueAndGrad } from '@adjoint/transforms'
+import { outputPath, saveChart, saveResult } from '../chart'
 import { flagsOf, heading, numberFlag, progress } from '../terminal'
 
 const flags = flagsOf({
   steps: { type: 'string', default: '300' },
+  out: { type: 'string' },
   quick: { type: 'boolean', default: false },
 })
 const steps = flags.quick ? 30 : numberFlag('steps', flags.steps, { integer: true })
@@ -77,8 +79,11 @@ const update = jit((logTheta: NDArray, optState: OptState) => {
 let [logTheta, optState] = [start, optimiser.init(start)]
 const bar = progress(steps)
 const reports: string[] = []
+/** The rates before each step, and the loss there. */
+const path: { readonly rates: readonly number[]; readonly loss: number }[] = []
 for (let i = 1; i <= steps; i++) {
   const [nextTheta, nextState, value] = update(logTheta, optState)
+  path.push({ rates: np.exp(logTheta).toArray() as number[], loss: Number(value) })
   logTheta = nextTheta
   optState = nextState
   bar.update(i, Number(value))
@@ -91,6 +96,84 @@ console.log(reports.join('\n'))
 console.log('  the noise alone has 0.0400')
 
 const [found, wanted] = [np.exp(logTheta).toArray() as number[], truth.toArray() as number[]]
-;['hares born    ', 'hares eaten   ', 'foxes dying   ', 'foxes thriving'].forEach((name, i) => {
-  console.log(`  ${name}  ${found[i].toFixed(3)}   truth ${wanted[i].toFixed(3)}`)
+const names = ['hares born', 'hares eaten', 'foxes dying', 'foxes thriving']
+names.forEach((name, i) => {
+  console.log(`  ${name.padEnd(14)}  ${found[i].toFixed(3)}   truth ${wanted[i].toFixed(3)}`)
 })
+
+const { target, shown } = outputPath('ode', flags)
+const animals = ['hares', 'foxes']
+/** Numbers of animals by time, as rows of a table. */
+const rows = (states: NDArray, curve: string) =>
+  (states.toArray() as number[][]).flatMap((pair, i) =>
+    pair.map((count, k) => ({ time: h * (i + 1), count, animal: animals[k], curve })),
+  )
+const solved = jit(solution)
+const time = { field: 'time', type: 'quantitative' } as const
+const count = { field: 'count', type: 'quantitative' } as const
+const animal = { field: 'animal', type: 'nominal', sort: animals } as const
+await saveChart(
+  {
+    hconcat: [
+      {
+        title: { text: 'Hares and foxes', subtitle: 'dots: counted; lines: by the equation' },
+        width: 420,
+        height: 300,
+        layer: [
+          {
+            data: { values: rows(counted, 'counted') },
+            mark: { type: 'point', filled: true, size: 14, opacity: 0.45 },
+            encoding: { x: time, y: count, color: animal },
+          },
+          {
+            data: {
+              values: [
+                ...rows(solved(np.exp(logTheta)), 'rates found'),
+                ...rows(solved(np.exp(start)), 'rates at first'),
+              ],
+            },
+            mark: { type: 'line' },
+            encoding: {
+              x: time,
+              y: count,
+              color: animal,
+              strokeDash: { field: 'curve', type: 'nominal', title: null, sort: ['rates found'] },
+            },
+          },
+        ],
+      },
+      {
+        title: { text: 'Rates on the way', subtitle: 'dashed: the truth' },
+        width: 320,
+        height: 300,
+        layer: [
+          {
+            data: {
+              values: path.flatMap(({ rates: now }, i) =>
+                now.map((rate, k) => ({ step: i, rate, name: names[k] })),
+              ),
+            },
+            mark: { type: 'line' },
+            encoding: {
+              x: { field: 'step', type: 'quantitative', scale: { nice: false } },
+              y: { field: 'rate', type: 'quantitative' },
+              color: { field: 'name', type: 'nominal', title: null, sort: names },
+            },
+          },
+          {
+            data: { values: wanted.map((rate, k) => ({ rate, name: names[k] })) },
+            mark: { type: 'rule', strokeDash: [4, 4] },
+            encoding: {
+              y: { field: 'rate', type: 'quantitative' },
+              color: { field: 'name', type: 'nominal', sort: names },
+            },
+          },
+        ],
+      },
+    ],
+    resolve: { scale: { color: 'independent' } },
+  },
+  `${target}.svg`,
+)
+saveResult({ found, wanted, path }, `${target}.json`)
+console.log(`\nsaved: ${shown('svg')}, ${shown('json')}`)
