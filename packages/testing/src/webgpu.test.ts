@@ -189,7 +189,7 @@ describe.runIf(hasGpu)('the WebGPU device', () => {
     const rows = Math.ceil(device.limits.maxStorageBufferBindingSize / 4096) + 1
     const program = jit((x: NDArray) => np.broadcastTo(x, [rows, 1024]).mul(1.5))
     expect(() => program(np.ones([1024]).add(np.arange(1024)))).toThrow(
-      /no buffer of the adapter holds/,
+      /a kernel can bind \d+ bytes at once on this adapter/,
     )
   })
 

@@ -55,7 +55,7 @@ export class ControlFlow {
 
   /** The control block before anything has run. */
   initial(): Uint32Array<ArrayBuffer> {
-    const block = new Uint32Array(Math.max(4, this.words))
+    const block = new Uint32Array(this.words === 0 ? 0 : Math.max(4, this.words))
     for (const { workgroups, arguments: at } of this.regions) {
       block.set(workgroups.flat(), at.needed)
     }

@@ -5,7 +5,7 @@ import { printProgram } from '../../compiler/print'
 import type { Jaxpr } from '../../jaxpr/ir'
 import { printJaxpr } from '../../jaxpr/print'
 import type { Aval } from '../../types/aval'
-import { AdjointError, ArgumentError, DeviceError } from '../../types/errors'
+import { type AdjointError, ArgumentError } from '../../types/errors'
 import type { Backend, CostSummary, Executable, Storage, TextFormat } from '../backend'
 import { USAGE } from './constants'
 import type { GpuRuntime, Pipeline } from './device'
@@ -34,7 +34,7 @@ export class WebGpuExecutable implements Executable {
   private readonly waits: boolean
   /** For each output, the number of the array that holds it. */
   private readonly arrays: readonly number[]
-  private readonly control: GPUBuffer
+  private readonly control: GPUBuffer | null
   private disposed = false
 
   constructor(
@@ -60,12 +60,7 @@ export class WebGpuExecutable implements Executable {
     })
     this.ready = this.pipelines.every(({ compiled }) => compiled !== null)
     this.waits = hasUntil(this.code.steps)
-    const { control } = this.code
-    this.control = runtime.device.createBuffer({
-      size: control.byteLength,
-      usage: USAGE.storage | USAGE.indirect | USAGE.copySource | USAGE.copyTarget,
-    })
-    runtime.device.queue.writeBuffer(this.control, 0, control)
+    this.control = controlBlock(runtime, this.code)
   }
 
   run(inputs: readonly Storage[]): readonly Storage[] {
@@ -162,7 +157,7 @@ export class WebGpuExecutable implements Executable {
           recording.submit()
           resolve(null)
         } catch (error) {
-          resolve(runtime.lost ?? asAdjointError(error, op))
+          resolve(await runtime.explained(error, op))
         }
       })
     })
@@ -206,10 +201,18 @@ export class WebGpuExecutable implements Executable {
     if (this.disposed) return
     this.disposed = true
     this.runtime.stream.enqueue(() => {
-      this.control.destroy()
+      this.control?.destroy()
       return null
     })
   }
+}
+
+function controlBlock({ device }: GpuRuntime, { control }: ProgramCode): GPUBuffer | null {
+  if (control.length === 0) return null
+  const usage = USAGE.storage | USAGE.indirect | USAGE.copySource | USAGE.copyTarget
+  const buffer = device.createBuffer({ size: control.byteLength, usage })
+  device.queue.writeBuffer(buffer, 0, control)
+  return buffer
 }
 
 /** The memory of one call. */
@@ -252,13 +255,3 @@ function printSteps(steps: readonly Step[], indent = ''): string {
 
 const indented = (text: string, indent: string): string =>
   indent === '' ? text : text.replaceAll(/^(?=.)/gm, indent)
-
-const asAdjointError = (error: unknown, op: string): AdjointError =>
-  error instanceof AdjointError
-    ? error
-    : new DeviceError({
-        op,
-        problem: `the program could not be run: ${String(error)}`,
-        hint: 'this is a bug of the library; please report it with the program',
-        cause: error,
-      })

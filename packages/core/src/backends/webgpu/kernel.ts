@@ -18,6 +18,8 @@ export interface DeviceFacts {
   readonly workgroupBytes: number
   /** Workgroups along one dimension of a dispatch. */
   readonly workgroups: number
+  /** Bytes of one binding. */
+  readonly bindingBytes: number
   readonly subgroups: boolean
   readonly float16: boolean
   /** A driver without a GPU: waiting for each other is dear for its invocations. */

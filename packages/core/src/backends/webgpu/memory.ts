@@ -34,23 +34,31 @@ export class BufferPool {
   private usedBytes = 0
   private made = 0
 
-  constructor(
-    private readonly device: GPUDevice,
-    private readonly largest: number,
-  ) {}
+  /** The most bytes of an array: a kernel must be able to bind it. */
+  private readonly largest: number
 
-  acquire(bytes: number, what: { toString(): string }, op: string): Block {
+  constructor(private readonly device: GPUDevice) {
+    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits
+    this.largest = Math.min(maxBufferSize, maxStorageBufferBindingSize)
+  }
+
+  acquire(
+    bytes: number,
+    what: { toString(): string },
+    op: string,
+    largest: number = this.largest,
+  ): Block {
     const size = sizeClass(bytes)
-    if (size > this.largest && bytes > this.largest) {
+    if (bytes > largest) {
       throw new OutOfMemoryError({
         op,
         problem: `no buffer of the adapter holds ${bytes} bytes`,
         operands: [{ name: 'array', aval: what }],
-        rule: `a buffer has at most ${this.largest} bytes on this adapter; an element takes 4`,
+        rule: `a buffer has at most ${largest} bytes on this adapter; an element takes 4`,
         hint: 'use smaller arrays, or the wasm device',
       })
     }
-    const held = Math.min(size, this.largest)
+    const held = Math.min(size, largest)
     this.usedBytes += held
     const block = this.spare.get(held)?.pop()
     if (block !== undefined) {

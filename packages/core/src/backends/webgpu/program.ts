@@ -4,6 +4,7 @@ import { programsOf, storeRoots } from '../../compiler/dependence'
 import type { Buffer } from '../../compiler/expr'
 import type { LoopNode, MapNode, Program } from '../../compiler/nodes'
 import { loadsOf } from '../../compiler/views'
+import { OutOfMemoryError } from '../../types/errors'
 import { ControlFlow } from './control'
 import {
   type DeviceFacts,
@@ -45,7 +46,7 @@ export interface UntilStep {
 export interface ProgramCode {
   readonly steps: readonly Step[]
   readonly arenaWords: number
-  /** The control block before anything has run. */
+  /** The control block before anything has run; empty where nothing is decided on the device. */
   readonly control: Uint32Array<ArrayBuffer>
 }
 
@@ -131,6 +132,9 @@ export class Builder {
     const space = new KernelSpace(this.facts, placeOf, scratchStart, wholeArena)
     const dispatches = make(space)
     this.arenaWords = Math.max(this.arenaWords, space.scratchEnd)
+    for (const { words } of dispatches.flatMap((d) => d.bindings)) {
+      if (words * 4 > this.facts.bindingBytes) throw tooLarge(words, this.facts)
+    }
     return dispatches
   }
 
@@ -187,6 +191,14 @@ export class Builder {
     )
   }
 }
+
+const tooLarge = (words: number, { bindingBytes }: DeviceFacts): OutOfMemoryError =>
+  new OutOfMemoryError({
+    op: 'compile',
+    problem: `an array inside the program has ${words * 4} bytes`,
+    rule: `a kernel can bind ${bindingBytes} bytes at once on this adapter; an element takes 4`,
+    hint: "use smaller arrays, or the 'wasm' device",
+  })
 
 type MakeKernels = (space: KernelSpace) => readonly Dispatch[]
 

@@ -16,7 +16,7 @@ export interface PreparedStep {
 export interface Memory {
   readonly arrays: readonly Block[]
   readonly arena: Block | null
-  readonly control: GPUBuffer
+  readonly control: GPUBuffer | null
 }
 
 /** Commands that are submitted at once: enough to keep a device busy while more are recorded. */
@@ -77,7 +77,7 @@ export class Recording {
     const staging = runtime.stagingBuffer(4)
     this.pass?.end()
     this.pass = null
-    this.commands().copyBufferToBuffer(this.memory.control, word * 4, staging, 0, 4)
+    this.commands().copyBufferToBuffer(this.control, word * 4, staging, 0, 4)
     this.submit()
     await staging.mapAsync(MAP_READ, 0, 4)
     const [value] = new Uint32Array(staging.getMappedRange(0, 4))
@@ -98,7 +98,7 @@ export class Recording {
     pass.setBindGroup(0, this.group(prepared))
     const { dispatch, argumentsAt } = step
     if (argumentsAt === null) pass.dispatchWorkgroups(...dispatch.workgroups)
-    else pass.dispatchWorkgroupsIndirect(this.memory.control, 4 * argumentsAt)
+    else pass.dispatchWorkgroupsIndirect(this.control, 4 * argumentsAt)
     this.runtime.counts.dispatches++
   }
 
@@ -125,6 +125,12 @@ export class Recording {
     return group
   }
 
+  private get control(): GPUBuffer {
+    const { control } = this.memory
+    if (control === null) throw new Error('a program that decides nothing has no control block')
+    return control
+  }
+
   private block(resource: Binding['resource']): Block {
     const block = typeof resource === 'number' ? this.memory.arrays[resource] : this.memory.arena
     if (block === null || block === undefined) throw new Error('a binding without memory')
@@ -132,7 +138,7 @@ export class Recording {
   }
 
   private range({ resource, offset, words }: Binding): GPUBufferBinding {
-    if (resource === 'control') return { buffer: this.memory.control }
+    if (resource === 'control') return { buffer: this.control }
     const { buffer } = this.block(resource)
     // Whole vectors, so that a kernel may read four words at a time.
     const size = Math.max(16, Math.ceil(words / 4) * 16)
