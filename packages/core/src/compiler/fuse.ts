@@ -46,6 +46,14 @@ interface Limits {
 const mapLimits: Limits = { operations: 256, cost: 2000, loads: 16, stores: 8 }
 /** A contraction keeps most registers for its tile, so its epilogue stays short. */
 const contractLimits: Limits = { operations: 32, cost: 80, loads: 3, stores: 3 }
+/**
+ * An epilogue is written out for every vector of the tile, so a long one makes a long function: one
+ * with a tanh runs ten times as often before the engine has optimised it, at a third of its speed.
+ * A loop of its own is as fast in the end, where its start does not count.
+ */
+const largeContractLimits: Limits = { operations: 12, cost: 14, loads: 3, stores: 3 }
+/** Results from which a product is large. */
+const largeProduct = 1 << 14
 /** Loops this small cost more to start than to run, so they merge without having anything in common. */
 const smallSize = 64
 /** Of the loops that read the same buffer, the last few are considered. */
@@ -182,8 +190,13 @@ class Fusion {
       [...this.schedule.readersOf(target)].some((s) => s !== first && s !== second)
     if (b.kind === 'reduce') return a.kind === 'reduce' ? joinReductions(a, b, needed) : null
     if (b.kind === 'contract') return null
-    return joinMap(a, b, needed, a.kind === 'contract' ? contractLimits : mapLimits)
+    return joinMap(a, b, needed, limitsOf(a))
   }
+}
+
+const limitsOf = (node: StoringNode): Limits => {
+  if (node.kind !== 'contract') return mapLimits
+  return sizeOf(storeSpace(node)) >= largeProduct ? largeContractLimits : contractLimits
 }
 
 const asMap = (node: LoopNode): MapNode => {

@@ -331,6 +331,18 @@ test('a dense layer is one contraction, its gradient reads what it needs', () =>
   `)
 })
 
+test('a long epilogue is a loop of its own where there is much to compute', () => {
+  const loops = (rows: number): readonly string[] => {
+    const r = new Recorder()
+    const product = r.matmul(r.input([rows, 8]), r.input([8, 256]))
+    return lower(r.jaxpr([r.unary('tanh', r.unary('neg', product))])).program.nodes.map(
+      (n) => n.kind,
+    )
+  }
+  expect(loops(16)).toEqual(['contract'])
+  expect(loops(64)).toEqual(['contract', 'map'])
+})
+
 test('a classifier and its Adam step become eight products, and one loop for each weight', () => {
   const { program, plan } = lower(adamStep([784, 512, 256, 10], 128), {
     donated: Array.from({ length: 21 }, (_, i) => i >= 2),
