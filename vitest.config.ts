@@ -18,6 +18,7 @@ export default defineConfig({
       })),
       // What the documentation says and shows.
       { test: { name: 'docs', include: ['scripts/docs/*.test.ts'], env } },
+      { test: { name: 'benchmarks', include: ['benchmarks/*.test.ts'], env } },
       {
         // Type tests: what must and must not compile. One run of the type checker for all packages;
         // errors outside the test files are `pnpm types`' business.

@@ -63,8 +63,8 @@ export async function runBenchmark(options: BenchmarkOptions): Promise<Report> {
     threads,
     samples,
     sampleMilliseconds: 20,
-    warmUpMilliseconds: 400,
-    budgetMilliseconds: 6000,
+    warmUpMilliseconds: 300,
+    budgetMilliseconds: 2500,
   })
   const { head, row } = table({ peers: chosen, threads, markdown: false })
   console.log(head)

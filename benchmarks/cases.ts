@@ -238,7 +238,7 @@ const series = (
   cases: amounts.map((amount) => ({
     ...caseOf(amount),
     amount,
-    name: `${name}-${amount}`,
+    name: `${name}@${amount}`,
     what: `${name} with ${amount} for ${of}`,
   })),
 })

@@ -80,6 +80,9 @@ function summary(
 const reason = (error: unknown): string =>
   error instanceof Error ? error.message.split('\n')[0] : String(error)
 
+/** Each takes a process of its own. */
+const FIRST_CALLS = 3
+
 /** Peers whose processes run already; a peer that fails is started anew. */
 export class Peers {
   private readonly remotes = new Map<PeerName, Remote>()
@@ -148,7 +151,7 @@ export class Peers {
     const failures: Partial<Record<PeerName, string>> = {}
     const results = new Map<PeerName, readonly number[]>()
     const times = new Map<PeerName, number[]>()
-    for (let i = 0; i < Math.min(samples, 5); i++) {
+    for (let i = 0; i < Math.min(samples, FIRST_CALLS); i++) {
       for (const peer of this.names) {
         if (failures[peer] !== undefined) continue
         const remote = await Remote.start(peer, threads)

@@ -26,6 +26,7 @@ function environment(threads: number): NodeJS.ProcessEnv {
     // several times as long for some cases.
     MALLOC_MMAP_THRESHOLD_: '2147483647',
     MALLOC_TRIM_THRESHOLD_: '4294967295',
+    PYTHONDONTWRITEBYTECODE: '1',
     TF_CPP_MIN_LOG_LEVEL: '3',
   }
 }

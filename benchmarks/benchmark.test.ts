@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest'
+import { cases, growth } from './cases'
+import { cnnTraining } from './models/cnn'
+import { gpt, gptTraining } from './models/gpt'
+import { mlpTraining } from './models/mlp'
+import { tinyTraining } from './models/small'
+import { numbers } from './numbers'
+import { adjoint } from './peers/adjoint/programs'
+
+test('every case is a program of ours, and has a name of its own', () => {
+  const all = [...cases, ...growth.flatMap((series) => series.cases)]
+  const { programs } = adjoint()
+  expect(all.filter(({ program }) => programs[program] === undefined)).toEqual([])
+  expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
+})
+
+test('numbers are those that the peers in Python make', () => {
+  // python3 -c 'from data import numbers; print(numbers(4, 1, 7).tolist())' in peers/python
+  expect([...numbers(4, 1, 7)]).toEqual([
+    -0.05675947666168213, 0.9447352886199951, -0.05637562274932861, -0.7354549169540405,
+  ])
+})
+
+const models = {
+  mlp: () => mlpTraining(),
+  gpt: () => gptTraining({ ...gpt, layers: 2, batch: 4 }),
+  cnn: () => cnnTraining(),
+  tiny: () => tinyTraining(),
+}
+
+test.each(Object.entries(models))('%s learns', (_name, model) => {
+  const { next } = model()
+  const losses = Array.from({ length: 8 }, () => Number(next()))
+  expect(losses.every(Number.isFinite)).toBe(true)
+  expect(losses[7]).toBeLessThan(losses[0])
+})
+
+test('training steps take at most 1.3 times the memory that lives at one time', () => {
+  const costs = [mlpTraining(), gptTraining(), cnnTraining()].map(({ step, first }) =>
+    step.lower(...first).cost(),
+  )
+  for (const { peakTemporaryBytes, liveTemporaryBytes } of costs) {
+    expect(peakTemporaryBytes).toBeLessThanOrEqual(1.3 * liveTemporaryBytes)
+  }
+})
