@@ -1,7 +1,7 @@
 /** Hyperparameters kept in the state, where they can be seen and changed between steps. */
 import { ArgumentError, NDArray, np, tree } from '@adjoint/core'
 import { increment, type Scalar, zeroCount } from './hyperparameters'
-import { toSchedule, type Schedule } from './schedules'
+import type { Schedule } from './schedules'
 import { type GradientTransformation, type OptState, transformation } from './transformation'
 
 interface InjectState {
@@ -73,15 +73,23 @@ export function injectHyperparams<Args extends readonly unknown[]>(
         (place): place is Place =>
           isHyperparameter(place.value) && ![...shaping, ...staticArgs].includes(place.name),
       )
-    /** The hyperparameters before the first step, or the later values of those that have a schedule. */
-    const evaluated = (
-      count: NDArray,
-      kept: Readonly<Record<string, NDArray>> | null,
-    ): Record<string, NDArray> =>
+    /** The hyperparameters before the first step: as exact as the most exact parameter. */
+    const first = (count: NDArray, params: unknown): Record<string, NDArray> => {
+      const isDouble = tree.leaves<NDArray>(params).some((leaf) => leaf.dtype === 'float64')
+      const dtype = isDouble ? 'float64' : 'float32'
+      return Object.fromEntries(
+        places.map(({ name, value }) => {
+          const now = typeof value === 'function' ? value(count) : np.asarray(value)
+          return [name, now.astype(dtype)]
+        }),
+      )
+    }
+    /** The hyperparameters of a later step: those that have a schedule follow it. */
+    const later = ({ count, hyperparams }: InjectState): Record<string, NDArray> =>
       Object.fromEntries(
         places.map(({ name, value }) => {
-          const old = typeof value === 'function' ? undefined : kept?.[name]
-          return [name, old ?? toSchedule(value)(count).astype('float32')]
+          const old = hyperparams[name]
+          return [name, typeof value === 'function' ? value(count).astype(old.dtype) : old]
         }),
       )
     const made = (hyperparams: Readonly<Record<string, NDArray>>): GradientTransformation => {
@@ -98,11 +106,11 @@ export function injectHyperparams<Args extends readonly unknown[]>(
     return transformation<InjectState>({
       init: (params) => {
         const count = zeroCount()
-        const hyperparams = evaluated(count, null)
+        const hyperparams = first(count, params)
         return { count, hyperparams, innerState: made(hyperparams).init(params) }
       },
       update: (grads, state, params, extra) => {
-        const hyperparams = evaluated(state.count, state.hyperparams)
+        const hyperparams = later(state)
         const [updates, innerState] = made(hyperparams).update(
           grads,
           state.innerState,
@@ -161,9 +169,11 @@ export function withHyperparams(
       rule: `the hyperparameters are ${Object.keys(known).join(', ')}`,
     })
   }
-  const values = tree.map<Readonly<Record<string, Scalar>>, NDArray, Scalar>(
-    (value) => np.asarray(value, { dtype: 'float32' }),
-    changes,
+  const values = Object.fromEntries(
+    Object.entries(changes).map(([name, value]) => [
+      name,
+      np.asarray(value).astype(known[name].dtype),
+    ]),
   )
   let changed = false
   return mapInjected(state, (injected) => {

@@ -264,6 +264,14 @@ describe('injectHyperparams', () => {
     expect(Object.keys(optim.hyperparamsOf(clip.init(f32(0))))).toEqual(['maxDelta'])
   })
 
+  it('is as exact as the parameters', () => {
+    const optimiser = optim.injectHyperparams(optim.sgd)(0.1)
+    const state = optimiser.init(np.zeros([1], { dtype: 'float64' }))
+    expect(optim.hyperparamsOf(state)['learningRate'].item()).toBe(0.1)
+    const changed = optim.withHyperparams(state, { learningRate: 0.3 })
+    expect(optim.hyperparamsOf(changed)['learningRate'].item()).toBe(0.3)
+  })
+
   it('refuses names that it does not have', () => {
     const state = optim.injectHyperparams(optim.sgd)(1).init(f32(0))
     expect(() => optim.withHyperparams(state, { rate: 1 })).toThrowErrorMatchingInlineSnapshot(`
