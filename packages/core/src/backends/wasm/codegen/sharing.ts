@@ -78,6 +78,13 @@ export function mannerOf(node: LoopNode, threads: number, worth: Sharing): Manne
     case 'rows':
     case 'contract':
       return estimatedTime(node) >= worth.node ? 'shared' : 'alone'
+    case 'selectAndScatter':
+      // Windows of different threads must not overlap.
+      return node.sourceShape.length > 1 &&
+        node.geometry.window[0] === 1 &&
+        estimatedTime(node) >= worth.node
+        ? 'shared'
+        : 'alone'
     case 'scan':
     case 'while':
     case 'branch':

@@ -8,6 +8,7 @@ import { forEachRow } from '../codegen/loops'
 import type { LaneCount } from '../codegen/memory-forms'
 import type { FunctionBuilder, I32Operand, Local, ModuleBuilder } from '../emit/index'
 import { v128 } from '../emit/index'
+import { shareOf } from '../codegen/threads'
 import { VectorGraph } from '../math/index'
 import { combineLane } from './combine-lane'
 import { assignAndStore, evaluate, newValue, readGroup, variable } from './lane-values'
@@ -17,7 +18,8 @@ const UNROLLED = 16
 
 /**
  * For every window the position of its first extremum (NaN wins), to which the source element is
- * added. Windows go in vectors when they do not extend along the last axis.
+ * added. Windows go in vectors when they do not extend along the last axis. Threads share the first
+ * axis, along which windows must not overlap.
  */
 export function emitSelectAndScatter(
   module: ModuleBuilder,
@@ -51,8 +53,6 @@ export function emitSelectAndScatter(
     const bestAt = f.local('v128')
     const [window, from, address, column] = Array.from({ length: 4 }, () => f.local('i32'))
     if (!window || !from || !address || !column) return
-    f.get(addressOf(source.id)).set(from)
-
     const consider = (lanes: LaneCount, first: boolean, delta: number, at: Local<'i32'>): void => {
       const graph = new VectorGraph()
       const value = readGroup(graph, { dtype, pointer: at, delta, lanes })
@@ -121,7 +121,14 @@ export function emitSelectAndScatter(
 
     const outer = sourceShape.slice(0, -1)
     const rows = outer.reduce((size, n) => size * n, 1)
-    forEachRow(f, outer, { firstRow: 0, endRow: rows }, (position: readonly I32Operand[]) => {
+    const { from: firstRow, to: endRow } = shareOf(env, f, rows, rows / (sourceShape[0] ?? 1))
+    f.get(addressOf(source.id)).push(firstRow)
+    f.i32Const(columns * bytes)
+      .op('i32.mul')
+      .op('i32.add')
+      .set(from)
+    const walk = (position: readonly I32Operand[]): void => {
+      env.threads?.beat(f)
       f.get(addressOf(operand.id))
       position.forEach((index, axis) => {
         f.push(index)
@@ -142,7 +149,9 @@ export function emitSelectAndScatter(
       )
       const rest = columns % lanes
       if (rest === 1 || rest === 2 || rest === 3) group(rest)
-    })
+    }
+    f.push(firstRow).push(endRow).op('i32.lt_u')
+    f.if(() => forEachRow(f, outer, { firstRow, endRow }, walk))
   })
 }
 
