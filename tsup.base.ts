@@ -37,6 +37,10 @@ export const packageBuild = defineConfig(async () => ({
   format: ['esm', 'cjs'],
   target: 'es2022',
   platform: 'neutral',
+  // For Node's sake, which then knows the names that a CommonJS module exports when it is imported.
+  esbuildOptions: (options, { format }) => {
+    if (format === 'cjs') options.platform = 'node'
+  },
   splitting: false,
   sourcemap: true,
   clean: true,
