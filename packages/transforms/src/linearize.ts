@@ -31,6 +31,7 @@ import {
 } from '@adjoint/core/internal'
 import { type ClosedProgram, derivedOnce, flagsKey, stageWith } from './derived'
 import type { FlatFunction } from './flat-function'
+import { cutResiduals } from './residuals'
 import { present } from './zeros'
 
 interface Linearized {
@@ -201,7 +202,8 @@ export const linearizeJaxpr = derivedOnce(
     const { inputs, outputs, equations } = staged.jaxpr
     const numPrimals = jaxpr.outputs.length
     const kept: Atom[] = outputs.slice(0, numPrimals)
-    const residuals = outputs.slice(numPrimals).map((atom): ResidualSource => {
+    const cut = cutResiduals(equations, outputs.slice(numPrimals), staged.facts.linear)
+    const residuals = cut.residuals.map((atom): ResidualSource => {
       const input = inputs.findIndex((v) => v === atom) - staged.constants.length
       if (input >= 0) return { from: 'input', index: input }
       const output = kept.indexOf(atom)
@@ -213,7 +215,7 @@ export const linearizeJaxpr = derivedOnce(
       jaxpr: new Jaxpr(inputs, equations, kept, jaxpr.name),
       constants: staged.constants,
       residuals,
-      linear: staged.facts.linear,
+      linear: cut.linear,
       tangentOut: staged.facts.tangentOut,
     }
   },
