@@ -23,6 +23,12 @@ export async function requestAdapter(op: string): Promise<GPUAdapter> {
   return adapter
 }
 
+/** Whether WGSL has a feature that is part of the language, not of an adapter. */
+export function languageHas(feature: string): boolean {
+  const gpu = typeof navigator === 'object' && 'gpu' in navigator ? navigator.gpu : kept[0]
+  return gpu?.wgslLanguageFeatures.has(feature) ?? false
+}
+
 async function findGpu(op: string): Promise<GPU> {
   if (typeof navigator === 'object' && 'gpu' in navigator) return navigator.gpu
   const [first] = kept

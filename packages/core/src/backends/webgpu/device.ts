@@ -1,5 +1,6 @@
 /** A GPU device with all that its programs share: the stream of work, memory, and pipelines. */
 import { AdjointError, DeviceError } from '../../types/errors'
+import { languageHas } from './adapter'
 import { COMPUTE_STAGE, MAP_READ, USAGE } from './constants'
 import type { Binding, DeviceFacts, Dispatch } from './kernel'
 import { type Block, BufferPool } from './memory'
@@ -61,7 +62,7 @@ export class GpuRuntime {
       workgroupBytes: limits.maxComputeWorkgroupStorageSize,
       workgroups: limits.maxComputeWorkgroupsPerDimension,
       bindingBytes: limits.maxStorageBufferBindingSize,
-      subgroups: features.has('subgroups'),
+      subgroups: features.has('subgroups') && languageHas('subgroup_id'),
       float16: features.has('shader-f16'),
       software: adapter.info.isFallbackAdapter,
       residentLoops: true,

@@ -20,6 +20,7 @@ export interface DeviceFacts {
   readonly workgroups: number
   /** Bytes of one binding. */
   readonly bindingBytes: number
+  /** Subgroups, and their numbers in a workgroup. */
   readonly subgroups: boolean
   readonly float16: boolean
   /** A driver without a GPU: waiting for each other is dear for its invocations. */
@@ -314,13 +315,18 @@ export class KernelSource {
       const access = bindings[i]?.access ?? 'read'
       return `@group(0) @binding(${i}) var<storage, ${access}> ${variable}: array<${type}>;`
     })
+    const parameters = [
+      '@builtin(workgroup_id) group_id: vec3<u32>',
+      '@builtin(local_invocation_index) lane: u32',
+      ...(this.extensions.has('subgroups') ? subgroupParameters : []),
+    ]
     const wgsl = [
       `// ${this.title}`,
       ...[...this.extensions].map((extension) => `enable ${extension};`),
       ...declarations,
       ...this.definitions.values(),
       `@compute @workgroup_size(${workgroupSize})`,
-      'fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {',
+      `fn main(${parameters.join(', ')}) {`,
       `  let group = ${flat};`,
       // The last row of a dispatch along two dimensions may be longer than what there is to do.
       ...(rows > 1 ? [`  if (group >= ${groups}u) { return; }`] : []),
@@ -336,6 +342,14 @@ export class KernelSource {
     return { wgsl, bindings, workgroups: rows > 1 ? [ROW, rows, 1] : [groups, 1, 1] }
   }
 }
+
+/** What a kernel knows of its subgroups when it has asked for them. */
+const subgroupParameters = [
+  '@builtin(subgroup_invocation_id) sub_lane: u32',
+  '@builtin(subgroup_id) sub_group: u32',
+  '@builtin(subgroup_size) sub_size: u32',
+  '@builtin(num_subgroups) sub_count: u32',
+]
 
 /** The sum of two i32 expressions, the first of which may be empty. */
 const plus = (base: string, address: string): string =>

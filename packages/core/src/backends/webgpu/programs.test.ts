@@ -76,7 +76,7 @@ onGpu('programs on the GPU', () => {
   beforeAll(async () => {
     gpu = await createWebGpuBackend()
     narrow = await createWebGpuBackend({
-      limits: { storageBuffers: 4, workgroups: 2, residentLoops: false },
+      limits: { storageBuffers: 4, workgroups: 2, residentLoops: false, subgroups: false },
     })
   })
 

@@ -9,6 +9,7 @@ import type { Buffer } from '../../compiler/expr'
 import type { ReduceNode } from '../../compiler/nodes'
 import { loadsOf } from '../../compiler/views'
 import { type Shape, sizeOf } from '../../types/aval'
+import type { DType } from '../../types/dtype'
 import { elementwiseSize, perElement, unflattened } from './elements'
 import { type Dispatch, KernelSource, type KernelSpace } from './kernel'
 import { writeStores } from './map'
@@ -186,7 +187,7 @@ const byWorkgroup: Kernel = (source, division, part) => {
   return source.finish({ workgroupSize: size, groups: results * segments })
 }
 
-/** Combines the states of all invocations of a workgroup in a tree; one of them finishes. */
+/** Combines the states of all invocations of a workgroup; one of them finishes. */
 export function meet(
   source: KernelSource,
   states: readonly State[],
@@ -199,19 +200,73 @@ export function meet(
   for (const name of shared) {
     source.define(name, `var<workgroup> ${name}: array<u32, ${size}>;`)
   }
-  const put = (values: readonly string[]): void =>
-    values.forEach((v, i) => source.line(`${shared[i]}[lane] = ${toWord(dtypes[i], v)};`))
+  const put = (at: string, values: readonly string[]): void =>
+    values.forEach((v, i) => source.line(`${shared[i]}[${at}] = ${toWord(dtypes[i], v)};`))
   const take = (at: string): readonly string[] =>
     dtypes.map((d, i) => source.let('t', fromWord(d, `${shared[i]}[${at}]`)))
-  put(own)
+  if (source.space.facts.subgroups) {
+    const first = meetInSubgroups(source, states, own, size)
+    source.block('if (sub_lane == 0u)', () => put('sub_group', first))
+    source.line('workgroupBarrier();')
+    source.block('if (lane == 0u)', () => {
+      const total = variablesOf(source, dtypes, take('0'))
+      const i = source.name('i')
+      source.block(`for (var ${i} = 1u; ${i} < sub_count; ${i}++)`, () => {
+        const joined = combined(source, states, total, take(i))
+        total.forEach((name, slot) => source.line(`${name} = ${joined[slot]};`))
+      })
+      finish(total)
+    })
+    return
+  }
+  put('lane', own)
   const half = source.name('half')
   source.block(`for (var ${half} = ${size / 2}u; ${half} > 0u; ${half} >>= 1u)`, () => {
     source.line('workgroupBarrier();')
     source.block(`if (lane < ${half})`, () => {
-      put(combined(source, states, take('lane'), take(`lane + ${half}`)))
+      put('lane', combined(source, states, take('lane'), take(`lane + ${half}`)))
     })
   })
   source.block('if (lane == 0u)', () => finish(take('0')))
+}
+
+/**
+ * The state of a whole subgroup, in each of its invocations: they exchange registers in a butterfly,
+ * without a barrier. All reductions commute.
+ */
+function meetInSubgroups(
+  source: KernelSource,
+  states: readonly State[],
+  own: readonly string[],
+  size: number,
+): readonly string[] {
+  source.enable('subgroups')
+  const dtypes = states.flatMap((s) => s.dtypes)
+  const total = variablesOf(source, dtypes, own)
+  const distance = source.name('distance')
+  const head = `for (var ${distance} = 1u; ${distance} < min(sub_size, ${size}u); ${distance} <<= 1u)`
+  source.block(head, () => {
+    const others = dtypes.map((d, i) => {
+      const word = source.let('word', toWord(d, total[i]))
+      return source.let('t', fromWord(d, `subgroupShuffleXor(${word}, ${distance})`))
+    })
+    const joined = combined(source, states, total, others)
+    total.forEach((name, slot) => source.line(`${name} = ${joined[slot]};`))
+  })
+  return total
+}
+
+/** Names variables that hold these registers. */
+function variablesOf(
+  source: KernelSource,
+  dtypes: readonly DType[],
+  values: readonly string[],
+): readonly string[] {
+  return dtypes.map((dtype, i) => {
+    const name = source.name('state')
+    source.line(`var ${name}: ${registerType(dtype)} = ${values[i]};`)
+    return name
+  })
 }
 
 /**

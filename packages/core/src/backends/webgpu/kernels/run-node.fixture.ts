@@ -7,7 +7,7 @@ import type { DType } from '../../../types/dtype'
 import { isFloating, kindOf } from '../../../types/dtype'
 import { roundToDType } from '../../../types/float-formats'
 import { buffersOf } from '../../wasm/codegen/environment'
-import { requestAdapter } from '../adapter'
+import { languageHas, requestAdapter } from '../adapter'
 import { COMPUTE_STAGE, MAP_READ, USAGE } from '../constants'
 import type { DeviceFacts, Dispatch, NodeKernel } from '../kernel'
 import { KernelSpace, PLACE_ALIGNMENT, type Place } from '../kernel'
@@ -26,7 +26,9 @@ export class NodeRunner {
   static async open(): Promise<NodeRunner> {
     const adapter = await requestAdapter('test')
     const { limits } = adapter
+    const requiredFeatures = (['subgroups'] as const).filter((name) => adapter.features.has(name))
     const device = await adapter.requestDevice({
+      requiredFeatures,
       requiredLimits: {
         maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
         maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
@@ -38,7 +40,7 @@ export class NodeRunner {
       workgroupBytes: device.limits.maxComputeWorkgroupStorageSize,
       workgroups: device.limits.maxComputeWorkgroupsPerDimension,
       bindingBytes: device.limits.maxStorageBufferBindingSize,
-      subgroups: false,
+      subgroups: device.features.has('subgroups') && languageHas('subgroup_id'),
       float16: false,
       software: adapter.info.isFallbackAdapter,
       residentLoops: true,

@@ -187,6 +187,21 @@ onGpu('contractions on WebGPU', { timeout: 30_000 }, () => {
     await check(node, { kind: 'tiled', tile: 32, splits: 1 })
   })
 
+  it('with subgroups where there are any, and without', async () => {
+    for (const subgroups of new Set([runner.facts.subgroups, false])) {
+      let wgsl = ''
+      const kernel: typeof contractKernel = (n, space) => {
+        const dispatches = contractWith(n, space, { kind: 'dots', splits: 1 })
+        wgsl = dispatches.map((d) => d.wgsl).join('')
+        return dispatches
+      }
+      const node = product({ m: [3], n: [5], k: [70] }, { transposeRight: true })
+      const facts = { ...runner.facts, subgroups }
+      expect(await differenceOf(runner, kernel, node, { tolerance: 0, facts })).toBe(null)
+      expect(wgsl.includes('subgroupShuffleXor')).toBe(subgroups)
+    }
+  })
+
   it('of nothing', async () => {
     await check(product({ m: [3], n: [4], k: [0] }))
     await check(product({ m: [0], n: [4], k: [3] }))

@@ -1,6 +1,9 @@
 /** Small and skinny products: sums by one invocation each, or by a workgroup each. */
+import { accumulator } from '../../../../compiler/expr'
 import { elementwiseSize, perElement, unflattened } from '../../elements'
 import { type Dispatch, KernelSource, type KernelSpace } from '../../kernel'
+import { stateOf } from '../../monoids'
+import { meet } from '../../reduce'
 import { ScalarCode } from '../../wgsl/scalar'
 import type { Problem } from './problem'
 import { type Position, sumsOf } from './sums'
@@ -35,7 +38,7 @@ export function contractEach(
   return [source.finish({ workgroupSize: size, groups }), ...sums.after]
 }
 
-/** A workgroup per element of the result: invocations read neighbours along k, and meet in a tree. */
+/** A workgroup per element of the result: invocations read neighbours along k, and meet at the end. */
 export function contractDots(problem: Problem, space: KernelSpace): readonly Dispatch[] {
   const { depth, type } = problem
   const sums = sumsOf(problem, space, 1)
@@ -49,16 +52,9 @@ export function contractDots(problem: Problem, space: KernelSpace): readonly Dis
   source.block(`for (var ${k} = i32(lane); ${k} < ${depth}; ${k} += ${size})`, () => {
     source.line(`${sum} += ${product(source, problem, at, k)};`)
   })
-  const shared = source.name('sums')
-  source.define(shared, `var<workgroup> ${shared}: array<${type}, ${size}>;`)
-  source.line(`${shared}[lane] = ${sum};`)
-  for (let half = size / 2; half >= 1; half /= 2) {
-    source.line('workgroupBarrier();')
-    source.block(`if (lane < ${half}u)`, () =>
-      source.line(`${shared}[lane] += ${shared}[lane + ${half}u];`),
-    )
-  }
-  source.block('if (lane == 0u)', () => sums.write(source, source.let('total', `${shared}[0]`), at))
+  const dtype = type === 'i32' ? 'int32' : 'float32'
+  const states = [stateOf({ monoid: 'sum', value: accumulator(dtype, 0) })]
+  meet(source, states, [sum], size, ([total]) => sums.write(source, total, at))
   return [source.finish({ workgroupSize: size, groups: results })]
 }
 
