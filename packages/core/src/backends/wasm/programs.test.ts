@@ -344,3 +344,29 @@ describe('the gate of GELU', () => {
     expect(sums).toEqual(tanhs?.map((t) => Math.fround(1 + t)))
   })
 })
+
+it('updates of parameters of all sizes are one kernel', () => {
+  const update = (sizes: readonly number[]): Jaxpr => {
+    const r = new Recorder()
+    return r.jaxpr(
+      sizes.map((n) => {
+        const [p, g] = [r.input([n]), r.input([n])]
+        const rate = r.broadcast(scalar(-0.1), [n], [])
+        return r.binary('add', p, r.binary('mul', r.unary('tanh', g), rate))
+      }),
+    )
+  }
+  const bytes = (sizes: readonly number[]): number => {
+    const executable = relaxed.compile(update(sizes), { donated: [], name: 'update' })
+    return executable.cost().codeBytes
+  }
+  const one = bytes([4096])
+  expect(bytes([4096, 8192, 50_000, 2048])).toBeLessThan(2 * one)
+  // Those that leave something over have kernels of their own.
+  expect(bytes([4096, 4097])).toBeGreaterThan(1.5 * one)
+  const sizes = [1500, 1024, 40_001, 2048, 1025]
+  const inputs = sizes.flatMap((n) =>
+    [3, 7].map((step) => Array.from({ length: n }, (_, i) => ((i * step) % 11) / 4 - 1)),
+  )
+  check(update(sizes), inputs)
+})

@@ -1,4 +1,7 @@
 /** Loops over parts of an iteration space, by rows of groups of four elements. */
+import type { Scalar } from '../../../compiler/expr'
+import { operationCost } from '../../../compiler/measure'
+import { forEachNode } from '../../../compiler/views'
 import type { FunctionBuilder, I32Operand, Local } from '../emit/index'
 import { ELEMENTS_PER_CALL } from './environment'
 import type { CodegenEnvironment } from './environment'
@@ -89,6 +92,20 @@ export function splitRowsIntoCalls(
 
 /** Short expressions need several groups in flight to keep the loop's own cost small. */
 export const unrollFor = (cost: number): 1 | 2 | 4 => (cost <= 14 ? 4 : cost <= 60 ? 2 : 1)
+
+/**
+ * Whether the cost of expressions says little about the length of their code: functions that cost
+ * the same differ in length by a factor of fifty, so that a look at the code is worth it.
+ */
+export function callsLongFunctions(roots: readonly Scalar[]): boolean {
+  let found = false
+  forEachNode(roots, (x) => {
+    if (operationCost(x) >= LONG_FUNCTION_COST) found = true
+  })
+  return found
+}
+
+const LONG_FUNCTION_COST = 16
 
 /** Runs the body for every index of the outer axes in a range of row numbers. */
 export function forEachRow(

@@ -2,18 +2,23 @@
 import { measureAll } from '../../../compiler/measure'
 import type { MapNode } from '../../../compiler/nodes'
 import { sizeOf } from '../../../types/aval'
-import type { FunctionBuilder, Local, ModuleBuilder } from '../emit/index'
+import type { FunctionBuilder, FunctionRef, Local, ModuleBuilder } from '../emit/index'
+import { shared } from '../kernels/shared'
 import { ELEMENTS_PER_CALL, addressParameters, addressTypes, buffersOf } from './environment'
 import type { BufferAddresses, CodegenEnvironment } from './environment'
 import { chooseVectorAxis, insertUnitAxis, mergeAxes, permuteAxes, rootsOf } from './iteration'
 import type { Space } from './iteration'
-import { alongRow, forEachRow, splitIntoCalls, unrollFor } from './loops'
+import { alongRow, callsLongFunctions, forEachRow, splitIntoCalls, unrollFor } from './loops'
 import type { Part } from './loops'
+import { keyOfAnySize } from './node-key'
 import { RowCode } from './rows'
 import { emitTransposingMap, transposedAxis } from './transposing-map'
 
 /** Bytes of code from which a group is not repeated in a loop. */
 const LONG_GROUP = 1000
+
+/** Elements from which a map along one axis is called through a kernel for any number of them. */
+const LONG_FLAT_MAP = 1024
 
 /** A map node as a function of its buffers' addresses, in the order of `buffersOf(node)`. */
 export function emitMap(
@@ -30,7 +35,8 @@ export function emitMap(
   if (blockAxis !== null) return emitTransposingMap(module, name, space, blockAxis, buffers, env)
   const columns = space.shape.at(-1) ?? 1
   const rows = sizeOf(space.shape) / columns
-  if (rows * columns <= ELEMENTS_PER_CALL && env.threads === null) {
+  const isFlat = space.shape.length === 1 && columns >= LONG_FLAT_MAP
+  if (!isFlat && rows * columns <= ELEMENTS_PER_CALL && env.threads === null) {
     return module.function({ name, params: types, results: [] }, (f) => {
       emitRows(f, space, addressParameters(f, buffers), env, {
         firstRow: 0,
@@ -40,18 +46,24 @@ export function emitMap(
       })
     })
   }
-  const kernel = module.function(
-    { name: `${name}.part`, params: [...types, 'i32', 'i32', 'i32', 'i32'], results: [] },
-    (f) => {
-      const at = (position: number): Local<'i32'> => f.param(types.length + position, 'i32')
-      emitRows(f, space, addressParameters(f, buffers), env, {
-        firstRow: at(0),
-        endRow: at(1),
-        firstColumn: at(2),
-        endColumn: at(3),
-      })
-    },
-  )
+  const part = (): FunctionRef =>
+    module.function(
+      { name: `${name}.part`, params: [...types, 'i32', 'i32', 'i32', 'i32'], results: [] },
+      (f) => {
+        const at = (position: number): Local<'i32'> => f.param(types.length + position, 'i32')
+        emitRows(f, space, addressParameters(f, buffers), env, {
+          firstRow: at(0),
+          endRow: at(1),
+          firstColumn: at(2),
+          endColumn: at(3),
+        })
+      },
+    )
+  // The updates of all parameters of a network are one kernel, whatever their sizes: of the number of
+  // elements it knows only what is left over by groups of four.
+  const kernel = isFlat
+    ? shared(module, `flat ${columns % 4} ${keyOfAnySize({ stores: space.stores })}`, part)
+    : part()
   return module.function({ name, params: types, results: [] }, (f) => {
     splitIntoCalls(f, env, rows, columns, (part) => {
       buffers.forEach((_, position) => f.get(f.param(position, 'i32')))
@@ -106,9 +118,9 @@ export function emitRows(
 
 /** How many groups a turn of the loop does: fewer of long ones, and one of very long ones. */
 function unrollOf(f: FunctionBuilder, code: RowCode, space: Space): number {
-  const unroll = unrollFor(measureAll(rootsOf(space)).cost)
-  if (unroll === 4) return unroll
-  // The functions differ in length by a factor of fifty, so that a look at the code is worth it.
+  const roots = rootsOf(space)
+  const unroll = unrollFor(measureAll(roots).cost)
+  if (unroll === 4 || !callsLongFunctions(roots)) return unroll
   const group = f.capture(() => code.store({ lanes: 4, column: 0, row: 0 }))
   return group.bytes.length > LONG_GROUP ? 1 : unroll
 }

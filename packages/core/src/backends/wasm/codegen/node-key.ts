@@ -1,5 +1,6 @@
 /** Keys that are equal only for nodes whose functions are the same. */
 import type { Buffer } from '../../../compiler/expr'
+import type { Store } from '../../../compiler/nodes'
 import type { ComputingNode } from './nodes'
 
 /**
@@ -10,7 +11,16 @@ import type { ComputingNode } from './nodes'
  * A node is plain data. Expressions that occur more than once are written once and referred to by
  * number, so the key is as long as the node is large.
  */
-export function nodeKey(node: ComputingNode): string {
+export const nodeKey = (node: ComputingNode): string => structureKey(node, true)
+
+/**
+ * The same for code that does not depend on how many elements there are: loops over one axis, whose
+ * bounds are parameters. The shape is the caller's to leave out.
+ */
+export const keyOfAnySize = (part: { readonly stores: readonly Store[] }): string =>
+  structureKey(part, false)
+
+function structureKey(root: object, withSizes: boolean): string {
   const buffers = new Map<number, number>()
   const scalars = new Map<object, number>()
   let key = ''
@@ -26,7 +36,8 @@ export function nodeKey(node: ComputingNode): string {
     if (isBuffer(value)) {
       const known = buffers.get(value.id)
       if (known === undefined) buffers.set(value.id, buffers.size)
-      key += known === undefined ? `#${value.dtype}:${value.size} ` : `#${known} `
+      const size = withSizes ? `:${value.size}` : ''
+      key += known === undefined ? `#${value.dtype}${size} ` : `#${known} `
       return
     }
     if ('dtype' in value) {
@@ -44,7 +55,7 @@ export function nodeKey(node: ComputingNode): string {
     }
     key += '}'
   }
-  write(node)
+  write(root)
   return key
 }
 

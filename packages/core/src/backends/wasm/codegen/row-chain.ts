@@ -23,7 +23,7 @@ import {
   READ_SLACK,
 } from './environment'
 import type { BufferAddresses, CodegenEnvironment } from './environment'
-import { alongRow, forEachRow, splitRowsIntoCalls, unrollFor } from './loops'
+import { alongRow, callsLongFunctions, forEachRow, splitRowsIntoCalls, unrollFor } from './loops'
 import type { LaneCount } from './memory-forms'
 import { vectorMonoid } from './monoids'
 import type { State } from './monoids'
@@ -210,15 +210,15 @@ class PassCode {
     const code = rowCode(stores, values, rank + inner.length - 1)
     this.code = code
     this.once = reduce === null ? null : rowCode(reduce.stores, [], rank - 1)
-    const { cost } = measureAll([...stores.map((s) => s.value), ...values])
-    this.unroll = this.unrollOf(code, cost)
+    this.unroll = this.unrollOf(code, [...stores.map((s) => s.value), ...values])
   }
 
-  private unrollOf(code: RowCode, cost: number): number {
+  private unrollOf(code: RowCode, roots: readonly Scalar[]): number {
     const { reductions } = this
+    const { cost } = measureAll(roots)
     if (this.pass.map === null && cost <= 3 && reductions.length === 1) return 8
     const unroll = unrollFor(cost)
-    if (unroll === 4) return unroll
+    if (unroll === 4 || !callsLongFunctions(roots)) return unroll
     const group = this.f.capture(() => this.groups(code, 4, [0]))
     return group.bytes.length > LONG_GROUP ? 1 : unroll
   }
