@@ -5,6 +5,7 @@ import type { Aval } from '../../types/aval'
 import type { DType } from '../../types/dtype'
 import { DeletedArrayError, DeviceError, DTypeError } from '../../types/errors'
 import type { CompileOptions, DeviceData, Executable, Storage } from '../backend'
+import { Ballast } from '../wasm/memory/ballast'
 import { requestAdapter } from './adapter'
 import { GpuRuntime } from './device'
 import { type StorageOwner, WebGpuExecutable } from './executable'
@@ -24,6 +25,7 @@ export interface WebGpuBackendOptions {
 export class WebGpuBackend implements StorageOwner {
   readonly name = 'webgpu'
   private readonly collected: FinalizationRegistry<Residence>
+  private readonly ballast = new Ballast()
 
   constructor(readonly runtime: GpuRuntime) {
     this.collected = new FinalizationRegistry((residence) => this.giveBack(residence))
@@ -75,11 +77,15 @@ export class WebGpuBackend implements StorageOwner {
   release(storage: Storage): void {
     if (!(storage instanceof GpuStorage) || storage.deleted) return
     storage.deleted = true
+    if (storage.weight !== null) this.ballast.giveBack(storage.weight)
+    storage.weight = null
     this.giveBack(storage.residence)
   }
 
   track(handle: object, storage: Storage): void {
-    if (storage instanceof GpuStorage) this.collected.register(handle, storage.residence)
+    if (!(storage instanceof GpuStorage)) return
+    storage.weight ??= this.ballast.weigh(4 * storage.aval.size)
+    this.collected.register(handle, storage.residence)
   }
 
   usable(storage: Storage, op: string): GpuStorage {

@@ -79,8 +79,11 @@ export class WebGpuExecutable implements Executable {
     const outcomes = this.outcomesOf(own)
     if (runtime.stream.busy || !this.ready || this.waits) outcomes.push(this.enqueue(call, op))
     else this.runAtOnce(call, op)
+    // One for all: along a chain of calls there would be more and more.
+    const outcome = Outcome.ofAll(outcomes)
     const results = call.results.map((block, i) => {
-      const all = block.outcome.matters ? [...outcomes, block.outcome] : outcomes
+      const all = outcome === null ? [] : [outcome]
+      if (block.outcome.matters) all.push(block.outcome)
       return new GpuStorage(owner, this.outAvals[i], { block }, all)
     })
     own.forEach((storage, i) => {
@@ -128,14 +131,10 @@ export class WebGpuExecutable implements Executable {
 
   /** What else must go well for the results to be right. */
   private outcomesOf(inputs: readonly GpuStorage[]): Outcome[] {
-    const found = new Set<Outcome>()
-    for (const { outcomes } of inputs) {
-      for (const each of outcomes) if (each.matters) found.add(each)
-    }
-    if (!this.ready || this.failed) {
-      for (const { outcome } of this.pipelines) if (outcome.matters) found.add(outcome)
-    }
-    return [...found]
+    const found: Outcome[] = []
+    for (const { outcomes } of inputs) found.push(...outcomes)
+    if (!this.ready || this.failed) for (const { outcome } of this.pipelines) found.push(outcome)
+    return found
   }
 
   private runAtOnce(call: Call, op: string): void {

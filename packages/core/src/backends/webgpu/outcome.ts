@@ -14,6 +14,17 @@ export class Outcome {
     this.settled = answer.then(settle, () => settle(null))
   }
 
+  /** What became of all of several things; null where all went well already. */
+  static ofAll(outcomes: Iterable<Outcome>): Outcome | null {
+    const open = [...new Set(outcomes)].filter(({ matters }) => matters)
+    if (open.length <= 1) return open[0] ?? null
+    return new Outcome(
+      Promise.all(open.map((each) => each.answer())).then(
+        (errors) => errors.find((error) => error !== null) ?? null,
+      ),
+    )
+  }
+
   get failed(): boolean {
     return this.error !== null
   }
@@ -25,8 +36,13 @@ export class Outcome {
 
   /** Throws what went wrong, if something did. */
   async check(): Promise<void> {
+    const error = await this.answer()
+    if (error !== null) throw error
+  }
+
+  private async answer(): Promise<AdjointError | null> {
     await this.settled
-    if (this.error !== null) throw this.error
+    return this.error
   }
 }
 

@@ -1,12 +1,15 @@
 /** Handles of arrays of the device. */
 import type { Aval } from '../../types/aval'
 import type { Backend, Storage } from '../backend'
+import type { Weight } from '../wasm/memory/ballast'
 import type { Block } from './memory'
 import type { Outcome } from './outcome'
 
 /** Storage that the device can fail to have filled. */
 export class GpuStorage implements Storage {
   deleted = false
+  /** Makes the engine see how large the array is: see the file that it comes from. */
+  weight: Weight | null = null
 
   constructor(
     readonly backend: Backend,
