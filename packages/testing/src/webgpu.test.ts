@@ -72,6 +72,8 @@ describe.runIf(hasGpu)('the WebGPU device', () => {
   it('says how its arrays are read', () => {
     const x = np.array([1, 2]).mul(2)
     expect(() => x.dataSync()).toThrow(/await x\.data\(\)/)
+    expect(() => Number(np.sum(x))).toThrow(/await x\.data\(\)/)
+    expect(String(x)).toBe('Array(i32[2] on webgpu: await x.data())')
   })
 
   it('takes arrays of other devices, and keeps those that were placed', async () => {

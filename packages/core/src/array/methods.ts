@@ -10,8 +10,8 @@ import type { ArrayLike } from '../ops/promotion'
 import type { DeviceData } from '../backends/backend'
 import type { DType } from '../types/dtype'
 import type { Shape } from '../types/aval'
-import { ConcretizationError, IndexingError } from '../types/errors'
-import { describe, readElements } from '../trace/interpreter'
+import { ConcretizationError, DeviceError, IndexingError } from '../types/errors'
+import { describe, type Elements, readElements } from '../trace/interpreter'
 import { deviceOf, dispose, readAsync, readSync } from './eager'
 import { get, type Index, type IndexUpdate, updateAt } from './indexing'
 import { NDArray } from './ndarray'
@@ -355,13 +355,24 @@ function toArray(x: NDArray): Nested {
 }
 
 function describeElements(x: NDArray): string {
-  const values = readElements(x, 'String(x)')
+  const values = elementsNow(x)
+  if (values === null) return `Array(${x.aval} on ${deviceOf(x)}: await x.data())`
   return printArray({
     shape: x.shape,
     dtype: x.dtype,
     weakType: x.aval.weakType,
     at: (flat) => Number(values[flat]),
   })
+}
+
+/** The elements, or null on a device that is only read asynchronously: printing must not fail there. */
+function elementsNow(x: NDArray): Elements | null {
+  try {
+    return readElements(x, 'String(x)')
+  } catch (error) {
+    if (error instanceof DeviceError) return null
+    throw error
+  }
 }
 
 function rows(x: NDArray): Iterator<NDArray> {
