@@ -79,8 +79,8 @@ export function injectHyperparams<Args extends readonly unknown[]>(
       const dtype = isDouble ? 'float64' : 'float32'
       return Object.fromEntries(
         places.map(({ name, value }) => {
-          const now = typeof value === 'function' ? value(count) : np.asarray(value)
-          return [name, now.astype(dtype)]
+          const now = typeof value === 'function' ? value(count) : value
+          return [name, np.asarray(now, { dtype })]
         }),
       )
     }
@@ -172,7 +172,7 @@ export function withHyperparams(
   const values = Object.fromEntries(
     Object.entries(changes).map(([name, value]) => [
       name,
-      np.asarray(value).astype(known[name].dtype),
+      np.asarray(value, { dtype: known[name].dtype }),
     ]),
   )
   let changed = false

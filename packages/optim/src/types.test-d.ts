@@ -27,7 +27,6 @@ describe('updates', () => {
     // @ts-expect-error: a loss of something else
     optimiser.update(params, state, params, { ...extra, valueFn: ofText })
   })
-  })
 
   it('of lookahead are of both kinds of parameters', () => {
     const optimiser = optim.lookahead(optim.sgd(0.1), 5, 0.5)

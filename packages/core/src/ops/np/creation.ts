@@ -111,8 +111,7 @@ export const asarray: (data: NestedArray, options?: ArrayOptions) => NDArray = a
 function fromNested(data: NestedArray, dtype: DType | undefined): NDArray {
   if (isArray(data)) return dtype === undefined ? data : castTo(data, dtype)
   if (typeof data === 'number' || typeof data === 'boolean') {
-    const x = asArray('array', data)
-    return dtype === undefined ? x : castTo(x, dtype)
+    return dtype === undefined ? asArray('array', data) : scalarOf('array', data, dtype)
   }
   if (ArrayBuffer.isView(data)) return fromTypedArray(data, dtype)
   if (!Array.isArray(data)) return refuse('array(data)', data)
@@ -123,6 +122,12 @@ function fromNested(data: NestedArray, dtype: DType | undefined): NDArray {
 
 const castTo = (x: NDArray, dtype: DType): NDArray =>
   dtype === 'bool' ? toBool(x) : convert(x, dtype)
+
+/** A value of a dtype; a number is not rounded to float32 on its way to float64. */
+const scalarOf = (op: string, x: ArrayLike, dtype: DType): NDArray =>
+  typeof x === 'number' && dtype === 'float64'
+    ? makeScalar(x, new Aval([], dtype))
+    : castTo(asArray(op, x), dtype)
 
 function fromTypedArray(data: ArrayBufferView, dtype: DType | undefined): NDArray {
   const tag = Object.prototype.toString.call(data).slice(8, -1)
@@ -241,14 +246,19 @@ export const empty: typeof zeros = zeros
 /** An array filled with `value`, which is broadcast to `shape`; its dtype is the value's own. */
 export function full(shape: number | Shape, value: ArrayLike, options?: DTypeOptions): NDArray {
   const target = canonicalShape('full', shape)
-  const x = asArray('full', value)
-  const typed = options?.dtype === undefined ? x : castTo(x, checkDType('full', options.dtype))
+  const typed =
+    options?.dtype === undefined
+      ? asArray('full', value)
+      : scalarOf('full', value, checkDType('full', options.dtype))
   return broadcastChecked('full', typed, target)
 }
 
 export interface LikeOptions extends DTypeOptions {
   readonly shape?: Shape
 }
+
+const convertLike = (x: NDArray, dtype: DType, weak: boolean): NDArray =>
+  dtype === 'bool' ? toBool(x) : convert(x, dtype, weak)
 
 const likeWith = (
   op: string,
@@ -260,8 +270,9 @@ const likeWith = (
   const dtype = ofDType(op, options, like.dtype)
   const weak = options.dtype === undefined && like.aval.weakType
   const shape = options.shape === undefined ? like.shape : canonicalShape(op, options.shape)
-  const fill = asArray(op, value)
-  return broadcastChecked(op, dtype === 'bool' ? toBool(fill) : convert(fill, dtype, weak), shape)
+  const fill =
+    dtype === 'float64' ? scalarOf(op, value, dtype) : convertLike(asArray(op, value), dtype, weak)
+  return broadcastChecked(op, fill, shape)
 }
 /** Zeros of the shape and dtype of `x`. */
 export const zerosLike = (x: ArrayLike, options?: LikeOptions): NDArray =>
