@@ -100,7 +100,8 @@ const concatenated: Combine = (outputs) => np.concatenate(outputs, -1)
  * @param layers the branches
  * @param combine makes one result of the branches' results; joins their last axes unless given
  * @example
- * parallel([linear(4, 8), sequential(linear(4, 2), activation(relu))]) // [..., 4] to [..., 10]
+ * const wide = parallel([linear(4, 8), sequential(linear(4, 2), activation(relu))])
+ * wide.apply(wide.init(random.key(0)), np.ones([5, 4]))[0].shape // [ 5, 10 ]
  */
 export function parallel<const Layers extends readonly AnyLayer[]>(
   layers: Layers,

@@ -196,7 +196,8 @@ export const conv1d: Constructor<ConvOptions> = constructor(1, convolution)
  *
  * @param window the size of the filters, one number for both axes or `[height, width]`
  * @example
- * conv2d(3, 16, 3, { stride: 2 }) // halves the resolution
+ * const half = conv2d(3, 16, 3, { stride: 2 })
+ * half.apply(half.init(random.key(0)), np.ones([8, 8, 3]))[0].shape // [ 4, 4, 16 ]
  */
 export const conv2d: Constructor<ConvOptions> = constructor(2, convolution)
 

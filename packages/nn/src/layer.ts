@@ -40,9 +40,11 @@ export interface Layer<P, S = null> {
  * the next piece.
  *
  * @example
- * let state = withCache(model, initial.state, { length: 64 })
- * ;[logits, state] = model.apply({ params, state }, firstTokens)
- * ;[logits, state] = model.apply({ params, state }, nextToken)
+ * const layer = multiHeadAttention(4, { heads: 2, causal: true })
+ * const { params, state } = layer.init(random.key(0))
+ * const empty = withCache(layer, state, { length: 8 })
+ * const [, afterThree] = layer.apply({ params, state: empty }, np.ones([3, 4]))
+ * layer.apply({ params, state: afterThree }, np.ones([1, 4]))[0].shape // [ 1, 4 ]
  */
 export const withCache = <P, S>(layer: Layer<P, S>, state: S, options: CacheOptions): S =>
   layer.withCache ? layer.withCache(state, options) : state
@@ -75,7 +77,7 @@ export const contextOf = (context: Context, index: number): Context =>
  * @example
  * const model = sequential(linear(784, 128), activation(relu), linear(128, 10))
  * const { params, state } = model.init(random.key(0))
- * const [logits] = model.apply({ params, state }, images)
+ * model.apply({ params, state }, np.ones([32, 784]))[0].shape // [ 32, 10 ]
  */
 export function sequential<const Layers extends readonly AnyLayer[]>(
   ...layers: Layers

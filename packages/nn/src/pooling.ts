@@ -48,7 +48,7 @@ function windows(
  *
  * @param window the size of the windows, one number per axis before the last
  * @example
- * maxPool(images, [2, 2]) // [..., height / 2, width / 2, features]
+ * maxPool(np.ones([5, 8, 6, 3]), [2, 2]).shape // [ 5, 4, 3, 3 ]
  */
 export function maxPool(x: NDArray, window: readonly number[], options: PoolOptions = {}): NDArray {
   const { sizes, strides, pads } = windows('maxPool(x, window)', x, window, options)

@@ -38,7 +38,11 @@ export interface RecurrentLayer<P, Carry> extends Layer<P, Carry | null> {
  * `apply` starts anew, unless the state holds a carry (see `withCache`): then it continues.
  *
  * @example
- * const [outputs, last] = recurrent(lstm(8, 32)).run(params, sequences)
+ * const reader = recurrent(lstm(8, 32))
+ * const { params } = reader.init(random.key(0))
+ * const [outputs, last] = reader.run(params, np.ones([5, 7, 8]))
+ * outputs.shape // [ 5, 7, 32 ]
+ * last.hidden.shape // [ 5, 32 ]
  */
 export function recurrent<P, Carry>(
   cell: Cell<P, Carry>,

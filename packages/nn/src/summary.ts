@@ -40,7 +40,15 @@ const bytesOf: Readonly<Record<DType, number>> = {
  *
  * @param params a tree of arrays, also of tracers
  * @example
- * console.log(String(summary(model.init(random.key(0)).params)))
+ * const { params } = linear(3, 2).init(random.key(0))
+ * summary(params).count // 8
+ * String(summary(params))
+ * // path    shape   dtype    count  bytes
+ * // ─────────────────────────────────────
+ * // bias    [2]     float32      2      8
+ * // weight  [3, 2]  float32      6     24
+ * // ─────────────────────────────────────
+ * // total                       8     32
  */
 export function summary(params: unknown): Summary {
   const { leaves, names } = namedLeaves(params)

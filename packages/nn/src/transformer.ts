@@ -47,7 +47,8 @@ export interface TransformerOptions extends AttentionOptions {
  * norms come first, which trains without warm-up (Xiong et al. 2020).
  *
  * @example
- * repeat(transformerBlock(128, { heads: 4, causal: true }), 4)
+ * const stack = repeat(transformerBlock(16, { heads: 4, causal: true }), 4)
+ * stack.apply(stack.init(random.key(0)), np.ones([5, 16]))[0].shape // [ 5, 16 ]
  */
 export function transformerBlock(
   features: number,
