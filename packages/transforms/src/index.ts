@@ -45,5 +45,6 @@ export {
 export { type LoopProfile, Profile } from './jit/profile'
 export { jvp } from './jvp'
 export { linearize, linearTranspose } from './linear-functions'
+export { pmap, type PmapOptions } from './pmap'
 export { stopGradient } from './stop-gradient'
 export { vmap, type VmapOptions } from './vmap'

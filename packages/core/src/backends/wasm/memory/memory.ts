@@ -17,7 +17,7 @@
 import { OutOfMemoryError } from '../../../types/errors'
 import type { Described } from '../../../types/errors'
 import { READ_SLACK } from '../codegen/environment'
-import { CONTROL_END } from '../threads/control'
+import { control } from '../threads/control'
 import { Ballast } from './ballast'
 import type { Weight } from './ballast'
 import { ALIGNMENT, Heap } from './heap'
@@ -27,7 +27,7 @@ const PAGE = 65536
 /** The start of memory is for the driver: flags, where threads meet, blocks of addresses. */
 const RESERVED = PAGE
 /** Where the block of addresses of a call is written, and how many entries there is room for. */
-export const CALL_BLOCK = { address: CONTROL_END, entries: (RESERVED - CONTROL_END) / 4 } as const
+export const CALL_BLOCK = { address: control.end, entries: (RESERVED - control.end) / 4 } as const
 
 /** Arrays of at most this size stay on the host. */
 export const SMALL_BYTES = 256

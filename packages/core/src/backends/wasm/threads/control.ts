@@ -3,6 +3,10 @@
  * different threads write stand on cache lines of their own.
  */
 
+export const LINE = 64
+/** More threads than this have no line to count on. */
+export const MOST_THREADS = 32
+
 /** Byte addresses. */
 export const control = {
   /** Counts jobs; workers wait for it to change. */
@@ -35,12 +39,7 @@ export const control = {
   /** What the failed worker says about it, and how many bytes that is. */
   messageBytes: 516,
   message: 576,
-  /** One line per thread, in which it counts what it has done. */
+  /** One line per thread, in which it counts what it has done; behind that, whether it has left. */
   beats: 1024,
+  end: 1024 + MOST_THREADS * LINE,
 } as const
-
-export const LINE = 64
-/** More threads than this have no line to count on. */
-export const MOST_THREADS = 32
-/** Where the control words end. */
-export const CONTROL_END = control.beats + MOST_THREADS * LINE

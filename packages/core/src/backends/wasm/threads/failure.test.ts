@@ -97,13 +97,13 @@ describe('a worker that ends', () => {
   it('while nothing runs is reported by the next program', async () => {
     const started = start()
     await started.worker.terminate()
-    expectRecovery(started, /doubled: a worker thread ended: it ended with code 1/)
+    expectRecovery(started, /doubled: worker thread 1 ended: it ended with code 1/)
   })
 
   it('without anybody noticing is given up after a while', () => {
     const started = start()
     void started.worker.terminate()
-    expectRecovery(started, /a worker thread does not answer/)
+    expectRecovery(started, /no answer from worker thread 1/)
   })
 
   it('because of an error lets the others go on at once', () => {

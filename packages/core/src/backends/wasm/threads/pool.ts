@@ -9,7 +9,7 @@ import { DeviceError } from '../../../types/errors'
 import { usualSharing } from '../codegen/sharing'
 import type { Sharing } from '../codegen/sharing'
 import type { LinearMemory } from '../memory/memory'
-import { control, MOST_THREADS } from './control'
+import { control, LINE, MOST_THREADS } from './control'
 import { maySleep, startWorker } from './host'
 import type { WorkerHandle } from './host'
 
@@ -89,7 +89,7 @@ export class WorkerPool {
         const worker = startWorker(
           { memory: this.memory.memory, thread, crew: number, at: control },
           () => this.isReady(),
-          (reason) => this.ended(crew, reason),
+          (reason) => this.ended(crew, thread, reason),
         )
         if (worker === null) throw new Error('there are no workers here')
         workers.push(worker)
@@ -109,7 +109,7 @@ export class WorkerPool {
     if (this.state.kind === 'failed') {
       const { reason } = this.state
       this.state = { kind: 'none' }
-      throw workerFailed(program.name, `a worker thread ended: ${reason}`)
+      throw workerFailed(program.name, reason)
     }
     if (this.state.kind === 'none') this.start()
     const { state } = this
@@ -152,7 +152,7 @@ export class WorkerPool {
       const failed = Atomics.load(memory.words, control.failed >>> 2)
       this.state = { kind: 'none' }
       if (!(error instanceof WebAssembly.RuntimeError)) throw error
-      throw workerFailed(program.name, this.failure(failed), error)
+      throw workerFailed(program.name, this.failure(crew, failed), error)
     } finally {
       crew.working = false
       if (lent) memory.discard(lent)
@@ -166,9 +166,15 @@ export class WorkerPool {
   }
 
   /** What happened to a worker while a program was running, as a clause. */
-  private failure(thread: number): string {
-    if (thread < 1) return 'a worker thread does not answer'
-    const length = Atomics.load(this.memory.words, control.messageBytes >>> 2)
+  private failure(crew: Crew, thread: number): string {
+    const { words } = this.memory
+    if (thread < 1) {
+      const silent = crew.workers
+        .map((_, i) => i + 1)
+        .filter((i) => Atomics.load(words, (control.beats + LINE * i + 4) >>> 2) === 0)
+      return `no answer from worker thread ${silent.join(', ')}`
+    }
+    const length = Atomics.load(words, control.messageBytes >>> 2)
     const message = this.memory.bytes.slice(control.message, control.message + length)
     return `worker thread ${thread} failed: ${new TextDecoder().decode(message)}`
   }
@@ -179,11 +185,13 @@ export class WorkerPool {
     return Atomics.load(this.memory.words, control.ready >>> 2) >= state.crew.workers.length
   }
 
-  private ended(crew: Crew, reason: string): void {
+  private ended(crew: Crew, thread: number, reason: string): void {
     if (this.state.kind !== 'started' || this.state.crew !== crew) return
     const hadStarted = this.isReady()
     this.dismiss(crew)
-    this.state = hadStarted ? { kind: 'failed', reason } : { kind: 'impossible' }
+    this.state = hadStarted
+      ? { kind: 'failed', reason: `worker thread ${thread} ended: ${reason}` }
+      : { kind: 'impossible' }
   }
 
   private dismiss(crew: Crew): void {
@@ -204,9 +212,8 @@ export class WorkerPool {
 
   private resetWords(): void {
     const { words } = this.memory
-    const end = control.beats + MOST_THREADS * 64
     // A job that workers of before may still wait for stays as it is.
-    for (let address = control.job + 4; address < end; address += 4) {
+    for (let address = control.job + 4; address < control.end; address += 4) {
       Atomics.store(words, address >>> 2, 0)
     }
   }

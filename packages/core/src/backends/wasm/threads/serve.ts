@@ -20,7 +20,7 @@ export interface WorkerStart {
  */
 export function serve({ memory, thread, crew, at }: WorkerStart): void {
   type Run = (block: number, thread: number, threads: number, maySleep: number) => void
-  const words = new Int32Array(memory.buffer, 0, at.beats >>> 2)
+  const words = new Int32Array(memory.buffer, 0, at.end >>> 2)
   const read = (address: number): number => Atomics.load(words, address >>> 2)
   const add = (address: number, amount: number): number => Atomics.add(words, address >>> 2, amount)
   const programs = new Map<number, Run>()
@@ -83,6 +83,7 @@ export function serve({ memory, thread, crew, at }: WorkerStart): void {
       new Uint8Array(memory.buffer).set(room, at.message)
       Atomics.store(words, at.messageBytes >>> 2, written)
     }
+    add(at.beats + 64 * thread + 4, 1)
     add(at.left, 1)
     Atomics.notify(words, at.generation >>> 2)
     throw error

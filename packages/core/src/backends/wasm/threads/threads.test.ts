@@ -80,6 +80,14 @@ const matmul =
   (r) =>
     r.jaxpr([r.matmul(r.input([m, k]), r.input([k, n]))], `matmul ${m} ${k} ${n}`)
 
+/** The left operand has its rows side by side, as in the gradient of a layer's weights. */
+const gradientOfWeights =
+  (m: number, k: number, n: number): Build =>
+  (r) => {
+    const product = r.matmul(r.transpose(r.input([k, m]), [1, 0]), r.input([k, n]))
+    return r.jaxpr([product], `gradient of weights ${m} ${k} ${n}`)
+  }
+
 /** A sum with a term before and a term after it. */
 const sumOf =
   (shape: readonly number[], axes: readonly number[]): Build =>
@@ -129,6 +137,8 @@ const programs: readonly Build[] = [
   matmul(128, 784, 512),
   matmul(300, 1000, 130),
   matmul(512, 10, 4),
+  // Rows that end in a part of a tile, which begins anywhere in a group of panels.
+  ...[40, 130, 256, 510, 511, 512].map((rows) => gradientOfWeights(rows, 128, 256)),
   (r) => {
     const product = r.matmul(r.input([70, 90]), r.transpose(r.input([50, 90]), [1, 0]))
     return r.jaxpr([r.unary('tanh', r.binary('add', product, r.input([70, 50])))], 'epilogue')
