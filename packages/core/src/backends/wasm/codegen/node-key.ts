@@ -25,7 +25,8 @@ function structureKey(root: object, withSizes: boolean): string {
   const scalars = new Map<object, number>()
   let key = ''
   const write = (value: unknown): void => {
-    if (Array.isArray(value)) {
+    if (isNumbers(value)) key += `[${value.join()}]`
+    else if (Array.isArray(value)) {
       key += '['
       for (const item of value) write(item)
       key += ']'
@@ -58,6 +59,10 @@ function structureKey(root: object, withSizes: boolean): string {
   write(root)
   return key
 }
+
+/** Strides and shapes, of which most of a node consists: none of them is −0. */
+const isNumbers = (value: unknown): value is readonly number[] =>
+  Array.isArray(value) && typeof value[0] === 'number' && !value.some((x) => Object.is(x, -0))
 
 const isBuffer = (value: object): value is Buffer =>
   'id' in value && 'dtype' in value && 'size' in value

@@ -65,6 +65,12 @@ export interface Kept {
   readonly targets: readonly Local<'v128'>[]
 }
 
+/** A load or a store: what tells where it is. */
+interface Access {
+  readonly at: Affine
+  readonly offsets: readonly DynamicOffset[]
+}
+
 /** A pointer that several accesses share; `least` is the smallest of their offsets. */
 interface Cursor {
   readonly buffer: Buffer
@@ -84,6 +90,7 @@ interface Hoisted {
 
 export class RowCode {
   private readonly cursors = new Map<string, Cursor>()
+  private readonly cursorsOf = new Map<Access, Cursor>()
   private readonly counters = new Map<string, { at: Affine; local: Local<'v128'> }>()
   private readonly hoisted = new Map<Scalar, Hoisted>()
   private readonly postOrder: Scalar[] = []
@@ -149,10 +156,15 @@ export class RowCode {
     return offsets.filter((o) => !this.variesInRow.has(o.value))
   }
 
-  private cursorOf(
-    buffer: Buffer,
-    access: { readonly at: Affine; readonly offsets: readonly DynamicOffset[] },
-  ): Cursor {
+  private cursorOf(buffer: Buffer, access: Access): Cursor {
+    const known = this.cursorsOf.get(access)
+    if (known) return known
+    const cursor = this.findCursor(buffer, access)
+    this.cursorsOf.set(access, cursor)
+    return cursor
+  }
+
+  private findCursor(buffer: Buffer, access: Access): Cursor {
     const offsets = this.rowOffsets(access.offsets)
     const names = offsets.map((o) => `${this.postOrder.indexOf(o.value)}*${o.stride}`)
     const scattered = offsets.length < access.offsets.length
@@ -379,11 +391,7 @@ export class RowCode {
 
   // ---- what groups ask for -----------------------------------------------------------------------
 
-  access(
-    buffer: Buffer,
-    access: { readonly at: Affine; readonly offsets: readonly DynamicOffset[] },
-    at: GroupPosition,
-  ): Omit<GroupAccess, 'perLane'> {
+  access(buffer: Buffer, access: Access, at: GroupPosition): Omit<GroupAccess, 'perLane'> {
     const { vectorAxis, blockAxis } = this.options
     const cursor = this.cursorOf(buffer, access)
     const bytes = bytesOf(buffer.dtype)
