@@ -186,7 +186,10 @@ export class ExpressionBuilder {
           return binary(choose.oneOf(comparisons), 'bool', operand(compared), operand(compared))
         }
         const op = choose.oneOf(isFloating(dtype) ? floatBinary : integerBinary)
-        return binary(op, dtype, operand(), operand())
+        const made = binary(op, dtype, operand(), operand())
+        // Which zero an extremum is may differ, which a quotient would show.
+        const isExtremum = isFloating(dtype) && (op === 'max' || op === 'min')
+        return isExtremum ? binary('add', dtype, made, constant(dtype, 0)) : made
       }
     }
   }
