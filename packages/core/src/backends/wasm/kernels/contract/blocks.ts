@@ -47,12 +47,15 @@ export function forTiles<Part extends Phase>(
   f.push(from).set(position)
   for (const phase of phases) {
     const oneTile = phase.to - phase.from <= phase.width
+    // Whole tiles only: a thread may begin in the middle of what others take as one tile.
+    const end = phase.valid < phase.width ? phase.to : phase.to - phase.width + 1
     const tile = (): void => {
       body(phase)
       f.add(position, phase.width)
     }
     if (typeof to === 'number') {
       // The block is the whole axis, so every phase runs to its end.
+      if (phase.from === phase.to) continue
       if (oneTile) tile()
       else {
         f.loop((again) => {
@@ -65,7 +68,7 @@ export function forTiles<Part extends Phase>(
     f.block((exit) => {
       f.loop((again) => {
         f.get(position).get(to).op('i32.ge_u').brIf(exit)
-        f.get(position).i32Const(phase.to).op('i32.ge_u').brIf(exit)
+        f.get(position).i32Const(end).op('i32.ge_u').brIf(exit)
         tile()
         f.br(again)
       })

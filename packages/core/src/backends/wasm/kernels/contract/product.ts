@@ -43,14 +43,17 @@ interface PanelPhase extends Phase {
 
 const onePanel = (phase: Phase): PanelPhase => ({ ...phase, panels: 1 })
 
-/** Full panels in fours, and the others after them. */
-function groupPanels(phase: Phase): PanelPhase[] {
+/**
+ * Full panels in fours, and the others after them; there are others where a thread may begin in the
+ * middle of four.
+ */
+function groupPanels(phase: Phase, isShared: boolean): PanelPhase[] {
   const { from, to, width, valid } = phase
   const together = PANELS * width
   const middle = from + Math.floor((to - from) / together) * together
   if (valid < width || middle === from) return [onePanel(phase)]
   const fours = { from, to: middle, width: together, valid: together, panels: PANELS }
-  return middle < to ? [fours, onePanel({ ...phase, from: middle })] : [fours]
+  return isShared || middle < to ? [fours, onePanel({ ...phase, from: middle })] : [fours]
 }
 
 const align = (bytes: number): number => Math.ceil(bytes / 64) * 64
@@ -141,7 +144,7 @@ export function emitProduct(
     f.set(panel)
     pushWorkspace(at.table).set(table)
     const together = source.mode === 'copy' && operand.free.length === 1
-    const groups = together ? phases.flatMap(groupPanels) : phases.map(onePanel)
+    const groups = together ? phases.flatMap((phase) => groupPanels(phase, threads !== null)) : phases.map(onePanel)
     forTiles(f, groups, block.from, block.to, position, (phase) => {
       const width = phase.width / phase.panels
       const packing = { element, width, kStep }
