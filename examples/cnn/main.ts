@@ -1,14 +1,15 @@
 /**
  * A convolutional network with batch norm and residual connections learns the digits of MNIST.
  *
- *   pnpm example cnn [--epochs 3] [--batch 128] [--rate 0.003] [--save PATH] [--quick]
+ *   pnpm example cnn [--epochs 3] [--batch 128] [--rate 0.003] [--out FILE] [--quick]
  */
 import { mkdirSync } from 'node:fs'
-import { dirname, relative, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { np, random, type NDArray } from '@adjoint/core'
 import * as nn from '@adjoint/nn'
 import * as optim from '@adjoint/optim'
 import { jit, valueAndGrad } from '@adjoint/transforms'
+import { outputPath } from '../chart'
 import { drawLossCurve, type Point } from '../mnist/curve'
 import { batchOf, type Digits, loadDigits } from '../mnist/data'
 import { flagsOf, heading, numberFlag, progress } from '../terminal'
@@ -18,8 +19,8 @@ const flags = flagsOf({
   epochs: { type: 'string', default: '3' },
   batch: { type: 'string', default: '128' },
   rate: { type: 'string', default: '0.003' },
-  /** Where to save: this path with .safetensors and .svg after it. */
-  save: { type: 'string' },
+  /** Where to save: this with .safetensors and .svg after it. */
+  out: { type: 'string' },
   /** A few steps: a check that everything runs. */
   quick: { type: 'boolean', default: false },
 })
@@ -30,12 +31,7 @@ const epochs = flags.quick ? 1 : numberFlag('epochs', flags.epochs, { integer: t
 const rate = numberFlag('rate', flags.rate)
 const stepsPerEpoch = flags.quick ? 20 : Math.floor(train.count / batch)
 const totalSteps = epochs * stepsPerEpoch
-/** Package managers change the directory and say in INIT_CWD where the command was given. */
-const here = process.env['INIT_CWD'] ?? process.cwd()
-const target =
-  flags.save === undefined
-    ? resolve(import.meta.dirname, '../output/cnn')
-    : resolve(here, flags.save)
+const { target, shown } = outputPath('cnn', flags)
 
 const optimiser = optim.adamw(
   optim.warmupCosineDecay(0, rate, Math.ceil(totalSteps / 10), totalSteps),
@@ -112,8 +108,6 @@ console.log(
 )
 
 mkdirSync(dirname(target), { recursive: true })
-await drawLossCurve(curve, `${target}.svg`)
 await nn.saveSafetensors(`${target}.safetensors`, { params, state })
-console.log(
-  `  saved: ${['svg', 'safetensors'].map((kind) => relative(here, `${target}.${kind}`)).join(', ')}`,
-)
+await drawLossCurve(curve, `${target}.svg`)
+console.log(`  saved: ${shown('svg')}, ${shown('safetensors')}`)

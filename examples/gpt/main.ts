@@ -2,19 +2,20 @@
  * A character-level GPT learns to write from Moby-Dick, and then, with its weights frozen, adapters
  * of low rank learn to write speeches.
  *
- *   pnpm example gpt [--steps 1200] [--batch 32] [--rate 0.003] [--adapt 300] [--prompt TEXT] [--fresh]
+ *   pnpm example gpt [--steps 1200] [--batch 32] [--rate 0.003] [--adapt 300] [--prompt TEXT]
+ *     [--out FILE] [--fresh] [--quick]
  *
  * Ctrl-C saves; the same command goes on. `--quick` is a small model and a few steps.
  */
-import { mkdirSync, rmSync } from 'node:fs'
-import { relative, resolve } from 'node:path'
+import { rmSync } from 'node:fs'
 import { random, type NDArray } from '@adjoint/core'
 import * as nn from '@adjoint/nn'
 import * as optim from '@adjoint/optim'
 import { valueAndGrad } from '@adjoint/transforms'
+import { outputPath, saveChart } from '../chart'
 import { flagsOf, heading, numberFlag } from '../terminal'
 import { gpt, lossOf } from './model'
-import { drawCurves } from './plot'
+import { curveChart } from './plot'
 import { alphabetOf, corpusOf, novel, speeches } from './texts'
 import { evaluation, train, type Trained } from './training'
 import { writer } from './writing'
@@ -26,8 +27,8 @@ const flags = flagsOf({
   /** Steps of the adapters. */
   adapt: { type: 'string', default: '300' },
   prompt: { type: 'string', default: 'The whale ' },
-  /** Where to save: this path with -book.safetensors, -speeches.safetensors and .svg after it. */
-  save: { type: 'string' },
+  /** Where to save: this with -book.safetensors, -speeches.safetensors and .svg after it. */
+  out: { type: 'string' },
   /** Begin again, whatever has been saved. */
   fresh: { type: 'boolean', default: false },
   quick: { type: 'boolean', default: false },
@@ -46,22 +47,15 @@ const size = quick
       adapt: numberFlag('adapt', flags.adapt, { integer: true }),
     }
 const { context, batch } = size
-/** Package managers change the directory and say in INIT_CWD where the command was given. */
-const here = process.env['INIT_CWD'] ?? process.cwd()
-const target =
-  flags.save === undefined
-    ? resolve(import.meta.dirname, '../output', quick ? 'gpt-quick' : 'gpt')
-    : resolve(here, flags.save)
-const files = {
+const { target, shown } = outputPath('gpt', flags)
+const checkpoints = {
   book: `${target}-book.safetensors`,
   speeches: `${target}-speeches.safetensors`,
-  plot: `${target}.svg`,
 }
 if (flags.fresh || quick) {
-  rmSync(files.book, { force: true })
-  rmSync(files.speeches, { force: true })
+  rmSync(checkpoints.book, { force: true })
+  rmSync(checkpoints.speeches, { force: true })
 }
-mkdirSync(resolve(target, '..'), { recursive: true })
 
 const text = novel()
 const alphabet = alphabetOf(text)
@@ -114,7 +108,7 @@ const learnt = await train(
     batch,
     context,
     key: random.key(1),
-    checkpoint: files.book,
+    checkpoint: checkpoints.book,
   },
   report,
 )
@@ -155,7 +149,7 @@ const tuned = await train(
     batch,
     context,
     key: random.key(4),
-    checkpoint: files.speeches,
+    checkpoint: checkpoints.speeches,
   },
   report,
 )
@@ -171,15 +165,13 @@ console.log(
 )
 show(writer({ model, params: merged, alphabet, context })('We must ', length, random.key(5)))
 
-await drawCurves(
-  [
+await saveChart(
+  curveChart([
     { title: 'Learning to write from Moby-Dick', ...learnt },
     { title: 'Adapters learn to write speeches', ...tuned },
-  ],
-  files.plot,
+  ]),
+  `${target}.svg`,
 )
 console.log(
-  `\n  saved: ${Object.values(files)
-    .map((file) => relative(here, file))
-    .join(', ')}`,
+  `\n  saved: ${shown('svg')}, and next to it the checkpoints -book.safetensors and -speeches.safetensors`,
 )

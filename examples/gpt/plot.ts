@@ -1,7 +1,5 @@
-/** Both trainings as one SVG file. */
-import { writeFileSync } from 'node:fs'
-import * as vega from 'vega'
-import { compile, type TopLevelSpec } from 'vega-lite'
+/** Both trainings side by side. */
+import type { TopLevelSpec } from 'vega-lite'
 
 export interface Curve {
   readonly title: string
@@ -16,7 +14,7 @@ const smoothed = (losses: readonly number[], around: number): number[] =>
     return near.reduce((sum, x) => sum + x, 0) / near.length
   })
 
-export async function drawCurves(curves: readonly Curve[], file: string): Promise<void> {
+export function curveChart(curves: readonly Curve[]): TopLevelSpec {
   const panel = ({ title, losses, validation }: Curve) => {
     const around = Math.max(1, Math.round(losses.length / 60))
     const means = smoothed(losses, around)
@@ -47,11 +45,8 @@ export async function drawCurves(curves: readonly Curve[], file: string): Promis
       ],
     }
   }
-  const spec: TopLevelSpec = {
+  return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-    background: 'white',
     hconcat: curves.map(panel),
   }
-  const view = new vega.View(vega.parse(compile(spec).spec), { renderer: 'none' })
-  writeFileSync(file, await view.toSVG())
 }
