@@ -144,7 +144,9 @@ export function emitProduct(
     f.set(panel)
     pushWorkspace(at.table).set(table)
     const together = source.mode === 'copy' && operand.free.length === 1
-    const groups = together ? phases.flatMap((phase) => groupPanels(phase, threads !== null)) : phases.map(onePanel)
+    const groups = together
+      ? phases.flatMap((phase) => groupPanels(phase, threads !== null))
+      : phases.map(onePanel)
     forTiles(f, groups, block.from, block.to, position, (phase) => {
       const width = phase.width / phase.panels
       const packing = { element, width, kStep }
