@@ -12,10 +12,11 @@ export interface Progress {
   stop(): void
 }
 
-export function progress(total: number): Progress {
+/** @param measure what the number beside the bar is */
+export function progress(total: number, measure = 'loss'): Progress {
   if (!process.stderr.isTTY) return { update: () => {}, stop: () => {} }
   const bar = new SingleBar({
-    format: '  {bar} {percentage}% │ step {value}/{total} │ loss {loss} │ {eta_formatted} left',
+    format: `  {bar} {percentage}% │ step {value}/{total} │ ${measure} {loss} │ {eta_formatted} left`,
     barCompleteChar: '█',
     barIncompleteChar: '░',
     hideCursor: true,

@@ -64,9 +64,10 @@ const keysOf = (seed: number, count: number): NDArray =>
   vmap((key: NDArray) => random.split(key, count))(random.split(random.key(seed), chains))
 
 console.log(`${chains} chains of ${warmup} + ${draws} draws, 12 leapfrog steps each`)
-// The sampling is cut into rounds only for the bar to move: a round goes on where the last one ended.
-const rounds = Math.min(20, draws)
-const bar = progress(rounds + 1)
+// A chain is one loop. Where there is a bar it is cut into rounds, each of which goes on where the last
+// one ended, so that the bar moves.
+const rounds = process.stderr.isTTY ? Math.min(20, draws) : 1
+const bar = progress(rounds + 1, 'accepted')
 const started = performance.now()
 let [state] = warm(begin(random.normal(random.key(0), [chains, 10])), keysOf(1, warmup))
 bar.update(1, 0)
