@@ -40,7 +40,7 @@ const MOST_NODES = 48
 /** What an invocation may do for a node on average: with more, the rest of the device is missed. */
 const MOST_STEPS = { scan: 64, while: 256 } as const
 /** Steps of an invocation that one dispatch may take: operating systems end those that run for long. */
-const STEPS_PER_DISPATCH = 2 ** 21
+const STEPS_PER_DISPATCH = 2 ** 20
 /** What is assumed of a loop whose length nobody knows. */
 const GUESSED_ITERATIONS = 16
 
