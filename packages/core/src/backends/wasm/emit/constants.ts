@@ -1,6 +1,36 @@
 /** The sixteen bytes of a v128 constant. */
 export type V128Bits = Uint8Array<ArrayBuffer>
 
+const texts = new WeakMap<V128Bits, string>()
+
+/** Equal for constants of the same bits. */
+export function bitsText(bits: V128Bits): string {
+  let text = texts.get(bits)
+  if (text === undefined) texts.set(bits, (text = bits.join()))
+  return text
+}
+
+/** Constants that fill every lane, of which functions have few and ask for them often. */
+const known = new Map<string, V128Bits>()
+const MOST_KNOWN = 4096
+
+/** The same bits for the same value, by the name of the lanes. */
+function everyLane<T extends number | bigint>(
+  lanes: string,
+  values: readonly T[],
+  build: () => V128Bits,
+): V128Bits {
+  const [value] = values
+  if (values.length !== 1 || value === undefined) return build()
+  const key = `${lanes} ${Object.is(value, -0) ? '-0' : String(value)}`
+  const found = known.get(key)
+  if (found) return found
+  if (known.size >= MOST_KNOWN) known.clear()
+  const bits = build()
+  known.set(key, bits)
+  return bits
+}
+
 const fill = <T>(
   values: ArrayLike<T>,
   width: number,
@@ -23,11 +53,17 @@ export const v128 = {
   i16x8: (...values: number[]): V128Bits =>
     fill(values, 2, (view, at, x) => view.setInt16(at, x, true)),
   i32x4: (...values: number[]): V128Bits =>
-    fill(values, 4, (view, at, x) => view.setInt32(at, x, true)),
+    everyLane('i32x4', values, () => fill(values, 4, (view, at, x) => view.setInt32(at, x, true))),
   i64x2: (...values: bigint[]): V128Bits =>
-    fill(values, 8, (view, at, x) => view.setBigInt64(at, x, true)),
+    everyLane('i64x2', values, () =>
+      fill(values, 8, (view, at, x) => view.setBigInt64(at, x, true)),
+    ),
   f32x4: (...values: number[]): V128Bits =>
-    fill(values, 4, (view, at, x) => view.setFloat32(at, x, true)),
+    everyLane('f32x4', values, () =>
+      fill(values, 4, (view, at, x) => view.setFloat32(at, x, true)),
+    ),
   f64x2: (...values: number[]): V128Bits =>
-    fill(values, 8, (view, at, x) => view.setFloat64(at, x, true)),
+    everyLane('f64x2', values, () =>
+      fill(values, 8, (view, at, x) => view.setFloat64(at, x, true)),
+    ),
 }

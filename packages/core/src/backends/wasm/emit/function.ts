@@ -1,6 +1,6 @@
 import { ByteBuffer } from './bytes'
 import type { V128Bits } from './constants'
-import { v128 } from './constants'
+import { bitsText, v128 } from './constants'
 import {
   atomicOpcodes,
   laneOpcodes,
@@ -147,7 +147,7 @@ export class FunctionBuilder implements FunctionRef {
    * deep in loops the call stands: V8 otherwise rebuilds the constant in every iteration.
    */
   hoisted(bits: V128Bits): Local<'v128'> {
-    const key = bits.join()
+    const key = bitsText(bits)
     const known = this.hoistedConstants.get(key)
     if (known) return known.local
     const local = this.local('v128')

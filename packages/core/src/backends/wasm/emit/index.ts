@@ -1,4 +1,4 @@
-export { v128 } from './constants'
+export { bitsText, v128 } from './constants'
 export type { V128Bits } from './constants'
 export { forceFeatures, wasmFeatures } from './features'
 export type { WasmFeatures } from './features'

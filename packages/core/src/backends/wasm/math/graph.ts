@@ -1,3 +1,4 @@
+import { bitsText } from '../emit'
 import type { FunctionBuilder, Local, PlainOp, V128Bits } from '../emit'
 
 /**
@@ -19,7 +20,7 @@ export class VectorGraph {
 
   /** The bits of a v128 constant, kept in a local for the whole function. */
   constant(bits: V128Bits): Vec {
-    return this.unique(`const ${bits.join()}`, {
+    return this.unique(`const ${bitsText(bits)}`, {
       kind: 'constant',
       args: [],
       write: ({ f }) => f.get(f.hoisted(bits)),
