@@ -37,8 +37,11 @@ async function available(
       versions.set(peer, remote.version)
       remote.stop()
     } catch (error) {
-      if (!(error instanceof PeerUnavailable) || wanted !== undefined) throw error
+      if (!(error instanceof PeerUnavailable)) throw error
       console.log(`without ${peer}: ${error.message}`)
+      if (wanted === undefined) continue
+      console.error(`${peer} was asked for; ADJOINT_BENCH_PYTHON names an interpreter that has it`)
+      process.exit(2)
     }
   }
   return versions

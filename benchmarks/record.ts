@@ -6,9 +6,10 @@
  *
  * `--from-results` draws and writes again what was measured before.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { format, resolveConfig } from 'prettier'
 import { type BenchmarkOptions, type Report, runBenchmark } from './benchmark'
 import { type PeerName, peerNames } from './case'
 import { cases, growth } from './cases'
@@ -24,11 +25,15 @@ const { values: flags } = parseArgs({
 
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 
+async function writeFormatted(path: string, text: string): Promise<void> {
+  writeFileSync(path, await format(text, { ...(await resolveConfig(path)), filepath: path }))
+}
+
 async function report(name: string, options: BenchmarkOptions): Promise<Report> {
   const path = file(`results/${name}.json`)
   if (flags['from-results']) return JSON.parse(readFileSync(path, 'utf8')) as Report
   const measured = await runBenchmark(options)
-  writeFileSync(path, `${JSON.stringify(measured, null, 2)}\n`)
+  await writeFormatted(path, JSON.stringify(measured))
   return measured
 }
 
@@ -71,6 +76,7 @@ function replaceSection(page: string, name: string, text: string): string {
   return `${page.slice(0, from + start.length)}\n\n${text}\n\n${page.slice(to)}`
 }
 
+mkdirSync(file('results'), { recursive: true })
 const samples = Number(flags.samples)
 const one = await report('one-thread', { cases, threads: 1, samples })
 const two = await report('two-threads', { cases, threads: 2, samples })
@@ -91,16 +97,10 @@ const sections: readonly (readonly [string, Report, string])[] = [
   ['two-threads', two, caseTable(two)],
   ['growth', grown, growthTable(grown)],
 ]
-writeFileSync(
-  readme,
-  sections.reduce(
-    (page, [name, measured, text]) =>
-      replaceSection(
-        page,
-        name,
-        `${about(measured)}\n\n![${name}](results/${name}.svg)\n\n${text}`,
-      ),
-    readFileSync(readme, 'utf8'),
-  ),
+const page = sections.reduce(
+  (text, [name, measured, rows]) =>
+    replaceSection(text, name, `${about(measured)}\n\n![${name}](results/${name}.svg)\n\n${rows}`),
+  readFileSync(readme, 'utf8'),
 )
+await writeFormatted(readme, page)
 process.exit()
