@@ -175,6 +175,32 @@ onGpu('kernels on WebGPU', { timeout: 30_000 }, () => {
     })
   })
 
+  it('with all buffers in one binding', async () => {
+    const facts = { ...runner.facts, invocations: 64, storageBuffers: 2 }
+    const words = (dtype: DType): ReturnType<typeof newBuffer> => newBuffer(dtype, 150)
+    const sort: SortNode = {
+      kind: 'sort',
+      rows: 1,
+      length: 150,
+      numKeys: 2,
+      sources: [words('int32'), words('float32')],
+      targets: [words('int32'), words('float32')],
+    }
+    const cumulative: CumulativeNode = {
+      kind: 'cumulative',
+      monoid: 'sum',
+      outer: 1,
+      length: 150,
+      inner: 1,
+      reverse: false,
+      source: words('float32'),
+      target: words('float32'),
+    }
+    const expected = { tolerance: 0, facts }
+    expect(await differenceOf(runner, nodeKernels.sort, sort, expected)).toBe(null)
+    expect(await differenceOf(runner, nodeKernels.cumulative, cumulative, expected)).toBe(null)
+  })
+
   it.each(['max', 'min'] as const)('the gradient of pooling: %s', async (which) => {
     for (const [operandShape, window, strides] of [
       [

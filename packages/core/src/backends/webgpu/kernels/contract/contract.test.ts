@@ -202,6 +202,19 @@ onGpu('contractions on WebGPU', { timeout: 30_000 }, () => {
     }
   })
 
+  it('with all buffers in one binding', async () => {
+    const node = product({ m: [12], n: [32], k: [8] }, { transposeLeft: true })
+    for (const strategy of strategies.filter(({ kind }) => kind !== 'tiled')) {
+      const difference = await differenceOf(
+        runner,
+        (n, space) => contractWith(n, space, strategy),
+        node,
+        { tolerance: 0, facts: { ...runner.facts, storageBuffers: 2 } },
+      )
+      expect(difference, named(strategy)).toBe(null)
+    }
+  })
+
   it('of nothing', async () => {
     await check(product({ m: [3], n: [4], k: [0] }))
     await check(product({ m: [0], n: [4], k: [3] }))
