@@ -115,9 +115,10 @@ export class Builder {
     const whole = this.attempt(make, placeOf, this.scratchStart, true)
     if (this.fits(whole)) return whole.map((dispatch) => this.control.step(dispatch))
     if (node?.kind === 'map' && node.stores.length > 1 && separable(node, placeOf)) {
-      return node.stores.flatMap((store) => {
-        const single: MapNode = { ...node, stores: [store] }
-        return this.kernels((space) => mapKernel(single, space), placeOf, single)
+      const middle = Math.ceil(node.stores.length / 2)
+      return [node.stores.slice(0, middle), node.stores.slice(middle)].flatMap((stores) => {
+        const part: MapNode = { ...node, stores }
+        return this.kernels((space) => mapKernel(part, space), placeOf, part)
       })
     }
     return this.staged(make, placeOf, whole)
