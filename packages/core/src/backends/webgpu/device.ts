@@ -28,7 +28,7 @@ const LIMITS = [
   'maxComputeWorkgroupsPerDimension',
 ] as const
 
-const FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const
+const FEATURES = ['shader-f16', 'subgroups'] as const
 
 export class GpuRuntime {
   readonly stream = new Stream()
