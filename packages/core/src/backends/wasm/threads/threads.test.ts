@@ -156,6 +156,35 @@ const programs: readonly Build[] = [
   () => adamStep([40, 64, 10], 32),
 ]
 
+/** A product of operands in any layout, with or without work in its stores. */
+const products = fc.record({
+  m: fc.integer({ min: 1, max: 150 }),
+  k: fc.integer({ min: 1, max: 700 }),
+  n: fc.integer({ min: 1, max: 150 }),
+  lhs: fc.boolean(),
+  rhs: fc.boolean(),
+  epilogue: fc.boolean(),
+})
+
+interface Product {
+  readonly m: number
+  readonly k: number
+  readonly n: number
+  readonly lhs: boolean
+  readonly rhs: boolean
+  readonly epilogue: boolean
+}
+
+const product =
+  ({ m, k, n, lhs, rhs, epilogue }: Product): Build =>
+  (r) => {
+    const operand = (rows: number, columns: number, transposed: boolean) =>
+      transposed ? r.transpose(r.input([columns, rows]), [1, 0]) : r.input([rows, columns])
+    const result = r.matmul(operand(m, k, lhs), operand(k, n, rhs))
+    const name = `product ${m} ${k} ${n} ${lhs} ${rhs}`
+    return r.jaxpr([epilogue ? r.unary('tanh', r.binary('mul', result, result)) : result], name)
+  }
+
 /** `while (n < count) x = sqrt(x + n), n = n + 1`: its length is seen by every thread. */
 function countdown(): Jaxpr {
   const r = new Recorder()
@@ -209,6 +238,13 @@ describe('threads', () => {
     fc.assert(
       fc.property(randomPrograms, ({ jaxpr }) => expectSameBits([alone, ...sharers], jaxpr)),
       { numRuns: 60 },
+    )
+  })
+
+  it('compute products of any size and layout with the same bits', () => {
+    fc.assert(
+      fc.property(products, (sizes) => expectSameBits([alone, ...sharers], built(product(sizes)))),
+      { numRuns: 25 },
     )
   })
 
