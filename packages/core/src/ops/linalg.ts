@@ -7,32 +7,38 @@ import { type Axes, axisOptions, canonicalAxes } from './arguments'
 import {
   type ArrayLike,
   asArray,
-  broadcastShapes,
   broadcastTo,
   filledLike,
   operandReports,
   promoteDTypesInexact,
 } from './promotion'
-import { Aval } from '../types/aval'
 import { abs, divide, power } from './np/elementwise'
 import { matmul } from './np/products'
 import { eye } from './np/grids'
 import { max, min, sum } from './np/reductions'
-import { matrixTranspose } from './np/shape'
+import { matrixTranspose, moveaxis } from './np/shape'
+import { inv, requireSquare, sameBatch, svdvals } from './factorizations'
 
+export {
+  cond,
+  det,
+  eigh,
+  eigvalsh,
+  inv,
+  lstsq,
+  lu,
+  luFactor,
+  matrixRank,
+  pinv,
+  qr,
+  slogdet,
+  solve,
+  svd,
+  svdvals,
+} from './factorizations'
 export { cross, matmul, outer, tensordot, vecdot } from './np/products'
 export { diagonal, matrixTranspose } from './np/shape'
 export { trace } from './np/shape'
-
-const requireSquare = (op: string, a: NDArray): void => {
-  if (a.ndim >= 2 && a.shape[a.ndim - 1] === a.shape[a.ndim - 2]) return
-  throw new ShapeError({
-    op: `${op}(a)`,
-    problem: 'the last two axes are not square matrices',
-    operands: operandReports([a]),
-    rule: 'a is [..., n, n]',
-  })
-}
 
 // --- norms ------------------------------------------------------------------------------------------
 
@@ -112,13 +118,14 @@ function matrixNormAlong(
         : null
   if (lines === null) {
     if (ord === 2 || ord === -2 || ord === 'nuc') {
-      throw new ArgumentError({
-        op: `norm(a, { ord: ${String(ord)} })`,
-        problem: 'needs singular values, which are not available',
-        operands: operandReports([a]),
-        rule: "matrix orders here: 'fro', 1, -1, Infinity, -Infinity",
-        hint: "'fro' bounds the spectral norm from above",
-      })
+      const s = svdvals(moveaxis(a, [row, column], [-2, -1]))
+      const combined = ord === 'nuc' ? sum(s, -1) : ord === 2 ? max(s, -1) : min(s, -1)
+      return keepdims
+        ? prim.expandDims(
+            combined,
+            [...axes].sort((p, q) => p - q),
+          )
+        : combined
     }
     throw unknownOrder(a, ord, 'matrices')
   }
@@ -159,18 +166,19 @@ export function matrixNorm(
 
 // --- products ---------------------------------------------------------------------------------------
 
-/** A square matrix to an integer power: 0 gives the identity. */
+/** A square matrix to an integer power: 0 gives the identity, −1 the inverse. */
 export function matrixPower(x: ArrayLike, n: number): NDArray {
   const a = asArray('matrixPower', x)
   requireSquare('matrixPower', a)
-  if (!Number.isInteger(n) || n < 0) {
+  if (!Number.isInteger(n)) {
     throw new ArgumentError({
       op: 'matrixPower(a, n)',
-      problem: n < 0 ? 'negative powers need an inverse, which is not available' : `n is ${n}`,
+      problem: `n is ${n}`,
       operands: operandReports([a]),
-      rule: 'n is a nonnegative integer',
+      rule: 'n is an integer',
     })
   }
+  if (n < 0) return matrixPower(inv(a), -n)
   if (n === 0) return broadcastTo(eye(a.shape[a.ndim - 1], { dtype: a.dtype }), a.shape)
   let result: NDArray | null = null
   let square = a
@@ -252,20 +260,9 @@ export function triangularSolve(
   requireSquare('triangularSolve', matrix)
   const isVector = right.ndim === matrix.ndim - 1
   const columns = isVector ? prim.expandDims(right, [right.ndim]) : right
-  const [m, r] = sameBatch(matrix, columns)
+  const [m, r] = sameBatch('triangularSolve', matrix, columns)
   const solution = prim.triangularSolve(m, r, options)
   return isVector ? prim.squeeze(solution, { dimensions: [solution.ndim - 1] }) : solution
-}
-
-function sameBatch(a: NDArray, b: NDArray): [NDArray, NDArray] {
-  const batch = broadcastShapes(
-    'triangularSolve',
-    [a, b].map((x) => new Aval(x.shape.slice(0, -2), x.dtype)),
-  )
-  return [
-    broadcastTo(a, [...batch, ...a.shape.slice(-2)]),
-    broadcastTo(b, [...batch, ...b.shape.slice(-2)]),
-  ]
 }
 
 /** Solves `a x = b` for a triangular `a`: SciPy's `solve_triangular`. */

@@ -2,9 +2,8 @@
 import type { NDArray } from '../array/ndarray'
 import type { Tensor } from '../compiler/context'
 import { Aval, type Shape, shapesEqual, sizeOf, withShape } from '../types/aval'
-import { DTypeError, ShapeError } from '../types/errors'
+import { ShapeError } from '../types/errors'
 import { range } from '../types/shape'
-import { isFloating } from '../types/dtype'
 import { bind1 } from '../trace/interpreter'
 import {
   definePrimitive,
@@ -16,63 +15,13 @@ import {
   zeroLike,
 } from '../trace/primitive'
 import { add, mul, neg } from './arithmetic'
-import { eq, ge, gt } from './comparison'
-import { addTangents, fullLike, zerosLike } from './constants'
-import { dotGeneral } from './dot'
-import { moveAxis, transpose, withMappedAxis } from './movement'
+import { eq } from './comparison'
+import { addTangents, fullLike } from './constants'
+import { checkSquare, matmul, matrixTranspose, places, swapLast, triangle } from './matrices'
+import { moveAxis, withMappedAxis } from './movement'
 import { operation, type Operation, type UnaryOperation } from './operation'
 import { select } from './select'
-import { iota } from './slicing'
 import { hostArray, type HostData } from './strided'
-
-// --- matrices in the last two axes --------------------------------------------------------------------------
-
-const swapLast = (ndim: number): number[] => [...range(ndim - 2), ndim - 1, ndim - 2]
-
-const matrixTranspose = (x: NDArray): NDArray => transpose(x, { permutation: swapLast(x.ndim) })
-
-/** `x y`, matrix by matrix. */
-function matmul(x: NDArray, y: NDArray): NDArray {
-  const batch = range(x.ndim - 2)
-  return dotGeneral(x, y, {
-    dimensionNumbers: [
-      [[x.ndim - 1], [y.ndim - 2]],
-      [batch, batch],
-    ],
-  })
-}
-
-/** Row and column numbers of every element. */
-const places = (x: NDArray): readonly [row: NDArray, column: NDArray] => [
-  iota({ dtype: 'int32', shape: x.shape, dimension: x.ndim - 2 }),
-  iota({ dtype: 'int32', shape: x.shape, dimension: x.ndim - 1 }),
-]
-
-/** The elements on the wanted side of the diagonal; with `strict` without the diagonal. */
-function triangle(x: NDArray, lower: boolean, strict: boolean): NDArray {
-  const [row, column] = places(x)
-  const [first, second] = lower ? [row, column] : [column, row]
-  return select((strict ? gt : ge)(first, second), x, zerosLike(x))
-}
-
-function checkSquare(op: string, x: Aval): void {
-  if (!isFloating(x.dtype)) {
-    throw new DTypeError({
-      op,
-      problem: `does not take ${x.dtype}`,
-      operands: [{ name: 'a', aval: x }],
-      rule: 'matrices are floating',
-    })
-  }
-  if (x.ndim < 2 || x.shape[x.ndim - 1] !== x.shape[x.ndim - 2]) {
-    throw new ShapeError({
-      op,
-      problem: 'the last two axes are not square matrices',
-      operands: [{ name: 'a', aval: x }],
-      rule: 'a has the shape [..., n, n]',
-    })
-  }
-}
 
 // --- cholesky -------------------------------------------------------------------------------------------------
 
