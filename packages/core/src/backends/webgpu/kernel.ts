@@ -22,7 +22,6 @@ export interface DeviceFacts {
   readonly bindingBytes: number
   /** Subgroups, and their numbers in a workgroup. */
   readonly subgroups: boolean
-  readonly float16: boolean
   /** A driver without a GPU: waiting for each other is dear for its invocations. */
   readonly software: boolean
   /** Whether loops of little work become one kernel. */
@@ -165,7 +164,7 @@ export class KernelSource {
   }
 
   /** Asks for a language extension that the device is known to have. */
-  enable(extension: 'f16' | 'subgroups'): void {
+  enable(extension: 'subgroups'): void {
     this.extensions.add(extension)
   }
 

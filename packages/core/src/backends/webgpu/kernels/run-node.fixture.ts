@@ -41,7 +41,6 @@ export class NodeRunner {
       workgroups: device.limits.maxComputeWorkgroupsPerDimension,
       bindingBytes: device.limits.maxStorageBufferBindingSize,
       subgroups: device.features.has('subgroups') && languageHas('subgroup_id'),
-      float16: false,
       software: adapter.info.isFallbackAdapter,
       residentLoops: true,
     }
