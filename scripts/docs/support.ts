@@ -292,7 +292,7 @@ Written by \`pnpm docs:support\`, which tries every combination on every device 
 - _jvp_: forward mode. _vjp, grad_: reverse mode. _discrete_: operands or results are integers or booleans, or a parameter such as the order of a polygamma function: they have no derivative, and gradients pass them by.
 - _vmap_: over every operand. The last column is all of it at once: the compiled gradient of each example of a batch.
 
-The device `webgpu` is not among them, since its results are read asynchronously: the equivalence suite holds every primitive on it, and its derivatives, to the reference.
+The device \`webgpu\` is not among them, since its results are read asynchronously: the equivalence suite holds every primitive on it, and its derivatives, to the reference.
 
 ## Functions of functions
 
