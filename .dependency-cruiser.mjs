@@ -55,8 +55,7 @@ const packageDirection = Object.entries(packageDependencies).flatMap(([name, all
   const reach = allowed.length > 0 ? allowed.join(' and ') : 'itself'
   const rule = { name: `packages: ${name} imports only ${reach}`, severity: 'error' }
   const extra = testDependencies[name]
-  if (extra === undefined)
-    return [{ ...rule, from: { path: from }, to: to([name, ...allowed]) }]
+  if (extra === undefined) return [{ ...rule, from: { path: from }, to: to([name, ...allowed]) }]
   return [
     { ...rule, from: { path: from, pathNot: tests }, to: to([name, ...allowed]) },
     {
