@@ -137,6 +137,7 @@ describe('factorisations', () => {
     small(np.matmul(Q, R).sub(a), 1e-5)
     const { U, S, Vh } = linalg.svd(a)
     small(np.matmul(U.mul(S), Vh).sub(a), 1e-5)
+    expect(linalg.svd(a, { computeUv: false }).toArray()).toEqual(S.toArray())
     const { eigenvalues, eigenvectors } = linalg.eigh(a)
     expect([eigenvalues.shape, eigenvectors.shape]).toEqual([[3], [3, 3]])
     const { sign, logabsdet } = linalg.slogdet(a)

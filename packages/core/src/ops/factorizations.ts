@@ -72,14 +72,6 @@ export function lu(x: ArrayLike): [p: NDArray, l: NDArray, u: NDArray] {
   return [matrixTranspose(prim.permuteRows(identity, permutation)), l, u]
 }
 
-/** The factors of a square matrix packed in one, and the pivots: SciPy's `lu_factor`. */
-export function luFactor(x: ArrayLike): [lu: NDArray, pivots: NDArray] {
-  const [a] = promoteDTypesInexact('luFactor', [x])
-  requireSquare('luFactor', a)
-  const [packed, pivots] = prim.lu(a)
-  return [packed, pivots]
-}
-
 /**
  * Solves `a x = b`.
  *
@@ -264,6 +256,8 @@ export interface SingularValues {
 export interface SvdOptions {
   /** U and Vh are square; true by default, as in NumPy. */
   readonly fullMatrices?: boolean
+  /** Whether to answer the factors; otherwise singular values only. */
+  readonly computeUv?: boolean
 }
 
 /**
@@ -274,11 +268,17 @@ export interface SvdOptions {
  * const [u, s, vh] = linalg.svd(np.array([[0, 2], [3, 0]]))
  * s // Array([3., 2.], dtype=float32)
  */
+export function svd(x: ArrayLike, options: SvdOptions & { readonly computeUv: false }): NDArray
 export function svd(
   x: ArrayLike,
-  { fullMatrices = true }: SvdOptions = {},
-): Named<[u: NDArray, s: NDArray, vh: NDArray], SingularValues> {
+  options?: SvdOptions,
+): Named<[u: NDArray, s: NDArray, vh: NDArray], SingularValues>
+export function svd(
+  x: ArrayLike,
+  { fullMatrices = true, computeUv = true }: SvdOptions = {},
+): NDArray | Named<[u: NDArray, s: NDArray, vh: NDArray], SingularValues> {
   const [a] = promoteDTypesInexact('svd', [x])
+  if (!computeUv) return svdvals(a)
   const isWide = a.ndim >= 2 && a.shape[a.ndim - 2] < a.shape[a.ndim - 1]
   const [S, left, right] = prim.svd(isWide ? matrixTranspose(a) : a, { fullMatrices })
   const [U, Vh] = isWide ? [right, matrixTranspose(left)] : [left, matrixTranspose(right)]

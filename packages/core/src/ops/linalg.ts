@@ -27,7 +27,6 @@ export {
   inv,
   lstsq,
   lu,
-  luFactor,
   matrixRank,
   pinv,
   qr,
