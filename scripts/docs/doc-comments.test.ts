@@ -5,6 +5,7 @@ import * as optim from '@adjoint/optim'
 import * as testing from '@adjoint/testing'
 import * as transforms from '@adjoint/transforms'
 import fc from 'fast-check'
+import * as os from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { agree, type CodeBlock, runBlock } from './code-blocks'
 import { docExamples, withImports } from './doc-comments'
@@ -14,7 +15,7 @@ const isTest = ({ title }: CodeBlock): boolean => title === 'describeEquivalence
 
 const packages = { core, transforms, nn, optim, testing }
 
-describe.each(Object.entries({ core, transforms, testing }))('%s', (name, own) => {
+describe.each(Object.entries(packages))('%s', (name, own) => {
   const modules = new Map<string, Readonly<Record<string, unknown>>>([
     [`@adjoint/${name}`, own],
     ...Object.entries(packages).map(([other, names]) => [`@adjoint/${other}`, names] as const),
@@ -25,7 +26,8 @@ describe.each(Object.entries({ core, transforms, testing }))('%s', (name, own) =
   test.each(docExamples(name).filter((block) => !isTest(block)))(
     '$page:$line $title',
     async (block) => {
-      const load = (specifier: string): unknown => modules.get(specifier)
+      const load = (specifier: string): unknown =>
+      specifier === 'node:os' ? os : modules.get(specifier)
       for (const { expression, line, expected, actual } of await runBlock(
         withImports(block, modules),
         load,

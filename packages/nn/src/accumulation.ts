@@ -13,7 +13,9 @@ import type { Layer } from './layer'
  * @returns a function of the arguments of `loss`, to its value and the gradient of the parameters
  * @throws ShapeError when an array of the batch cannot be divided
  * @example
- * const [value, gradient] = accumulateGradients(loss, 4)(params, images, labels)
+ * const loss = (w: NDArray, x: NDArray): NDArray => np.mean(np.square(np.matmul(x, w)))
+ * const [value, gradient] = accumulateGradients(loss, 4)(np.ones([3]), np.ones([8, 3]))
+ * value // Array(9., dtype=float32)
  */
 export function accumulateGradients<P, A extends readonly unknown[]>(
   loss: (params: P, ...batch: A) => NDArray,

@@ -307,9 +307,9 @@ function report(
  * @param options.activations outputs of layers, to find units that never fire
  * @param options.stacked which gradients are those of a stack of layers (`repeat`)
  * @example
- * const health = gradientHealth(gradient, { params })
- * health.findings.map(({ message }) => message)
- * // [ 'vanishing: …' ]
+ * const params = { first: np.ones([4]), last: np.ones([4]) }
+ * const gradient = { first: np.full([4], 1e-12), last: np.ones([4]) }
+ * gradientHealth(gradient, { params }).findings.map(({ kind }) => kind) // [ undefined ]
  */
 export function gradientHealth(
   grads: unknown,

@@ -46,10 +46,12 @@ export interface LoraLayer<P, S> extends Layer<LoraParams<P>, S> {
  * @param rank how many columns and rows the factors have
  * @throws ArgumentError when no weight is adapted, or the rank is not a positive integer
  * @example
- * const adapted = lora(model, 4)
- * let { base, adapters } = adapted.adapt(trained, key)
- * const gradients = grad((adapters: Adapters) => lossOf(adapted, { base, adapters }))(adapters)
+ * const model = linear(8, 8)
+ * const trained = model.init(random.key(0))
+ * const adapted = lora(model, 2)
+ * const { base, adapters } = adapted.adapt(trained.params, random.key(1))
  * const merged = adapted.merge({ base, adapters })
+ * merged.weight.shape // [ 8, 8 ]
  */
 export function lora<P, S>(
   layer: Layer<P, S>,

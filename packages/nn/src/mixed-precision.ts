@@ -72,12 +72,16 @@ export interface MixedPrecision {
  *   the one for computing
  * @example
  * const precision = mixedPrecision('float16')
- * const model = precision.layer(transformer)
- * const step = jit((params, optState, lossScale, batch) => {
- *   const { grads, finite, ...next } = precision.valueAndGrad(loss)(lossScale, params, batch)
- *   const [updates, stepped] = optimiser.update(grads, optState, params)
- *   const after = [applyUpdates(params, updates), stepped]
- *   return [...precision.select(finite, after, [params, optState]), next.lossScale, next.value]
+ * const model = precision.layer(linear(3, 1))
+ * const { params, state } = model.init(random.key(0))
+ * const loss = (p: typeof params, x: NDArray): NDArray =>
+ *   np.mean(np.square(model.apply({ params: p, state }, x)[0]))
+ * const optimiser = optim.adam(1e-3)
+ * const step = jit((p, optState, lossScale, x) => {
+ *   const { grads, finite, ...next } = precision.valueAndGrad(loss)(lossScale, p, x)
+ *   const [updates, stepped] = optimiser.update(grads, optState, p)
+ *   const after = [optim.applyUpdates(p, updates), stepped]
+ *   return [...precision.select(finite, after, [p, optState]), next.lossScale, next.value]
  * })
  */
 export function mixedPrecision(policy: PrecisionPolicy | FloatDType): MixedPrecision {

@@ -36,9 +36,10 @@ export interface ParameterAverageOptions {
  * @param options.decay for example 0.999
  * @example
  * const ema = parameterAverage({ decay: 0.999 })
+ * const params = { w: np.ones([2]) }
  * let average = ema.init(params)
- * average = ema.update(average, params) // after every step
- * evaluate(ema.params(average))
+ * average = ema.update(average, { w: np.zeros([2]) })
+ * ema.params(average).w.shape // [ 2 ]
  */
 export function parameterAverage(options: ParameterAverageOptions): ParameterAverage {
   const { decay, start = 'copy', warmup = false } = options

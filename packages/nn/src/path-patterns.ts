@@ -9,9 +9,11 @@ import { leafNames, namedLeaves } from './leaf-names'
  * is searched for in the name, a function is asked, and of a list one must match.
  *
  * @example
- * 'encoder'            // everything below encoder
- * 'layers.*.weight'    // the weights of all layers
- * '**.bias'            // biases, however deep
+ * const patterns = [
+ *   'encoder', // everything below encoder
+ *   'layers.*.weight', // the weights of all layers
+ *   '**.bias', // biases, however deep
+ * ]
  */
 export type PathPattern = string | RegExp | ((path: string) => boolean) | readonly PathPattern[]
 
@@ -63,7 +65,9 @@ export type Mask<T> = ReturnType<typeof tree.map<T, boolean, NDArray>>
  *
  * @throws ArgumentError when the pattern means none
  * @example
- * adamw(1e-3, { mask: pathMask(params, '**.weight') })
+ * const params = { weight: np.ones([2]), bias: np.ones([2]) }
+ * pathMask(params, '**.weight') // { bias: false, weight: true }
+ * optim.adamw(1e-3, { mask: pathMask(params, '**.weight') })
  */
 export function pathMask<T>(params: T, pattern: PathPattern): Mask<T> {
   const structure = tree.structure(params)
@@ -79,7 +83,12 @@ export function pathMask<T>(params: T, pattern: PathPattern): Mask<T> {
  * @param pattern for example `'encoder'` or `'layers.*.weight'`
  * @throws ArgumentError when the pattern means no leaf
  * @example
- * const loss = (params: Params) => lossOf(model, freeze(params, 'encoder'), batch)
+ * const params = { encoder: np.ones([2]), head: np.ones([2]) }
+ * const loss = (p: typeof params): NDArray => {
+ *   const { encoder, head } = freeze(p, 'encoder')
+ *   return np.dot(encoder, head)
+ * }
+ * grad(loss)(params).encoder // Array([0., 0.], dtype=float32)
  */
 export function freeze<T>(params: T, pattern: PathPattern): T {
   const { leaves, names, structure } = namedLeaves(params)
@@ -98,8 +107,11 @@ export type PickedLeaves = Readonly<Record<string, NDArray>>
  *
  * @throws ArgumentError when the pattern means none
  * @example
+ * const params = { encoder: np.ones([2]), head: np.ones([2]) }
+ * const loss = ({ encoder, head }: typeof params): NDArray => np.dot(encoder, head)
  * const head = pickPaths(params, 'head')
- * grad((head: PickedLeaves) => lossOf(model, placePaths(params, head)))(head)
+ * grad((picked: PickedLeaves) => loss(placePaths(params, picked)))(head)
+ * // { head: Array([1., 1.], dtype=float32) }
  */
 export function pickPaths(params: unknown, pattern: PathPattern): PickedLeaves {
   const { leaves, names } = namedLeaves(params)

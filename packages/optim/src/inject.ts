@@ -54,7 +54,7 @@ const shaping: readonly string[] = [
  *   package's optimisers
  * @example
  * const optimiser = injectHyperparams(adam)(1e-3, { b1: 0.95 })
- * let state = optimiser.init(params)
+ * let state = optimiser.init({ w: np.ones([2]) })
  * state = withHyperparams(state, { learningRate: 1e-4 })
  */
 export function injectHyperparams<Args extends readonly unknown[]>(

@@ -149,13 +149,16 @@ export interface LbfgsOptions {
  * Liu & Nocedal, "On the limited memory BFGS method for large scale optimization" (1989).
  *
  * @example
+ * const loss = (w: NDArray): NDArray => np.sum(np.square(np.subtract(w, 3)))
  * const optimiser = lbfgs()
  * const valueAndGradient = valueAndGradFromState(loss)
- * const step = jit((params: Params, state: OptState) => {
+ * const step = jit((params: NDArray, state: OptState) => {
  *   const [value, grad] = valueAndGradient(params, { state })
  *   const [updates, next] = optimiser.update(grad, state, params, { value, grad, valueFn: loss })
  *   return [applyUpdates(params, updates), next] as const
  * })
+ * const start = np.zeros([2])
+ * step(start, optimiser.init(start))[0] // Array([0.7071068, 0.7071068], dtype=float32)
  */
 export function lbfgs(options?: LbfgsOptions): GradientTransformation
 export function lbfgs(

@@ -364,6 +364,10 @@ function storedIn(state: OptState): ZoomState | null {
  * already, and computes them only before the first step.
  *
  * @example
+ * const loss = (w: NDArray): NDArray => np.sum(np.square(w))
+ * const optimiser = lbfgs()
+ * const params = np.ones([2])
+ * const state = optimiser.init(params)
  * const valueAndGradient = valueAndGradFromState(loss)
  * const [value, grad] = valueAndGradient(params, { state })
  * const [updates, next] = optimiser.update(grad, state, params, { value, grad, valueFn: loss })

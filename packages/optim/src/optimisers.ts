@@ -60,8 +60,10 @@ export const sgd = (
  *
  * @example
  * const optimiser = adam(1e-3)
- * let state = optimiser.init(params)
- * const [updates, next] = optimiser.update(grads, state, params)
+ * const params = { w: np.ones([2]) }
+ * const state = optimiser.init(params)
+ * const [updates, next] = optimiser.update({ w: np.ones([2]) }, state, params)
+ * updates.w // Array([-0.001, -0.001], dtype=float32)
  */
 export const adam = (
   learningRate: ScalarOrSchedule,

@@ -180,8 +180,10 @@ export const monoid: Monoid<GradientTransformation> = {
  * Parameters plus updates, leaf by leaf; each parameter keeps its dtype.
  *
  * @example
- * const [updates, next] = optimiser.update(grads, state, params)
- * params = applyUpdates(params, updates)
+ * const optimiser = sgd(0.5)
+ * const params = { w: np.ones([2]) }
+ * const [updates] = optimiser.update({ w: np.ones([2]) }, optimiser.init(params), params)
+ * applyUpdates(params, updates).w // Array([0.5, 0.5], dtype=float32)
  */
 export function applyUpdates<P>(params: P, updates: P): P {
   const moved = (p: ArrayLike, u: ArrayLike): NDArray => {

@@ -244,8 +244,9 @@ export interface Lookahead {
  *
  * @param options.resetState whether the fast optimiser starts anew as well
  * @example
+ * const loss = (w: NDArray): NDArray => np.sum(np.square(w))
  * const optimiser = lookahead(sgd(0.1), 5, 0.5)
- * let params = lookaheadParams(initial)
+ * const params = lookaheadParams(np.ones([2]))
  * const state = optimiser.init(params)
  * const [updates, next] = optimiser.update(grad(loss)(params.fast), state, params)
  */

@@ -42,10 +42,15 @@ export interface LoadIntoOptions<T> {
  * @returns a task: await it, or call it for a TaskEither's result
  * @throws SafetensorsError naming what is wrong with the file, or every leaf that does not fit
  * @example
- * const weights = await loadSafetensors('model.safetensors')
- * weights['layers.0.weight'].shape
+ * // A path in Node; bytes, a Blob or a stream anywhere.
+ * const file = await encodeSafetensors({ layers: [{ weight: np.ones([2, 3]) }], step: 7 })
+ * const weights = await loadSafetensors(file)
+ * weights['layers.0.weight'].shape // [ 2, 3 ]
  *
- * const run = await loadSafetensors('run.safetensors', { into: { params, optState, key, step: 0 } })
+ * const run = await loadSafetensors(file, {
+ *   into: { layers: [{ weight: np.zeros([2, 3]) }], step: 0 },
+ * })
+ * run.step // 7
  */
 export function loadSafetensors<T>(
   source: SafetensorsSource,
@@ -86,7 +91,9 @@ export interface SafetensorsHeader {
  *
  * @param source as for `loadSafetensors`
  * @example
- * const { tensors, metadata } = await readSafetensorsHeader('model.safetensors')
+ * const file = await encodeSafetensors({ weight: np.ones([2, 3]) })
+ * const { tensors } = await readSafetensorsHeader(file)
+ * tensors // [ { name: 'weight', dtype: 'F32', shape: [ 2, 3 ], bytes: 24 } ]
  */
 export function readSafetensorsHeader(source: SafetensorsSource): FileTask<SafetensorsHeader> {
   const op = 'readSafetensorsHeader'

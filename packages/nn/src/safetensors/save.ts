@@ -28,7 +28,9 @@ export type SafetensorsTarget = string | URL | WritableStream<Uint8Array>
  * @returns a task: await it, or call it for a TaskEither's result
  * @throws SafetensorsError when two paths spell the same name, or when the file cannot be written
  * @example
- * await saveSafetensors('run.safetensors', { params, optState, key, step })
+ * import { tmpdir } from 'node:os'
+ * const path = `${tmpdir()}/run.safetensors`
+ * await saveSafetensors(path, { params: { w: np.ones([2]) }, key: random.key(0), step: 7 })
  */
 export function saveSafetensors(
   target: SafetensorsTarget,
@@ -52,7 +54,7 @@ export function saveSafetensors(
  *
  * @param value a tree of arrays, as for `saveSafetensors`
  * @example
- * const blob = new Blob([await encodeSafetensors(params)])
+ * const blob = new Blob([await encodeSafetensors({ w: np.ones([2]) })])
  */
 export function encodeSafetensors(
   value: unknown,

@@ -34,7 +34,8 @@ const logSigmoid = (x: NDArray): NDArray => np.negative(np.logaddexp(np.negative
  * @param options.labelSmoothing the part of each label that is spread evenly over all classes.
  *   Szegedy et al., "Rethinking the Inception Architecture" (2016), section 7
  * @example
- * np.mean(softmaxCrossEntropyWithIntegerLabels(logits, labels))
+ * const [logits, labels] = [np.zeros([2, 4]), np.array([0, 3])]
+ * np.mean(softmaxCrossEntropyWithIntegerLabels(logits, labels)) // Array(1.3862944, dtype=float32)
  */
 export function softmaxCrossEntropyWithIntegerLabels(
   logits: NDArray,
