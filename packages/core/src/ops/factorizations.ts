@@ -282,7 +282,8 @@ export function svd(
   const isWide = a.ndim >= 2 && a.shape[a.ndim - 2] < a.shape[a.ndim - 1]
   const [S, left, right] = prim.svd(isWide ? matrixTranspose(a) : a, { fullMatrices })
   const [U, Vh] = isWide ? [right, matrixTranspose(left)] : [left, matrixTranspose(right)]
-  return named([U, S, Vh], { U, S, Vh })
+  const factors: [NDArray, NDArray, NDArray] = [U, S, Vh]
+  return named(factors, { U, S, Vh })
 }
 
 /** The singular values of matrices, descending. */
