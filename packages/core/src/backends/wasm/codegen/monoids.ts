@@ -86,6 +86,10 @@ export function vectorMonoid(
   if (monoid === 'argmax' || monoid === 'argmin') {
     return new ArgumentMonoid(monoid === 'argmax' ? 'max' : 'min', value.dtype, features)
   }
+  const kind = laneClass(value.dtype)
+  if ((monoid === 'max' || monoid === 'min') && (kind === 'single' || kind === 'double')) {
+    return new ExtremumMonoid(monoid, value.dtype, kind === 'single' ? 'f32' : 'f64', features)
+  }
   // A short sum in f32 has too few roundings to be worth a wider state.
   const inDoubles = monoid === 'sum' && laneClass(value.dtype) === 'single' && count > 256
   return new PlainMonoid(monoid, value.dtype, inDoubles, features)
@@ -193,6 +197,83 @@ class PlainMonoid implements VectorMonoid {
         }
       }
     }
+  }
+}
+
+/**
+ * The extremum of floats: the state is the best number of each lane, and a mask of the lanes in which
+ * there was a NaN. Three instructions for a vector, where the IEEE extremum of two takes nine. Of
+ * zeros it is either.
+ */
+class ExtremumMonoid implements VectorMonoid {
+  readonly stateWidth: number
+  readonly mergesItems = true
+
+  constructor(
+    private readonly which: 'max' | 'min',
+    private readonly dtype: DType,
+    private readonly type: 'f32' | 'f64',
+    private readonly features: WasmFeatures,
+  ) {
+    this.stateWidth = type === 'f32' ? 2 : 4
+  }
+
+  private lanes(graph: VectorGraph): FloatLanes {
+    return new FloatLanes(graph, this.type, this.features)
+  }
+
+  private worst(graph: VectorGraph): VectorValue {
+    return constantLanes(graph, constant(this.dtype, identityElement(this.which, this.dtype)))
+  }
+
+  initial(graph: VectorGraph): State {
+    const worst = this.worst(graph)
+    return [...worst, ...worst.map(() => graph.constant(v128.i32x4(0)))]
+  }
+
+  item(graph: VectorGraph, inputs: readonly VectorValue[], lanes: LaneCount): State {
+    const value = limited(graph, at(inputs, 0), this.worst(graph), lanes)
+    return [...value, ...value.map((vec) => this.lanes(graph).isNaN(vec))]
+  }
+
+  merge(graph: VectorGraph, earlier: State, later: State): State {
+    const lanes = this.lanes(graph)
+    const half = earlier.length / 2
+    return earlier.map((x, position) => {
+      const y = at(later, position)
+      if (position >= half) return lanes.or(x, y)
+      return this.which === 'max' ? lanes.atLeast(x, y) : lanes.atMost(x, y)
+    })
+  }
+
+  add(graph: VectorGraph, state: State, item: State): State {
+    return this.merge(graph, state, item)
+  }
+
+  mergeStates(graph: VectorGraph, earlier: State, later: State): State {
+    return this.merge(graph, earlier, later)
+  }
+
+  horizontal(graph: VectorGraph, state: State): State {
+    const shuffled = (from: State, ...lanes: [number, number, number, number]): State =>
+      from.map((vec) => graph.shuffle32(vec, vec, ...lanes))
+    if (this.type === 'f64') {
+      const one = this.merge(graph, [at(state, 0), at(state, 2)], [at(state, 1), at(state, 3)])
+      const [value, mask] = this.merge(graph, one, shuffled(one, 2, 3, 0, 1))
+      return [value, value, mask, mask].map((vec) => known(vec ?? null))
+    }
+    const two = this.merge(graph, state, shuffled(state, 2, 3, 0, 1))
+    return this.merge(graph, two, shuffled(two, 1, 0, 3, 2))
+  }
+
+  result(graph: VectorGraph, state: State): VectorValue {
+    const lanes = this.lanes(graph)
+    const half = state.length / 2
+    return state
+      .slice(0, half)
+      .map((value, position) =>
+        lanes.select(at(state, half + position), lanes.constant(NaN), value),
+      )
   }
 }
 
