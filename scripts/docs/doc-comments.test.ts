@@ -27,7 +27,7 @@ describe.each(Object.entries(packages))('%s', (name, own) => {
     '$page:$line $title',
     async (block) => {
       const load = (specifier: string): unknown =>
-      specifier === 'node:os' ? os : modules.get(specifier)
+        specifier === 'node:os' ? os : modules.get(specifier)
       for (const { expression, line, expected, actual } of await runBlock(
         withImports(block, modules),
         load,
