@@ -97,6 +97,18 @@ const sumOf =
     return r.jaxpr([r.unary('sqrt', sum)], `sum ${shape.join('×')} over ${axes.join()}`)
   }
 
+/** One loop over rows, whose steps hand on what lies in each thread's own working memory. */
+const softmax =
+  (rows: number, columns: number): Build =>
+  (r) => {
+    const shape = [rows, columns]
+    const x = r.input(shape)
+    const largest = r.broadcast(r.reduce('max', x, [1]), shape, [0])
+    const e = r.unary('exp', r.binary('sub', x, largest))
+    const sum = r.broadcast(r.reduce('sum', e, [1]), shape, [0])
+    return r.jaxpr([r.binary('div', e, sum)], `softmax ${rows}×${columns}`)
+  }
+
 const full = (r: Recorder, value: number, shape: readonly number[]) =>
   shape.length === 0 ? scalar(value) : r.broadcast(scalar(value), shape, [])
 
@@ -148,6 +160,8 @@ const programs: readonly Build[] = [
   sumOf([333, 77], [1]),
   sumOf([333, 77], [0]),
   sumOf([4000, 5], [0]),
+  softmax(3, 700),
+  softmax(501, 130),
   sumOf([9, 10, 11, 12], [0, 2]),
   (r) => r.jaxpr([r.reduce('max', r.input([150_000]), [0])], 'max'),
   (r) => r.jaxpr([r.transpose(r.input([300, 211]), [1, 0])], 'transpose'),
