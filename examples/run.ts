@@ -14,6 +14,7 @@ const examples: Readonly<Record<string, string>> = {
   newton: "Newton's method in a while loop under vmap: a fractal",
   cnn: 'a convolutional network with batch norm and residual connections',
   gpt: 'a language model from scratch, and adapters for another style',
+  distributed: 'the language model by several workers: the same curve as by one',
   gradients: 'vanishing and exploding gradients: 30 layers, and what is said of them',
   bayes: 'the posterior of a hierarchical regression by Hamiltonian Monte Carlo',
   export: 'programs as .wasm files: a classifier and its training, without the library',

@@ -119,7 +119,7 @@ describe('pmap', () => {
       { axisName: 'batch', devices: shards, inAxes: [null, 0, 0], outAxes: null },
     )
     const [meanValue, meanGradient] = f(params, sharded(x), sharded(y))
-    expect(meanValue.item()).toBeCloseTo(value.item(), 5)
+    expect(meanValue.item()).toBeCloseTo(Number(value.item()), 5)
     for (const name of ['w1', 'w2'] as const) {
       const difference = np.max(np.abs(np.subtract(gradient[name], meanGradient[name]))).item()
       expect(difference).toBeLessThan(1e-5)
