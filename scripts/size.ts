@@ -44,29 +44,29 @@ const pages: readonly Page[] = [
   {
     title: 'all of core + transforms',
     code: everything('core', 'transforms'),
-    budget: { vite: 177, esbuild: 187 },
+    budget: { vite: 205, esbuild: 215 },
     goal: 81,
   },
   {
     title: 'all of core',
     code: everything('core'),
-    budget: { vite: 151, esbuild: 159 },
+    budget: { vite: 172, esbuild: 180 },
     goal: 70,
   },
   {
     title: 'all of core + transforms + optim',
     code: everything('core', 'transforms', 'optim'),
-    budget: { vite: 179, esbuild: 189 },
+    budget: { vite: 220, esbuild: 232 },
     goal: 85,
   },
   {
     title: 'all of core + transforms + nn',
     code: everything('core', 'transforms', 'nn'),
-    budget: { vite: 179, esbuild: 189 },
+    budget: { vite: 226, esbuild: 238 },
     goal: 85,
   },
-  { title: 'a program with arrays', code: arrays, budget: { vite: 115, esbuild: 136 }, goal: 60 },
-  { title: 'a program that trains', code: training, budget: { vite: 127, esbuild: 154 }, goal: 70 },
+  { title: 'a program with arrays', code: arrays, budget: { vite: 129, esbuild: 152 }, goal: 60 },
+  { title: 'a program that trains', code: training, budget: { vite: 144, esbuild: 173 }, goal: 70 },
 ]
 
 const root = resolve(import.meta.dirname, '..')

@@ -73,7 +73,7 @@ function lossesOf(steps: number): number[] {
   return Array.from({ length: steps }, () => {
     const [next, value] = step(params, sharded(x), sharded(y))
     params = next
-    return value.item()
+    return Number(value.item())
   })
 }
 
