@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { cases, growth } from './cases'
+import { cases, growth, largeCases } from './cases'
 import { cnnTraining } from './models/cnn'
 import { gpt, gptTraining } from './models/gpt'
 import { mlpTraining } from './models/mlp'
@@ -7,9 +7,9 @@ import { tinyTraining } from './models/small'
 import { numbers } from './numbers'
 import { adjoint } from './peers/adjoint/programs'
 
-test('every case is a program of ours, and has a name of its own', () => {
-  const all = [...cases, ...growth.flatMap((series) => series.cases)]
-  const { programs } = adjoint()
+test('every case is a program of ours, and has a name of its own', async () => {
+  const all = [...cases, ...largeCases, ...growth.flatMap((series) => series.cases)]
+  const { programs } = await adjoint()
   expect(all.filter(({ program }) => programs[program] === undefined)).toEqual([])
   expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
 })

@@ -1,6 +1,8 @@
 /** One run over some cases: who takes part, what was measured, on what. */
 import { cpus } from 'node:os'
-import { type Case, type PeerName, peerNames } from './case'
+import { type Case, gpuPeerNames, type PeerName, peerNames } from './case'
+import type { Gpu } from './gpu'
+import type { Adapter } from './peers/node-gpu'
 import { type Measurement, Peers } from './measure'
 import { PeerUnavailable, Remote } from './remote'
 import { table } from './report'
@@ -11,6 +13,8 @@ export interface BenchmarkOptions {
   readonly peers?: readonly PeerName[]
   readonly threads: number
   readonly samples: number
+  /** The GPU that programs run on; without one they run on the processor. */
+  readonly gpu?: Gpu
 }
 
 export interface Report {
@@ -18,6 +22,8 @@ export interface Report {
     readonly processor: string
     readonly node: string
     readonly threads: number
+    /** The GPU, where it is one that was measured. */
+    readonly gpu?: Adapter
     /** Versions of those who took part. */
     readonly peers: Readonly<Partial<Record<PeerName, string>>>
   }
@@ -25,15 +31,20 @@ export interface Report {
   readonly measurements: readonly Measurement[]
 }
 
+/** A GPU, and whether it is one. */
+export const adapterName = ({ name, software }: Adapter): string =>
+  software ? `${name}, a software driver` : name
+
 /** The peers that answer; of those that were asked for by name, all must. */
 async function available(
   wanted: readonly PeerName[] | undefined,
   threads: number,
+  gpu: Gpu | undefined,
 ): Promise<ReadonlyMap<PeerName, string>> {
   const versions = new Map<PeerName, string>()
-  for (const peer of wanted ?? peerNames) {
+  for (const peer of wanted ?? (gpu === undefined ? peerNames : gpuPeerNames)) {
     try {
-      const remote = await Remote.start(peer, threads)
+      const remote = await Remote.start(peer, threads, gpu)
       versions.set(peer, remote.version)
       remote.stop()
     } catch (error) {
@@ -49,27 +60,30 @@ async function available(
 
 /** Measures, and prints each case when it is done. */
 export async function runBenchmark(options: BenchmarkOptions): Promise<Report> {
-  const { threads, samples } = options
-  const versions = await available(options.peers, threads)
+  const { threads, samples, gpu } = options
+  const versions = await available(options.peers, threads, gpu)
   const machine = {
     processor: cpus()[0]?.model ?? 'unknown processor',
     node: process.version,
     threads,
+    ...(gpu === undefined ? {} : { gpu: { name: gpu.name, software: gpu.software } }),
     peers: Object.fromEntries(versions),
   }
   console.log(`${machine.processor}, Node ${machine.node}, threads: ${threads}`)
+  if (gpu !== undefined) console.log(`on ${adapterName(gpu)}`)
   console.log([...versions].map(([peer, version]) => `${peer} ${version}`).join(', '))
   console.log(`medians of up to ${samples} interleaved samples, time of one run\n`)
 
   const chosen = [...versions.keys()]
   const peers = new Peers(chosen, {
     threads,
+    gpu,
     samples,
     sampleMilliseconds: 20,
     warmUpMilliseconds: 300,
     budgetMilliseconds: 2500,
   })
-  const { head, row } = table({ peers: chosen, threads, markdown: false })
+  const { head, row } = table({ peers: chosen, threads, goals: gpu === undefined, markdown: false })
   console.log(head)
   const measurements: Measurement[] = []
   for (const benchmark of options.cases) {

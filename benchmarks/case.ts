@@ -49,3 +49,11 @@ export interface Case {
 /** Who is compared; the first is this project. */
 export const peerNames = ['adjoint', 'jax-js', 'tfjs', 'jax', 'torch', 'numpy'] as const
 export type PeerName = (typeof peerNames)[number]
+
+/** Who can compute on a GPU, the natives through CUDA. Nobody else is asked there. */
+export const gpuPeerNames = [
+  'adjoint',
+  'jax-js',
+  'jax',
+  'torch',
+] as const satisfies readonly PeerName[]

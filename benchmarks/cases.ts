@@ -218,6 +218,27 @@ export const cases: readonly Case[] = [
   firstCall(cnnCase, 100),
 ]
 
+/** What keeps a GPU busy, and would keep anything else for long. */
+export const largeCases: readonly Case[] = [
+  ...[2048, 4096].map((n): Case => ({
+    name: `matmul-${n}`,
+    what: `a product of two ${n} by ${n} matrices`,
+    program: 'matmul',
+    size: { n },
+    flops: 2 * n ** 3,
+    tolerance: 1e-4,
+  })),
+  ...(['affine', 'gelu', 'sum'] as const).map((name): Case => ({
+    name: `${name}-large`,
+    what: `${name} of 2^26 elements`,
+    program: name,
+    size: { n: 2 ** 26 },
+    bytes: 4 * 2 ** 26 * (name === 'sum' ? 1 : 2),
+    // The sum of so many signs is small beside its terms.
+    tolerance: name === 'sum' ? 1e-2 : 1e-4,
+  })),
+]
+
 // --- growth with work ------------------------------------------------------------------------------
 
 export interface Series {

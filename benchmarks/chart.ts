@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import * as vega from 'vega'
 import { compile, type TopLevelSpec } from 'vega-lite'
-import type { Report } from './benchmark'
+import { adapterName, type Report } from './benchmark'
 import { peerNames } from './case'
 import type { Series } from './cases'
 import type { Measurement } from './measure'
@@ -18,17 +18,19 @@ const color = {
 } as const
 
 /** How long each peer takes for what takes this project one: left of the line it is faster. */
-function ratioChart(measurements: readonly Measurement[], threads: number): TopLevelSpec {
+function ratioChart({ measurements, machine: { threads, gpu } }: Report): TopLevelSpec {
   const values = measurements.flatMap(({ case: name, medians }) => {
     const { adjoint } = medians
     return Object.entries(medians).flatMap(([peer, time]) =>
       adjoint === undefined ? [] : [{ case: name, peer, ratio: time / adjoint }],
     )
   })
+  const where =
+    gpu !== undefined ? adapterName(gpu) : threads === 1 ? 'one thread' : `${threads} threads`
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     title: {
-      text: `Time relative to Adjoint's, ${threads === 1 ? 'one thread' : `${threads} threads`}`,
+      text: `Time relative to Adjoint's, ${where}`,
       subtitle: 'logarithmic; to the right of the line a peer takes longer',
     },
     width: 560,
@@ -114,8 +116,8 @@ async function draw(file: string, spec: TopLevelSpec): Promise<void> {
 }
 
 /** The peers beside this project, case by case. */
-export const drawRatios = (file: string, { measurements, machine }: Report): Promise<void> =>
-  draw(file, ratioChart(measurements, machine.threads))
+export const drawRatios = (file: string, report: Report): Promise<void> =>
+  draw(file, ratioChart(report))
 
 export const drawGrowth = (
   file: string,

@@ -3,7 +3,11 @@
  *
  *   pnpm bench [--case mlp,exp] [--peers adjoint,jax] [--threads 2] [--samples 15]
  *              [--growth] [--json FILE] [--chart FILE]
+ *              [--device webgpu [--software]]
  *   pnpm bench --list
+ *
+ * `--device webgpu` measures on the GPU, beside those who compute on it too. Without a GPU, or with
+ * `--software`, a software driver takes its place: a trial, whose times say nothing about GPUs.
  *
  * JAX, PyTorch and NumPy are looked for in `python3`, or in the interpreter that
  * `ADJOINT_BENCH_PYTHON` names.
@@ -12,9 +16,10 @@ import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runBenchmark } from './benchmark'
-import { peerNames } from './case'
-import { cases, growth } from './cases'
+import { gpuPeerNames, type PeerName, peerNames } from './case'
+import { cases, growth, largeCases } from './cases'
 import { drawGrowth, drawRatios } from './chart'
+import { findGpu } from './gpu'
 
 const { values: flags } = parseArgs({
   options: {
@@ -22,6 +27,8 @@ const { values: flags } = parseArgs({
     peers: { type: 'string' },
     threads: { type: 'string', default: '1' },
     samples: { type: 'string', default: '15' },
+    device: { type: 'string', default: 'wasm' },
+    software: { type: 'boolean', default: false },
     growth: { type: 'boolean', default: false },
     json: { type: 'string' },
     chart: { type: 'string' },
@@ -51,17 +58,28 @@ function positive(flag: 'threads' | 'samples'): number {
 /** A file named on the command line is where the command was given. */
 const fileOf = (name: string): string => resolve(process.env['INIT_CWD'] ?? process.cwd(), name)
 
-const all = flags.growth ? growth.flatMap((series) => series.cases) : cases
+if (!['wasm', 'webgpu'].includes(flags.device)) {
+  refuse(`no device '${flags.device}'; there are wasm, webgpu`)
+}
+const onGpu = flags.device === 'webgpu'
+const known = onGpu ? [...cases, ...largeCases] : cases
+const all = flags.growth ? growth.flatMap((series) => series.cases) : known
 if (flags.list) {
   for (const { name, what } of all) console.log(`${name.padEnd(18)}${what}`)
   process.exit()
 }
 const names = all.map(({ name }) => name)
-const wanted = flags.case === undefined ? names : chosen(flags.case, names, 'case')
+const asked = flags.case === undefined ? null : chosen(flags.case, names, 'case')
+const peers = onGpu ? gpuPeerNames : peerNames
+const gpu = onGpu ? findGpu({ software: flags.software }) : undefined
+if (gpu === null) refuse('WebGPU finds no adapter here, not even that of the software driver')
+/** Minutes for a software driver: only if they are asked for. */
+const tooLarge = gpu?.software === true && asked === null ? largeCases : []
 
 const report = await runBenchmark({
-  cases: all.filter(({ name }) => wanted.includes(name)),
-  peers: flags.peers === undefined ? undefined : chosen(flags.peers, peerNames, 'peer'),
+  cases: all.filter((one) => asked?.includes(one.name) ?? !tooLarge.includes(one)),
+  peers: flags.peers === undefined ? undefined : chosen<PeerName>(flags.peers, peers, 'peer'),
+  gpu,
   threads: positive('threads'),
   samples: positive('samples'),
 })

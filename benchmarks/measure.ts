@@ -3,10 +3,13 @@
  * peers alike.
  */
 import type { Case, PeerName } from './case'
+import type { Gpu } from './gpu'
 import { Remote } from './remote'
 
 export interface MeasureOptions {
   readonly threads: number
+  /** Where programs run on a GPU, which. */
+  readonly gpu?: Gpu
   readonly samples: number
   /** How long one sample lasts at least; a short program runs many times in it. */
   readonly sampleMilliseconds: number
@@ -95,7 +98,7 @@ export class Peers {
   private async remote(peer: PeerName): Promise<Remote> {
     let remote = this.remotes.get(peer)
     if (!remote) {
-      remote = await Remote.start(peer, this.options.threads)
+      remote = await Remote.start(peer, this.options.threads, this.options.gpu)
       this.remotes.set(peer, remote)
     }
     return remote
@@ -147,14 +150,14 @@ export class Peers {
 
   /** Each sample is the first call in a process of its own. */
   private async measureFirst(benchmark: Case): Promise<Measurement> {
-    const { threads, samples } = this.options
+    const { threads, samples, gpu } = this.options
     const failures: Partial<Record<PeerName, string>> = {}
     const results = new Map<PeerName, readonly number[]>()
     const times = new Map<PeerName, number[]>()
     for (let i = 0; i < Math.min(samples, FIRST_CALLS); i++) {
       for (const peer of this.names) {
         if (failures[peer] !== undefined) continue
-        const remote = await Remote.start(peer, threads)
+        const remote = await Remote.start(peer, threads, gpu)
         try {
           if (!(await remote.prepare(benchmark))) continue
           const each = times.get(peer) ?? []

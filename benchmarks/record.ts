@@ -50,7 +50,7 @@ function about({ machine, samples }: Report): string {
 
 function caseTable(report: Report): string {
   const { threads } = report.machine
-  const { head, row } = table({ peers: peersOf(report), threads, markdown: true })
+  const { head, row } = table({ peers: peersOf(report), threads, goals: true, markdown: true })
   const measured = new Map(report.measurements.map((m) => [m.case, m]))
   const rows = cases.flatMap((benchmark) => {
     const measurement = measured.get(benchmark.name)

@@ -3,6 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Case, PeerName } from './case'
+import type { Gpu } from './gpu'
 import type { Command } from './peers/serve'
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url))
@@ -13,15 +14,18 @@ export const python = process.env['ADJOINT_BENCH_PYTHON'] ?? 'python3'
 const isPython = (peer: PeerName): boolean => ['jax', 'torch', 'numpy'].includes(peer)
 
 /** As many threads as asked for, whatever the library takes for an order. */
-function environment(threads: number): NodeJS.ProcessEnv {
+function environment(threads: number, gpu: Gpu | undefined): NodeJS.ProcessEnv {
   const count = String(threads)
   return {
     ...process.env,
+    ...gpu?.variables,
     ADJOINT_THREADS: count,
     OMP_NUM_THREADS: count,
     MKL_NUM_THREADS: count,
     OPENBLAS_NUM_THREADS: count,
-    JAX_PLATFORMS: 'cpu',
+    // On a GPU, whatever it finds first; and memory as it needs it, for there are others.
+    JAX_PLATFORMS: gpu === undefined ? 'cpu' : '',
+    XLA_PYTHON_CLIENT_PREALLOCATE: 'false',
     // Large results from glibc's heap instead of fresh pages each time: without this JAX takes
     // several times as long for some cases.
     MALLOC_MMAP_THRESHOLD_: '2147483647',
@@ -51,11 +55,14 @@ export class Remote {
     child.stdin.on('error', () => undefined)
   }
 
-  static async start(peer: PeerName, threads: number): Promise<Remote> {
+  static async start(peer: PeerName, threads: number, gpu?: Gpu): Promise<Remote> {
     const [command, ...args] = isPython(peer)
       ? [python, path('peers/python/serve.py')]
       : [process.execPath, '--import', path('../scripts/run-source.mjs'), path('peers/serve.ts')]
-    const child = spawn(command, [...args, peer, String(threads)], { env: environment(threads) })
+    const device = gpu === undefined ? 'cpu' : 'gpu'
+    const child = spawn(command, [...args, peer, String(threads), device], {
+      env: environment(threads, gpu),
+    })
     const failed = new Promise<never>((_, reject) => {
       child.once('error', (error) => {
         reject(new PeerUnavailable(error.message))

@@ -5,6 +5,8 @@ import type { Measurement } from './measure'
 export interface TableOptions {
   readonly peers: readonly PeerName[]
   readonly threads: number
+  /** Whether the goals, which are those of a processor, are shown. */
+  readonly goals: boolean
   readonly markdown: boolean
 }
 
@@ -35,13 +37,19 @@ export function table(options: TableOptions): {
   readonly head: string
   row(benchmark: Case, measurement: Measurement): string
 } {
-  const { threads, markdown } = options
+  const { threads, goals, markdown } = options
   const others = options.peers.filter((peer) => peer !== 'adjoint')
   const line = ([name, ...cells]: readonly string[]): string =>
     markdown
       ? `| ${[name, ...cells].join(' | ')} |`
       : name.padEnd(16) + cells.map((text) => text.padStart(16)).join('')
-  const header = ['case', 'adjoint', 'rate', 'goal', ...others.flatMap((p) => [p, '× adjoint'])]
+  const header = [
+    'case',
+    'adjoint',
+    'rate',
+    ...(goals ? ['goal'] : []),
+    ...others.flatMap((p) => [p, '× adjoint']),
+  ]
   const rule = line(header.map((_, i) => (i === 0 ? '---' : '---:')))
   return {
     head: markdown ? `${line(header)}\n${rule}` : line(header),
@@ -55,7 +63,7 @@ export function table(options: TableOptions): {
         benchmark.name,
         duration(adjoint),
         rate(benchmark, adjoint),
-        duration(goalOf(benchmark, threads)),
+        ...(goals ? [duration(goalOf(benchmark, threads))] : []),
         ...others.flatMap((peer) => [duration(medians[peer]), ratio(peer)]),
       ])
     },

@@ -4,8 +4,10 @@ import type { ProgramName, Size } from '../case'
 export type Numbers = ArrayLike<number>
 
 export interface Program {
-  /** Runs once, until its result is there. */
+  /** Runs once, until its result is there; on a GPU, until it is queued. */
   run(): void | Promise<void>
+  /** Waits for all that is queued, where `run` does not. */
+  finish?(): Promise<void>
   /** Numbers in which the peers must agree. Training programs answer their first losses. */
   result(): Numbers | Promise<Numbers>
 }

@@ -5,6 +5,7 @@
  */
 import { createInterface } from 'node:readline'
 import type { ProgramName, Size } from '../case'
+import { provideWebGpu } from './node-gpu'
 import type { Numbers, Peer, Program } from './program'
 
 export type Command =
@@ -14,12 +15,14 @@ export type Command =
 
 const RESULTS_SHOWN = 256
 
-async function peerOf(name: string, threads: number): Promise<Peer> {
+async function peerOf(name: string, threads: number, onGpu: boolean): Promise<Peer> {
+  if (onGpu) await provideWebGpu()
+
   switch (name) {
     case 'adjoint':
-      return (await import('./adjoint/programs')).adjoint()
+      return (await import('./adjoint/programs')).adjoint(onGpu)
     case 'jax-js':
-      return (await import('./jax-js/programs')).jaxJs()
+      return (await import('./jax-js/programs')).jaxJs(onGpu)
     case 'tfjs':
       return (await import('./tfjs/programs')).tfjs(threads)
     default:
@@ -43,16 +46,17 @@ async function timeOf(program: Program, runs: number): Promise<number> {
     const pending = program.run()
     if (pending) await pending
   }
+  await program.finish?.()
   return performance.now() - started
 }
 
-const [name = '', threads = '1'] = process.argv.slice(2)
+const [name = '', threads = '1', device = 'cpu'] = process.argv.slice(2)
 const answer = (value: object): void => {
   process.stdout.write(`${JSON.stringify(value)}\n`)
 }
 
 try {
-  const peer = await peerOf(name, Number(threads))
+  const peer = await peerOf(name, Number(threads), device === 'gpu')
   answer({ version: peer.version })
   let program: Program | null = null
   for await (const line of createInterface({ input: process.stdin })) {

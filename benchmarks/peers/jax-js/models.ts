@@ -7,6 +7,7 @@ import { mlp as mlpSize } from '../../models/mlp'
 import { tiny as tinySize } from '../../models/small'
 import { integers, numbers, parameterSource } from '../../numbers'
 import { firstLosses, type Program } from '../program'
+import { queued } from './queue'
 
 const { lax, nn, numpy: np, tree } = jax
 export type Tensor = jax.Array
@@ -63,9 +64,7 @@ function adamTraining(
 function stepping(step: () => Tensor): Program {
   const once = async (): Promise<number> => (await step().data())[0]
   return {
-    run: async () => {
-      await once()
-    },
+    ...queued(once),
     result: async () => {
       const losses: number[] = []
       for (let i = 0; i < firstLosses; i++) losses.push(await once())
@@ -265,11 +264,11 @@ export function perExample({ examples }: Size): Program {
   const y = np.array(numbers(examples, 1, 2)).reshape([examples, 1])
   const compute = (): Tree => gradients(tree.ref(params), x.ref, y.ref)
   return {
-    run: async () => {
+    ...queued(async () => {
       const result = compute()
       await jax.blockUntilReady(result)
       tree.dispose(result)
-    },
+    }),
     result: () => compute()['firstW'].data(),
   }
 }

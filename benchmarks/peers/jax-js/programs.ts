@@ -1,20 +1,21 @@
-/** @jax-js/jax on its WebAssembly backend. */
+/** @jax-js/jax on its WebAssembly or its WebGPU backend. */
 import { createRequire } from 'node:module'
 import * as jax from '@jax-js/jax'
 import { lorenz as lorenzSize } from '../../models/small'
 import { numbers } from '../../numbers'
 import type { Peer, Program } from '../program'
 import { cnn, gpt, mlp, perExample, type Tensor, tiny } from './models'
+import { queued, setQueueLength } from './queue'
 
 const { nn, numpy: np } = jax
 
 /** Waits for the result and drops it. */
 const dropping = (f: () => Tensor): Program => ({
-  run: async () => {
+  ...queued(async () => {
     const y = f()
     await y.blockUntilReady()
     y.dispose()
-  },
+  }),
   result: () => f().data(),
 })
 
@@ -87,9 +88,14 @@ function chain(equations: number): (x: Tensor) => Tensor {
   }
 }
 
-export async function jaxJs(): Promise<Peer> {
-  await jax.init('wasm')
-  jax.defaultDevice('wasm')
+/** Runs that a GPU has before it at one time. */
+const QUEUE_ON_GPU = 16
+
+export async function jaxJs(onGpu: boolean): Promise<Peer> {
+  const device = onGpu ? 'webgpu' : 'wasm'
+  if (onGpu) setQueueLength(QUEUE_ON_GPU)
+  await jax.init(device)
+  jax.defaultDevice(device)
   const require = createRequire(import.meta.url)
   const entry = require.resolve('@jax-js/jax')
   const { version } = require(entry.replace(/dist\/.*$/, 'package.json')) as { version: string }

@@ -1,4 +1,4 @@
-"""JAX on the CPU, everything under jit."""
+"""JAX, everything under jit. On the CPU a run waits for its result; on a GPU runs queue up."""
 from functools import partial
 
 import jax
@@ -9,10 +9,18 @@ from jax import lax
 from data import CNN, FIRST_LOSSES, GPT, MLP, TINY, integers, numbers, parameter_source
 
 
+def wait(last):
+    """A GPU runs programs in the order of their calls: the last result is ready when all are."""
+    jax.block_until_ready(last)
+
+
+def ready(result):
+    return result if jax.default_backend() == "gpu" else jax.block_until_ready(result)
+
+
 def running(f):
-    """Waits for the result."""
     return (
-        lambda: jax.block_until_ready(f()),
+        lambda: ready(f()),
         lambda: np.concatenate([np.ravel(x) for x in jax.tree.leaves(f())]),
     )
 
@@ -62,7 +70,7 @@ def training(loss, params, optimiser, *data):
         return value
 
     return (
-        lambda: jax.block_until_ready([run(), current]),
+        lambda: ready([run(), current]),
         lambda: [run() for _ in range(FIRST_LOSSES)],
     )
 
@@ -280,8 +288,15 @@ def sum_axis(n, axis):
     return running(lambda: compiled(x))
 
 
-def programs(_threads):
-    return jax.__version__, {
+def programs(_threads, on_gpu):
+    version = jax.__version__
+    if on_gpu:
+        if jax.default_backend() != "gpu":
+            raise RuntimeError(f"JAX {version} sees no GPU")
+        version += f" on {jax.devices()[0].device_kind}"
+        # Tensor cores would round operands to 10 bits; everybody computes in single precision.
+        jax.config.update("jax_default_matmul_precision", "highest")
+    return version, {
         "matmul": lambda n: product((n, n), (n, n)),
         "batched-matmul": lambda batch, n: product((batch, n, n), (batch, n, n)),
         "matvec": lambda n: product((n, n), (n,)),

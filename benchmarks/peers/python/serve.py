@@ -8,7 +8,7 @@ import time
 RESULTS_SHOWN = 256
 
 
-def main(name, threads):
+def main(name, threads, device):
     # XLA and the like take as many threads as there are processors to run on.
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
@@ -21,10 +21,10 @@ def main(name, threads):
 
     try:
         peer = importlib.import_module(f"{name}_programs")
-    except ImportError as problem:
-        answer(unavailable=str(problem))
+        version, programs = peer.programs(threads, device == "gpu")
+    except (ImportError, RuntimeError) as problem:
+        answer(unavailable=str(problem).split("\n")[0])
         return
-    version, programs = peer.programs(threads)
     answer(version=version)
     program = None
     for line in sys.stdin:
@@ -40,7 +40,8 @@ def main(name, threads):
                 run = program[0]
                 started = time.perf_counter()
                 for _ in range(command["time"]):
-                    run()
+                    last = run()
+                peer.wait(last)
                 answer(milliseconds=(time.perf_counter() - started) * 1e3)
             else:
                 values = program[1]()
@@ -50,4 +51,4 @@ def main(name, threads):
             answer(error=f"{type(problem).__name__}: {problem}")
 
 
-main(sys.argv[1], int(sys.argv[2]))
+main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

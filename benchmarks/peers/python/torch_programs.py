@@ -1,4 +1,4 @@
-"""PyTorch, eagerly, as most of its users run it."""
+"""PyTorch, eagerly, as most of its users run it, on the CPU or through CUDA."""
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -7,16 +7,25 @@ from torch import nn
 from data import CNN, FIRST_LOSSES, GPT, MLP, TINY, integers, numbers, parameter_source
 
 
+def given(array):
+    return torch.from_numpy(array).to(torch.get_default_device())
+
+
+def wait(_last):
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()
+
+
 def running(f):
     def run():
         with torch.inference_mode():
             return f()
 
-    return run, lambda: run().numpy().ravel()
+    return run, lambda: run().cpu().numpy().ravel()
 
 
 def tensor(shape, seed=1):
-    return torch.from_numpy(numbers(int(np.prod(shape)), 1, seed).reshape(shape))
+    return given(numbers(int(np.prod(shape)), 1, seed).reshape(shape))
 
 
 def set_linear(layer, weights):
@@ -47,7 +56,7 @@ def adam(model):
 
 
 def labels(count, bound):
-    return torch.from_numpy(integers(count, bound, 2)).long()
+    return given(integers(count, bound, 2)).long()
 
 
 def mlp(batch):
@@ -85,8 +94,8 @@ class Gpt(nn.Module):
         super().__init__()
         width, vocabulary, draw = GPT["width"], GPT["vocabulary"], parameter_source()
         self.tokens = nn.Embedding(vocabulary, width)
-        self.tokens.weight = nn.Parameter(torch.from_numpy(draw(width, vocabulary, width)))
-        self.positions = nn.Parameter(torch.from_numpy(draw(width, context, width)))
+        self.tokens.weight = nn.Parameter(given(draw(width, vocabulary, width)))
+        self.positions = nn.Parameter(given(draw(width, context, width)))
         self.blocks = nn.ModuleList(Block(draw, width, GPT["heads"]) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = linear(draw, width, vocabulary)
@@ -102,7 +111,7 @@ def gpt(layers, context, batch):
     vocabulary, model = GPT["vocabulary"], Gpt(layers, context)
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.1, fused=True)
     x, y = (
-        torch.from_numpy(integers(batch * context, vocabulary, seed).reshape(batch, context)).long()
+        given(integers(batch * context, vocabulary, seed).reshape(batch, context)).long()
         for seed in (1, 2)
     )
 
@@ -155,7 +164,7 @@ def per_example(examples):
     gradients = torch.func.vmap(torch.func.grad(loss), (None, 0, 0))
     return (
         lambda: gradients(params, x, y),
-        lambda: gradients(params, x, y)["0.weight"].transpose(1, 2).reshape(-1).numpy(),
+        lambda: gradients(params, x, y)["0.weight"].transpose(1, 2).reshape(-1).cpu().numpy(),
     )
 
 
@@ -192,9 +201,18 @@ def add(n):
     return running(lambda: x + y)
 
 
-def programs(threads):
+def programs(threads, on_gpu):
     torch.set_num_threads(threads)
-    return torch.__version__, {
+    version = torch.__version__
+    if on_gpu:
+        if not torch.cuda.is_available():
+            raise RuntimeError(f"PyTorch {version} sees no GPU")
+        version += f" on {torch.cuda.get_device_name()}"
+        torch.set_default_device("cuda")
+        # Tensor cores would round operands to 10 bits; everybody computes in single precision.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+    return version, {
         "matmul": lambda n: product((n, n), (n, n)),
         "batched-matmul": lambda batch, n: product((batch, n, n), (batch, n, n)),
         "matvec": lambda n: product((n, n), (n,)),
