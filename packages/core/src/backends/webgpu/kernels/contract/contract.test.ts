@@ -76,6 +76,7 @@ function product(
 }
 
 const strategies: readonly Strategy[] = [
+  { kind: 'tiled', tile: 16, splits: 1 },
   { kind: 'tiled', tile: 32, splits: 1 },
   { kind: 'tiled', tile: 64, splits: 1 },
   { kind: 'tiled', tile: 32, splits: 3 },

@@ -2,9 +2,12 @@
 import type { DeviceFacts } from '../../kernel'
 import type { Problem } from './problem'
 
+/** Rows and columns of a tile. The first and the last are for `pnpm bench:tune` to try. */
+export type TileSize = 16 | 32 | 64 | 128
+
 export type Strategy =
   /** Square tiles of the result, 4×4 elements to an invocation, operands brought in by blocks. */
-  | { readonly kind: 'tiled'; readonly tile: 32 | 64; readonly splits: number }
+  | { readonly kind: 'tiled'; readonly tile: TileSize; readonly splits: number }
   /** 4×4 elements to an invocation, without workgroup memory. */
   | { readonly kind: 'registers'; readonly splits: number }
   /** A workgroup per element of the result, its invocations side by side along k. */

@@ -9,6 +9,7 @@ import { type Dispatch, KernelSource, type KernelSpace } from '../../kernel'
 import { ScalarCode } from '../../wgsl/scalar'
 import { title } from './direct'
 import type { Problem, Side } from './problem'
+import type { TileSize } from './strategy'
 import { sumsOf, writeBlock } from './sums'
 import { vectorLoad } from './vectors'
 
@@ -24,7 +25,7 @@ interface Tile {
   readonly depth: number
 }
 
-const tileOf = (size: 32 | 64): Tile => {
+const tileOf = (size: TileSize): Tile => {
   const side = size / REGISTERS
   return { size, lanes: side * side, side, depth: side }
 }
@@ -32,7 +33,7 @@ const tileOf = (size: 32 | 64): Tile => {
 export function contractTiled(
   problem: Problem,
   space: KernelSpace,
-  size: 32 | 64,
+  size: TileSize,
   splits: number,
 ): readonly Dispatch[] {
   const { node, batch, rows, columns, depth, type } = problem
