@@ -186,10 +186,7 @@ export class ExpressionBuilder {
           return binary(choose.oneOf(comparisons), 'bool', operand(compared), operand(compared))
         }
         const op = choose.oneOf(isFloating(dtype) ? floatBinary : integerBinary)
-        const made = binary(op, dtype, operand(), operand())
-        // Which zero an extremum is may differ, which a quotient would show.
-        const isExtremum = isFloating(dtype) && (op === 'max' || op === 'min')
-        return isExtremum ? binary('add', dtype, made, constant(dtype, 0)) : made
+        return binary(op, dtype, operand(), operand())
       }
     }
   }
@@ -383,7 +380,7 @@ export function differenceOf<Node extends LoopNode>(
   return null
 }
 
-/** −0 and 0 are the same here: XLA does not say which of them an extremum is. */
+/** −0 and 0 are the same here: a quotient by them shows which of them was computed. */
 const same = (x: number, y: number): boolean => x === y || (Number.isNaN(x) && Number.isNaN(y))
 
 const storedForm = (dtype: DType, x: number): number =>
