@@ -54,6 +54,7 @@ export type PeerName = (typeof peerNames)[number]
 export const gpuPeerNames = [
   'adjoint',
   'jax-js',
+  'tfjs',
   'jax',
   'torch',
 ] as const satisfies readonly PeerName[]

@@ -24,7 +24,7 @@ async function peerOf(name: string, threads: number, onGpu: boolean): Promise<Pe
     case 'jax-js':
       return (await import('./jax-js/programs')).jaxJs(onGpu)
     case 'tfjs':
-      return (await import('./tfjs/programs')).tfjs(threads)
+      return (await import('./tfjs/programs')).tfjs(threads, onGpu)
     default:
       throw new Error(`no peer '${name}'`)
   }

@@ -1,4 +1,7 @@
-/** TensorFlow.js on its WebAssembly backend. It has no compiler: every operation runs by itself. */
+/**
+ * TensorFlow.js on its WebAssembly or its WebGPU backend. It has no compiler: every operation runs by
+ * itself.
+ */
 import * as tf from '@tensorflow/tfjs'
 import * as wasm from '@tensorflow/tfjs-backend-wasm'
 import type { Size } from '../../case'
@@ -6,7 +9,7 @@ import { gpt as gptSize } from '../../models/gpt'
 import { mlp as mlpSize } from '../../models/mlp'
 import { tiny as tinySize } from '../../models/small'
 import { integers, numbers, parameterSource } from '../../numbers'
-import { firstLosses, type Peer, type Program } from '../program'
+import { firstLosses, type Peer, type Program, type Programs } from '../program'
 
 const dropping = (f: () => tf.Tensor): Program => ({
   run: () => {
@@ -53,18 +56,19 @@ function training(
   variables: readonly tf.Variable[],
   decay: () => void = () => undefined,
 ): Program {
-  const once = (): number => {
+  const once = (): tf.Scalar | null => {
     decay()
-    const value = optimiser.minimize(loss, true, [...variables])
-    const [read] = value?.dataSync() ?? []
-    value?.dispose()
-    return read
+    return optimiser.minimize(loss, true, [...variables])
   }
   return {
     run: () => {
-      once()
+      once()?.dispose()
     },
-    result: () => Array.from({ length: firstLosses }, once),
+    result: async () => {
+      const losses: number[] = []
+      for (let i = 0; i < firstLosses; i++) losses.push(...((await once()?.data()) ?? []))
+      return losses
+    },
   }
 }
 
@@ -194,30 +198,56 @@ function tiny(): Program {
 
 // There is no CNN: the WebAssembly backend has no gradient of a convolution's filters.
 
-export async function tfjs(threads: number): Promise<Peer> {
+const programs: Programs = {
+  matmul: ({ n }) => binary((x, y) => tf.matMul(x, y), [n, n]),
+  'batched-matmul': ({ batch, n }) => binary((x, y) => tf.matMul(x, y), [batch, n, n]),
+  matvec: ({ n }) => binary((x, y) => tf.matMul(x, y), [n, n], [n, 1]),
+  affine: ({ n }) => unary((x) => x.mul(2).add(1), n),
+  exp: ({ n }) => unary((x) => tf.exp(x), n),
+  gelu: ({ n }) => unary(gelu, n),
+  sum: ({ n }) => unary((x) => tf.sum(x), n),
+  'sum-axis': ({ n, axis }) => unary((x) => tf.sum(x, axis), n, n),
+  softmax: ({ rows, columns }) => unary((x) => tf.softmax(x), rows, columns),
+  layernorm: ({ rows, columns }) => {
+    const [scale, offset] = [filled([columns], 2), filled([columns], 3)]
+    return unary((x) => layerNorm(x, scale, offset), rows, columns)
+  },
+  mlp,
+  gpt,
+  tiny,
+  'eager-add': ({ n }) => binary((x, y) => tf.add(x, y), [n]),
+}
+
+/**
+ * Commands are queued in order: what is computed last is there when all else is. It is not small,
+ * because small things are computed on the processor while the GPU is at work.
+ */
+function finishing(factories: Programs): Programs {
+  const x = filled([4096])
+  const finish = async (): Promise<void> => {
+    const y = tf.add(x, 1)
+    await y.data()
+    y.dispose()
+  }
+  return Object.fromEntries(
+    Object.entries(factories).map(([name, factory]) => [
+      name,
+      async (size: Size) => ({ ...(await factory(size)), finish }),
+    ]),
+  )
+}
+
+export async function tfjs(threads: number, onGpu: boolean): Promise<Peer> {
+  const version = tf.version['tfjs']
+  if (onGpu) {
+    // It looks for WebGPU when it is loaded.
+    await import('@tensorflow/tfjs-backend-webgpu')
+    if (!(await tf.setBackend('webgpu'))) throw new Error('TensorFlow.js has no WebGPU here')
+    await tf.ready()
+    return { version, programs: finishing(programs) }
+  }
   wasm.setThreadsCount(threads)
   await tf.setBackend('wasm')
   await tf.ready()
-  return {
-    version: tf.version['tfjs'],
-    programs: {
-      matmul: ({ n }) => binary((x, y) => tf.matMul(x, y), [n, n]),
-      'batched-matmul': ({ batch, n }) => binary((x, y) => tf.matMul(x, y), [batch, n, n]),
-      matvec: ({ n }) => binary((x, y) => tf.matMul(x, y), [n, n], [n, 1]),
-      affine: ({ n }) => unary((x) => x.mul(2).add(1), n),
-      exp: ({ n }) => unary((x) => tf.exp(x), n),
-      gelu: ({ n }) => unary(gelu, n),
-      sum: ({ n }) => unary((x) => tf.sum(x), n),
-      'sum-axis': ({ n, axis }) => unary((x) => tf.sum(x, axis), n, n),
-      softmax: ({ rows, columns }) => unary((x) => tf.softmax(x), rows, columns),
-      layernorm: ({ rows, columns }) => {
-        const [scale, offset] = [filled([columns], 2), filled([columns], 3)]
-        return unary((x) => layerNorm(x, scale, offset), rows, columns)
-      },
-      mlp,
-      gpt,
-      tiny,
-      'eager-add': ({ n }) => binary((x, y) => tf.add(x, y), [n]),
-    },
-  }
+  return { version, programs }
 }
