@@ -42,8 +42,15 @@ export const shareOf = (
   step = 1,
 ): Share => threads?.share(f, total, step) ?? { from: 0, to: total }
 
-/** Turns at a barrier before a thread sleeps: about ten microseconds. */
-const TURNS = 10_000
+/**
+ * Turns at a barrier before a thread sleeps, at most: some milliseconds. Threads that took naps may
+ * wake on one core, and as long as each sleeps while the other works no system sees a reason to part
+ * them; turning, they are two that want to run. Where there are fewer cores than threads, turning
+ * takes the time of those waited for, so a wait in vain makes the next ones shorter, down to about
+ * ten microseconds.
+ */
+const MOST_TURNS = 3_000_000
+const LEAST_TURNS = 10_000
 /** A sleeping thread looks around so many times a second. */
 const NAPS = 10
 /** Where a thread may not sleep, so many turns stand for a nap. */
@@ -58,6 +65,8 @@ export class ThreadedModule implements ThreadCode {
   readonly maySleep: Global
   private readonly common: Global
   private readonly ownBeats: Global
+  /** How long this thread turns at the next barrier. */
+  private readonly turns: Global
   private readonly meet: FunctionBuilder
   private commonBytes = 0
 
@@ -72,6 +81,7 @@ export class ThreadedModule implements ThreadCode {
     this.maySleep = module.global(0)
     this.common = module.global(0)
     this.ownBeats = module.global(control.beats)
+    this.turns = module.global(MOST_TURNS)
     const waitLong = this.writeWaitLong(module)
     this.meet = this.writeMeet(module, waitLong)
   }
@@ -151,12 +161,23 @@ export class ThreadedModule implements ThreadCode {
         f.if(() => wakeAll(f))
         f.return()
       })
-      f.i32Const(TURNS).set(turns)
+      f.globalGet(this.turns).set(turns)
       f.loop((again) => {
         load(f, control.generation).get(generation).op('i32.ne')
-        f.if(() => f.return())
+        f.if(() => {
+          // An eighth more the next time, up to the most.
+          f.globalGet(this.turns).globalGet(this.turns).i32Const(3).op('i32.shr_u').op('i32.add')
+          f.set(turns).i32Const(MOST_TURNS).get(turns)
+          f.get(turns).i32Const(MOST_TURNS).op('i32.gt_u').select().globalSet(this.turns)
+          f.return()
+        })
         f.get(turns).i32Const(1).op('i32.sub').tee(turns).brIf(again)
       })
+      f.globalGet(this.turns).i32Const(2).op('i32.shr_u').i32Const(LEAST_TURNS)
+      f.globalGet(this.turns)
+        .i32Const(4 * LEAST_TURNS)
+        .op('i32.gt_u')
+      f.select().globalSet(this.turns)
       f.get(generation).call(waitLong)
     })
   }
