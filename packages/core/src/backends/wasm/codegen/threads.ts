@@ -46,11 +46,11 @@ export const shareOf = (
  * Turns at a barrier before a thread sleeps, at most: some milliseconds. Threads that took naps may
  * wake on one core, and as long as each sleeps while the other works no system sees a reason to part
  * them; turning, they are two that want to run. Where there are fewer cores than threads, turning
- * takes the time of those waited for, so a wait in vain makes the next ones shorter, down to about
- * ten microseconds.
+ * takes the time of those waited for, so a wait in vain makes the next ones shorter, down to a
+ * millisecond or two.
  */
 const MOST_TURNS = 3_000_000
-const LEAST_TURNS = 10_000
+const LEAST_TURNS = 1_000_000
 /** A sleeping thread looks around so many times a second. */
 const NAPS = 10
 /** Where a thread may not sleep, so many turns stand for a nap. */
