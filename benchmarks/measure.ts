@@ -28,6 +28,13 @@ export interface Measurement {
   readonly failures: Readonly<Partial<Record<PeerName, string>>>
 }
 
+/**
+ * Pools of threads go on turning for a while after their work, OpenMP's by default for 200 ms
+ * (KMP_BLOCKTIME), and would take a core from whoever is measured next.
+ */
+const REST_MILLISECONDS = 250
+const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, REST_MILLISECONDS))
+
 /** Runs until warm; answers how many runs make a sample. */
 async function warmUp(remote: Remote, options: MeasureOptions): Promise<number> {
   const end = performance.now() + options.warmUpMilliseconds
@@ -142,6 +149,7 @@ export class Peers {
         const soFar = times.get(peer) ?? []
         const spent = soFar.reduce((sum, time) => sum + time * runs, 0)
         if (soFar.length >= 3 && spent > options.budgetMilliseconds) continue
+        await rest()
         soFar.push((await remote.time(runs)) / runs)
       }
     }

@@ -2,9 +2,10 @@
  * `pnpm bench:record` measures everything on one thread and on two, and how time grows with the
  * work, and puts tables and pictures into `README.md`. Only on a machine that does nothing else.
  *
- *   pnpm bench:record [--samples 11] [--from-results]
+ *   pnpm bench:record [--samples 11] [--only two-threads,growth]
  *
- * `--from-results` draws and writes again what was measured before.
+ * `--only` measures these parts and takes the others from the last time; with nothing behind it,
+ * everything is drawn and written again.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -19,7 +20,7 @@ import { duration, table } from './report'
 const { values: flags } = parseArgs({
   options: {
     samples: { type: 'string', default: '11' },
-    'from-results': { type: 'boolean', default: false },
+    only: { type: 'string', default: 'one-thread,two-threads,growth' },
   },
 })
 
@@ -31,7 +32,7 @@ async function writeFormatted(path: string, text: string): Promise<void> {
 
 async function report(name: string, options: BenchmarkOptions): Promise<Report> {
   const path = file(`results/${name}.json`)
-  if (flags['from-results']) return JSON.parse(readFileSync(path, 'utf8')) as Report
+  if (!flags.only.split(',').includes(name)) return JSON.parse(readFileSync(path, 'utf8')) as Report
   const measured = await runBenchmark(options)
   await writeFormatted(path, JSON.stringify(measured))
   return measured
