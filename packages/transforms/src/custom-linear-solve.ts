@@ -7,7 +7,6 @@
  */
 import {
   type Aval,
-  avalsMatch,
   bind,
   definePrimitive,
   DifferentiationError,
@@ -40,6 +39,7 @@ import {
   flattenArrays,
   refusePromise,
   requireFunction,
+  requireLike,
 } from './flat-function'
 import { jvpFlat } from './jvp'
 import { backwardPass } from './transpose'
@@ -285,25 +285,9 @@ function requireFloating(op: string, { arrays, structure }: FlatArguments): void
   })
 }
 
-/** Refuses results that are not like the right-hand side. */
-function requireLike(op: string, name: string, right: FlatArguments, result: FlatArguments): void {
-  tree.requireSameStructure(op, right.structure, result.structure, {
-    expected: 'b',
-    actual: name,
-    root: name,
-  })
-  const i = right.arrays.findIndex((x, k) => !avalsMatch(x.aval, result.arrays[k].aval))
-  if (i < 0) return
-  throw new TransformationError({
-    op,
-    problem: `${name} does not fit b`,
-    operands: [
-      { name: 'b', aval: right.arrays[i].aval },
-      { name, aval: result.arrays[i].aval },
-    ],
-    path: tree.structurePaths(right.structure, name)[i],
-    rule: 'A x, b and x are trees of the same shapes and dtypes',
-  })
+const likeRight = {
+  expected: 'b',
+  rule: 'A x, b and x are trees of the same shapes and dtypes',
 }
 
 function tracedMatvec(
@@ -316,7 +300,7 @@ function tracedMatvec(
       const answer: unknown = matvec(tree.unflatten(right.structure, inputs) as never)
       refusePromise(op, answer)
       const result = flattenArrays(op, answer, 'A x')
-      requireLike(op, 'A x', right, result)
+      requireLike(op, 'A x', right, result, likeRight)
       return result.arrays
     },
     right.arrays.map((x) => x.aval),
@@ -354,7 +338,7 @@ function tracedSolver(
       }
       const [x, extra] = hasAux ? (answer as readonly unknown[]) : [answer, null]
       const result = flattenArrays(op, x, 'the solution')
-      requireLike(op, 'the solution', right, result)
+      requireLike(op, 'the solution', right, result, likeRight)
       const others = flattenArrays(op, extra, 'aux')
       if (hasAux) aux = others.structure
       return [...result.arrays, ...others.arrays]

@@ -3,7 +3,6 @@
  * theorem: from f(x, θ) = 0 follows ∂f/∂x ẋ = −∂f/∂θ θ̇.
  */
 import {
-  avalsMatch,
   evaluateJaxpr,
   instantiate,
   isFloating,
@@ -19,10 +18,10 @@ import { customJvp } from './custom-jvp'
 import type { ClosedProgram } from './derived'
 import {
   callName,
-  type FlatArguments,
   flattenArrays,
   refusePromise,
   requireFunction,
+  requireLike,
 } from './flat-function'
 import { jvpFlat } from './jvp'
 import { linearizeFlat } from './linearize'
@@ -83,7 +82,11 @@ export function customRoot<T, Aux>(
   const like = (answer: unknown, name: string): readonly NDArray[] => {
     refusePromise(op, answer)
     const result = flattenArrays(op, answer, name)
-    requireLike(op, name, guess, result)
+    requireLike(op, name, guess, result, {
+      expected: 'initialGuess',
+      rule: 'x, f(x) and the root are trees of the same shapes and dtypes',
+      hint: 'start from a guess of the dtype of the result',
+    })
     return result.arrays
   }
   const equation = stage(
@@ -167,25 +170,4 @@ function derivativeAt(
       tangentOut,
       primals.map((y) => y.aval),
     ).map(instantiate)
-}
-
-function requireLike(op: string, name: string, guess: FlatArguments, result: FlatArguments): void {
-  tree.requireSameStructure(op, guess.structure, result.structure, {
-    expected: 'initialGuess',
-    actual: name,
-    root: name,
-  })
-  const i = guess.arrays.findIndex((x, k) => !avalsMatch(x.aval, result.arrays[k].aval))
-  if (i < 0) return
-  throw new TransformationError({
-    op,
-    problem: `${name} does not fit initialGuess`,
-    operands: [
-      { name: 'initialGuess', aval: guess.arrays[i].aval },
-      { name, aval: result.arrays[i].aval },
-    ],
-    path: tree.structurePaths(guess.structure, name)[i],
-    rule: 'x, f(x) and the root are trees of the same shapes and dtypes',
-    hint: 'start from a guess of the dtype of the result',
-  })
 }

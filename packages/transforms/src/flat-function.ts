@@ -3,6 +3,7 @@ import {
   ArgumentError,
   asArray,
   Aval,
+  avalsMatch,
   isFloating,
   leaked,
   makeScalar,
@@ -194,4 +195,39 @@ export function selectArguments(
       return filled
     },
   }
+}
+
+/** What a result is held to: the argument it must be like, and what the error says. */
+export interface Likeness {
+  /** The name of that argument. */
+  readonly expected: string
+  readonly rule: string
+  readonly hint?: string
+}
+
+/** Refuses a tree that has not the structure, shapes and dtypes of another one. */
+export function requireLike(
+  op: string,
+  name: string,
+  like: FlatArguments,
+  result: FlatArguments,
+  { expected, ...advice }: Likeness,
+): void {
+  tree.requireSameStructure(op, like.structure, result.structure, {
+    expected,
+    actual: name,
+    root: name,
+  })
+  const i = like.arrays.findIndex((x, k) => !avalsMatch(x.aval, result.arrays[k].aval))
+  if (i < 0) return
+  throw new TransformationError({
+    op,
+    problem: `${name} does not fit ${expected}`,
+    operands: [
+      { name: expected, aval: like.arrays[i].aval },
+      { name, aval: result.arrays[i].aval },
+    ],
+    path: tree.structurePaths(like.structure, name)[i],
+    ...advice,
+  })
 }
