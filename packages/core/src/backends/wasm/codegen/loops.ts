@@ -1,6 +1,6 @@
 /** Loops over parts of an iteration space, by rows of groups of four elements. */
 import type { Scalar } from '../../../compiler/expr'
-import { operationCost } from '../../../compiler/measure'
+import { measureAll, operationCost } from '../../../compiler/measure'
 import { forEachNode } from '../../../compiler/views'
 import type { FunctionBuilder, I32Operand, Local } from '../emit/index'
 import { ELEMENTS_PER_CALL } from './environment'
@@ -90,14 +90,28 @@ export function splitRowsIntoCalls(
   })
 }
 
-/** Short expressions need several groups in flight to keep the loop's own cost small. */
-export const unrollFor = (cost: number): 1 | 2 | 4 => (cost <= 14 ? 4 : cost <= 60 ? 2 : 1)
+/**
+ * How many groups a turn of a loop does: several of short expressions, to keep the loop's own cost
+ * small and to have enough operations at a time that do not wait for each other.
+ */
+export const unrollFor = (cost: number): 1 | 2 | 4 => (cost <= 30 ? 4 : cost <= 60 ? 2 : 1)
 
 /**
- * Whether the cost of expressions says little about the length of their code: functions that cost
- * the same differ in length by a factor of fifty, so that a look at the code is worth it.
+ * The same, with a look at the code of one group where the cost of the expressions says little about
+ * its length: functions that cost the same differ in length by a factor of fifty.
  */
-export function callsLongFunctions(roots: readonly Scalar[]): boolean {
+export function unrollLooking(roots: readonly Scalar[], bytesOfGroup: () => number): 1 | 2 | 4 {
+  const unroll = unrollFor(measureAll(roots).cost)
+  if (!callsLongFunctions(roots)) return unroll
+  const bytes = bytesOfGroup()
+  if (bytes > LONG_GROUP) return 1
+  return unroll === 4 && 2 * bytes > LONG_GROUP ? 2 : unroll
+}
+
+/** Bytes of code from which a group is not repeated in a loop. */
+const LONG_GROUP = 1000
+
+function callsLongFunctions(roots: readonly Scalar[]): boolean {
   let found = false
   forEachNode(roots, (x) => {
     if (operationCost(x) >= LONG_FUNCTION_COST) found = true

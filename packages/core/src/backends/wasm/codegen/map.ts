@@ -1,5 +1,4 @@
 /** Map nodes: an expression for every element, along rows of vectors. */
-import { measureAll } from '../../../compiler/measure'
 import type { MapNode } from '../../../compiler/nodes'
 import { sizeOf } from '../../../types/aval'
 import type { FunctionBuilder, FunctionRef, Local, ModuleBuilder } from '../emit/index'
@@ -8,14 +7,11 @@ import { ELEMENTS_PER_CALL, addressParameters, addressTypes, buffersOf } from '.
 import type { BufferAddresses, CodegenEnvironment } from './environment'
 import { chooseVectorAxis, insertUnitAxis, mergeAxes, permuteAxes, rootsOf } from './iteration'
 import type { Space } from './iteration'
-import { alongRow, callsLongFunctions, forEachRow, splitIntoCalls, unrollFor } from './loops'
+import { alongRow, forEachRow, splitIntoCalls, unrollLooking } from './loops'
 import type { Part } from './loops'
 import { keyOfAnySize } from './node-key'
 import { RowCode } from './rows'
 import { emitTransposingMap, transposedAxis } from './transposing-map'
-
-/** Bytes of code from which a group is not repeated in a loop. */
-const LONG_GROUP = 1000
 
 /** Elements from which a map along one axis is called through a kernel for any number of them. */
 const LONG_FLAT_MAP = 1024
@@ -103,24 +99,18 @@ export function emitRows(
     features: env.features,
   })
   const columns = space.shape.at(-1) ?? 1
-  const unroll = unrollOf(f, code, space)
+  const unroll = unrollLooking(
+    rootsOf(space),
+    () => f.capture(() => code.store({ lanes: 4, column: 0, row: 0 })).bytes.length,
+  )
   code.enterFunction()
   forEachRow(f, space.shape.slice(0, -1), part, (outer) => {
     code.enterRow([...outer, part.firstColumn])
     alongRow(f, columns, part, unroll, {
       groups: (lanes, columns) => {
-        for (const column of columns) code.store({ lanes, column, row: 0 })
+        code.storeEach(columns.map((column) => ({ lanes, column, row: 0 })))
       },
       advance: (count) => code.advance(count),
     })
   })
-}
-
-/** How many groups a turn of the loop does: fewer of long ones, and one of very long ones. */
-function unrollOf(f: FunctionBuilder, code: RowCode, space: Space): number {
-  const roots = rootsOf(space)
-  const unroll = unrollFor(measureAll(roots).cost)
-  if (unroll === 4 || !callsLongFunctions(roots)) return unroll
-  const group = f.capture(() => code.store({ lanes: 4, column: 0, row: 0 }))
-  return group.bytes.length > LONG_GROUP ? 1 : unroll
 }

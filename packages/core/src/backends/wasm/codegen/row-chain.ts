@@ -23,7 +23,7 @@ import {
   READ_SLACK,
 } from './environment'
 import type { BufferAddresses, CodegenEnvironment } from './environment'
-import { alongRow, callsLongFunctions, forEachRow, splitRowsIntoCalls, unrollFor } from './loops'
+import { alongRow, forEachRow, splitRowsIntoCalls, unrollLooking } from './loops'
 import type { LaneCount } from './memory-forms'
 import { vectorMonoid } from './monoids'
 import type { State } from './monoids'
@@ -31,9 +31,6 @@ import { addItems, itemsOf } from './reduction'
 import type { ReductionPlan } from './reduction'
 import { RowCode } from './rows'
 import type { Group } from './rows'
-
-/** Bytes of code from which a group is not repeated in a loop. */
-const LONG_GROUP = 1000
 
 /** A row node as a function of its buffers' addresses, in the order of `buffersOf(node)`. */
 export function emitRowChain(
@@ -217,10 +214,7 @@ class PassCode {
     const { reductions } = this
     const { cost } = measureAll(roots)
     if (this.pass.map === null && cost <= 3 && reductions.length === 1) return 8
-    const unroll = unrollFor(cost)
-    if (unroll === 4 || !callsLongFunctions(roots)) return unroll
-    const group = this.f.capture(() => this.groups(code, 4, [0]))
-    return group.bytes.length > LONG_GROUP ? 1 : unroll
+    return unrollLooking(roots, () => this.f.capture(() => this.groups(code, 4, [0])).bytes.length)
   }
 
   enterFunction(): void {

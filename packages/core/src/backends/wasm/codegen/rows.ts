@@ -364,6 +364,12 @@ export class RowCode {
       .flatMap(({ form, perLane }) => (perLane ? [...form, perLane] : form))
     const values = kept?.values(groups) ?? []
     const emission = new Emission(this.f, [...written, ...values])
+    emission.interleave(
+      graph,
+      planned.map((group) =>
+        group.flatMap(({ form, perLane }) => (perLane ? [...form, perLane] : form)),
+      ),
+    )
     for (const together of planned) this.writeTogether(graph, emission, together)
     for (const value of values) emission.push(value)
     for (const target of [...(kept?.targets ?? [])].reverse()) this.f.set(target)

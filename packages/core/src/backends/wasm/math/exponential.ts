@@ -112,11 +112,34 @@ function clamp(L: FloatLanes, x: Vec): Vec {
   return L.atLeast(L.atMost(x, L.constant(largest)), L.constant(smallest))
 }
 
+/** Up to this magnitude e^x is a normal number, in f32. */
+const NORMAL_UP_TO = 87
+
+/** Whether lanes of f32 are of a larger magnitude or NaN: as integers, magnitudes have their order. */
+function isBeyondNormal(L: FloatLanes, x: Vec): Vec {
+  const magnitude = L.and(x, L.integer(0x7fffffff))
+  return L.graph.op('i32x4.gt_s', magnitude, L.constant(NORMAL_UP_TO))
+}
+
 export function exp(L: FloatLanes, x: Vec): Vec {
+  if (L.type === 'f64') return expAnywhere(L, x)
+  const { graph } = L
+  return graph.guarded(isBeyondNormal(L, x), expNormal(L, x), [x], (usual, argument) => {
+    // Masks of attention are made of arguments that vanish.
+    const vanishes = L.lt(argument, L.constant(tables[L.type].smallest))
+    const others = L.andNot(isBeyondNormal(L, argument), vanishes)
+    return graph.guarded(others, L.andNot(usual, vanishes), [argument], (_, any) =>
+      expAnywhere(L, any),
+    )
+  })
+}
+
+/** e^x with overflow, underflow and NaN. */
+function expAnywhere(L: FloatLanes, x: Vec): Vec {
   const { r, count } = reduce(L, clamp(L, x))
   const whole = wholeOf(L, r)
   if (L.widened) return L.scaleByCount(whole, count)
-  // A product that underflows costs a hundred others, and masks of attention are made of them.
+  // A product that underflows costs a hundred others.
   const vanishes = L.lt(x, L.constant(tables[L.type].smallest))
   return L.scaleByCount(L.andNot(whole, vanishes), count)
 }
@@ -128,11 +151,11 @@ export function expCareful(L: FloatLanes, x: Vec): Vec {
   return L.scaleByCount(L.add(high, L.add(low, curvedOf(L, r))), count)
 }
 
-/** e^x where the result is known to be a normal number. */
+/** e^x where the result is known to be a normal number: n is added to the exponent as it stands. */
 export function expNormal(L: FloatLanes, x: Vec): Vec {
-  const doublings = L.widened ? 0 : -L.format.bias
+  const doublings = L.widened ? -L.format.bias : -2 * L.format.bias
   const { r, count } = reduce(L, x, doublings)
-  return L.mul(wholeOf(L, r), L.shiftLeft(count, L.format.mantissaBits))
+  return L.addBits(wholeOf(L, r), L.shiftLeft(count, L.format.mantissaBits))
 }
 
 /** ½ e^x, finite wherever it is representable. */

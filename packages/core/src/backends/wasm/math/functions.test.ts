@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { wasmFeatures } from '../emit'
 import { measureAccuracy, measuredFunctions } from './testing/accuracy'
 import type { MeasuredFunction } from './testing/accuracy'
+import { floatFunctions } from './functions'
 import type { FloatFunction, FloatFunction2 } from './functions'
 import { edges, edges2 } from './testing/edges'
 import { floatKernel } from './testing/kernel'
@@ -86,6 +87,40 @@ describe.each(relaxedModes)('edges, relaxed SIMD %s', (relaxed) => {
       ]
       expect(results, type).toEqual(cases.map(([, , z]) => round(z)))
     }
+  })
+})
+
+describe.each(relaxedModes)('side by side, relaxed SIMD %s', (relaxed) => {
+  const features = { relaxed }
+  // Rare arguments in some groups and not in others.
+  const common = fc.oneof(
+    { weight: 3, arbitrary: fc.float({ min: -8, max: 8, noNaN: true }) },
+    fc.float(),
+    fc.float({ min: -150, max: 150, noNaN: true }),
+    fc.constantFrom(-Infinity, Infinity, NaN, -87, 87, -104, 1e10).map(Math.fround),
+  )
+  const sixteen = fc.array(common, { minLength: 16, maxLength: 16 })
+
+  it.each(floatFunctions)('%s of a number is the same, bit for bit, beside any others', (f) => {
+    const together = floatKernel(f, 1, { type: 'f32', features, unroll: 4 })
+    const alone = floatKernel(f, 1, { type: 'f32', features })
+    fc.assert(
+      fc.property(sixteen, (xs) => {
+        expect([...together(xs)]).toEqual(xs.map((x) => alone([x])[0]))
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it.each(['rem', 'pow', 'atan2'] as const)('%s likewise', (f) => {
+    const together = floatKernel(f, 2, { type: 'f32', features, unroll: 4 })
+    const alone = floatKernel(f, 2, { type: 'f32', features })
+    fc.assert(
+      fc.property(sixteen, sixteen, (xs, ys) => {
+        expect([...together(xs, ys)]).toEqual(xs.map((x, i) => alone([x], [ys[i] ?? 0])[0]))
+      }),
+      { numRuns: 60 },
+    )
   })
 })
 

@@ -12,7 +12,12 @@ export interface Vec {
   readonly write: (emission: Emission) => void
   /** The bits, where they are known now. */
   readonly bits: V128Bits | undefined
+  /** What a guarded vector is where its condition holds; its arguments begin with condition and usual. */
+  readonly rare: Rare | undefined
 }
+
+/** Rare code, of the usual value and its inputs. */
+type Rare = (usual: Vec, ...inputs: Vec[]) => Vec
 
 export class VectorGraph {
   private readonly known = new Map<string, Vec>()
@@ -25,6 +30,7 @@ export class VectorGraph {
       args: [],
       write: ({ f }) => f.get(f.hoisted(bits)),
       bits,
+      rare: undefined,
     })
   }
 
@@ -35,6 +41,7 @@ export class VectorGraph {
       args: [],
       write: ({ f }) => f.get(local),
       bits: undefined,
+      rare: undefined,
     })
   }
 
@@ -69,6 +76,7 @@ export class VectorGraph {
       args,
       write,
       bits: undefined,
+      rare: undefined,
     })
   }
 
@@ -77,32 +85,15 @@ export class VectorGraph {
    * jumped over when no lane needs it. It sees only its inputs and must itself keep `usual` in the
    * lanes that do not need it.
    */
-  guarded(
-    condition: Vec,
-    usual: Vec,
-    inputs: readonly Vec[],
-    rare: (usual: Vec, ...inputs: Vec[]) => Vec,
-  ): Vec {
-    const args = [condition, usual, ...inputs]
+  guarded(condition: Vec, usual: Vec, inputs: readonly Vec[], rare: Rare): Vec {
     const vec: Vec = {
       kind: 'guarded',
-      args,
+      args: [condition, usual, ...inputs],
       bits: undefined,
+      rare,
       write: (emission) => {
-        const { f } = emission
-        const locals = inputs.map((input) => emission.toLocal(input))
-        const result = f.scratch('v128')
-        emission.push(usual)
-        f.set(result)
-        emission.push(condition)
-        f.op('v128.any_true').if(() => {
-          const value = rare(this.local(result), ...locals.map(({ local }) => this.local(local)))
-          new Emission(f, [value]).push(value)
-          f.set(result)
-        })
-        f.get(result)
-        f.release(result)
-        for (const { release } of locals) release()
+        const [result] = emission.guard(this, [vec])
+        if (result) emission.f.get(result).release(result)
       },
     }
     this.names.set(vec, this.names.size)
@@ -161,6 +152,9 @@ export class VectorGraph {
   }
 }
 
+/** Operations of a group from which it takes turns with others: fewer than a processor looks ahead. */
+const LONG_CHAIN = 8
+
 /**
  * Writes vectors and what they need, each once. A vector with one use stays on the stack; one with
  * several lives in a local from its first use to its last.
@@ -194,6 +188,121 @@ export class Emission {
     }
   }
 
+  /**
+   * Computes what several groups of vectors need, an operation of each group in turn. A processor
+   * looks only so far ahead (36 operations on floats wait on Zen 2, twice as many on others), and in
+   * one long chain after the other all of these would wait for each other. Short chains are left to
+   * be written where they are used.
+   */
+  interleave(graph: VectorGraph, groups: readonly (readonly Vec[])[]): void {
+    const orders = groups.map((roots) => this.pending(roots))
+    const longest = Math.max(0, ...orders.map(({ length }) => length))
+    if (groups.length === 1 || longest < LONG_CHAIN) return
+    const steps = Array.from({ length: longest })
+    const together = steps.map((_, step) => [
+      ...new Set(orders.flatMap((each) => each[step] ?? [])),
+    ])
+    const guards = together.filter(
+      (vecs) => vecs.length > 1 && vecs.every(({ kind }) => kind === 'guarded'),
+    )
+    const conditions = new Map<readonly Vec[], Local<'v128'>>()
+    for (const vecs of together) {
+      const open = vecs.filter((vec) => !this.places.has(vec))
+      if (open.length === vecs.length && guards.includes(vecs)) {
+        this.guard(graph, vecs, conditions.get(vecs)).forEach((place, i) => {
+          const vec = vecs[i]
+          if (vec) this.places.set(vec, place)
+        })
+      } else for (const vec of open) this.place(vec)
+      // One condition takes less room than many.
+      for (const guard of guards) {
+        if (guard.every(({ args: [condition] }) => condition && vecs.includes(condition))) {
+          conditions.set(guard, this.anyCondition(guard))
+        }
+      }
+    }
+  }
+
+  /** The conditions of guarded vectors, all in one. */
+  private anyCondition(vecs: readonly Vec[]): Local<'v128'> {
+    const { f } = this
+    const any = f.scratch('v128')
+    vecs.forEach(({ args: [condition] }, i) => {
+      if (condition) this.push(condition)
+      if (i > 0) f.op('v128.or')
+    })
+    f.set(any)
+    return any
+  }
+
+  /**
+   * Guarded vectors in locals: the conditions of all are looked at together, and the rare code, which
+   * must be the same for all, is there once, in a loop.
+   */
+  guard(graph: VectorGraph, vecs: readonly Vec[], known?: Local<'v128'>): readonly Local<'v128'>[] {
+    const { f } = this
+    const results = vecs.map(() => f.scratch('v128'))
+    const rows = vecs.map(({ args: [, , ...inputs] }) =>
+      inputs.map((input) => this.toLocal(input).local),
+    )
+    vecs.forEach(({ args: [, usual] }, i) => {
+      const result = results[i]
+      if (!usual || !result) return
+      this.push(usual)
+      f.set(result)
+    })
+    const any = known ?? this.anyCondition(vecs)
+    f.get(any).op('v128.any_true')
+    f.if(() => {
+      const [result] = results
+      const [inputs = []] = rows
+      const rare = vecs[0]?.rare
+      if (!result || !rare) return
+      const compute = (): void => {
+        const value = rare(graph.local(result), ...inputs.map((input) => graph.local(input)))
+        new Emission(f, [value]).push(value)
+      }
+      if (vecs.length === 1) {
+        compute()
+        f.set(result)
+        return
+      }
+      const turn = f.scratch('i32')
+      f.forRange({ index: turn, from: 0, to: vecs.length, nonEmpty: true }, () => {
+        compute()
+        rotate(f, results, () => undefined)
+        inputs.forEach((first, position) => {
+          const column = rows.map((row) => row[position] ?? first)
+          rotate(f, column, () => f.get(first))
+        })
+      })
+      f.release(turn)
+    })
+    f.release(any, ...rows.flat())
+    return results
+  }
+
+  /** The operations behind some vectors that have no place yet, arguments first. */
+  private pending(roots: readonly Vec[]): readonly Vec[] {
+    const order = new Set<Vec>()
+    const visit = (vec: Vec): void => {
+      if (vec.kind === 'constant' || vec.kind === 'local') return
+      if (this.places.has(vec) || order.has(vec)) return
+      vec.args.forEach(visit)
+      order.add(vec)
+    }
+    roots.forEach(visit)
+    return [...order]
+  }
+
+  /** Computes a vector into a local, from where its uses take it. */
+  private place(vec: Vec): void {
+    const fresh = this.f.scratch('v128')
+    vec.write(this)
+    this.f.set(fresh)
+    this.places.set(vec, fresh)
+  }
+
   /** A local that holds the value until released. Counts as one use. */
   toLocal(vec: Vec): { readonly local: Local<'v128'>; readonly release: () => void } {
     const local = this.f.scratch('v128')
@@ -207,4 +316,13 @@ export class Emission {
     this.remaining.set(vec, uses + 1)
     if (uses === 0) for (const arg of vec.args) this.count(arg)
   }
+}
+
+/** Moves each local's value to the one before it; the last gets what `pushLast` leaves on the stack. */
+function rotate(f: FunctionBuilder, locals: readonly Local<'v128'>[], pushLast: () => void): void {
+  pushLast()
+  for (const local of locals.slice(1)) f.get(local)
+  for (const local of locals.slice(0, -1).reverse()) f.set(local)
+  const last = locals.at(-1)
+  if (last) f.set(last)
 }

@@ -35,8 +35,8 @@ export function floatKernel(
     if (!x || !y || !out || !count) throw new Error('four parameters')
     const index = f.local('i32')
     f.forRange({ index, from: 0, to: count, step: 4 * unroll }, () => {
-      for (let group = 0; group < unroll; group++) {
-        const graph = new VectorGraph()
+      const graph = new VectorGraph()
+      const groups = Array.from({ length: unroll }, (_, group) => {
         const load = (address: typeof x): Vec[] =>
           Array.from({ length: parts }, (_, part) => {
             const offset = 16 * (group * parts + part)
@@ -49,13 +49,15 @@ export function floatKernel(
             ? floatFunction(graph, features, op as UnaryOp, type, load(x))
             : floatFunction2(graph, features, op as BinaryOp, type, load(x), load(y))
         if (!results) throw new Error(`${op} is no function of floats`)
-        const emission = new Emission(f, results)
-        results.forEach((result, part) => {
-          f.get(out)
-          emission.push(result)
-          f.store('v128.store', 16 * (group * parts + part), 2)
-        })
-      }
+        return results
+      })
+      const emission = new Emission(f, groups.flat())
+      emission.interleave(graph, groups)
+      groups.flat().forEach((result, position) => {
+        f.get(out)
+        emission.push(result)
+        f.store('v128.store', 16 * position, 2)
+      })
       for (const address of [x, y, out]) f.add(address, 16 * parts * unroll)
     })
   })
