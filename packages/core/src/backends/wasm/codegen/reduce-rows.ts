@@ -5,7 +5,8 @@ import type { FunctionBuilder, I32Operand, Local } from '../emit/index'
 import { Emission, VectorGraph } from '../math/index'
 import { ELEMENTS_PER_CALL } from './environment'
 import { alongRow, boundedEnd, forEachRow, splitRowsIntoCalls, unrollFor } from './loops'
-import type { Part } from './loops'
+import type { LaneCount } from './memory-forms'
+import type { Part, RowBody } from './loops'
 import type { State } from './monoids'
 import { addItems, epilogueCode, itemsOf } from './reduction'
 import type { ReduceProblem } from './reduction'
@@ -35,6 +36,27 @@ export function reduceRows(problem: ReduceProblem): FunctionBuilder {
   })
 }
 
+/** So many results at a time, or pieces of one, are read side by side. */
+const STREAMS = 4
+/** Elements from which an array is not in the second-level cache, and streams pay. */
+const LARGE = 2 ** 18
+
+/**
+ * Whether several results are computed side by side: memory answers several streams at a time
+ * faster than one. What is added to what is the same as in one stream.
+ */
+function inStreams({ space, boundary }: ReduceProblem, unroll: number): boolean {
+  const columns = space.shape.at(-1) ?? 1
+  return (
+    unroll === MOST_GROUPS &&
+    boundary === 1 &&
+    space.shape.length === 2 &&
+    (space.shape[0] ?? 1) >= 2 * STREAMS &&
+    columns >= 8 * MOST_GROUPS &&
+    sizeOf(space.shape) >= LARGE
+  )
+}
+
 /** Whole results, from the first to before the end. */
 function emitResults(
   f: FunctionBuilder,
@@ -43,7 +65,7 @@ function emitResults(
   end: I32Operand,
 ): void {
   const { space, boundary } = problem
-  const loop = new ResultLoop(f, problem)
+  const loop = ResultLoop.create(f, problem)
   const epilogue = epilogueCode(f, problem, boundary - 1)
   const reduced = space.shape.slice(boundary)
   const columns = reduced.at(-1) ?? 1
@@ -53,15 +75,36 @@ function emitResults(
     firstColumn: 0,
     endColumn: columns,
   }
-  loop.code.enterFunction()
+  loop.enterFunction()
   epilogue.enterFunction()
-  const range = { firstRow: first, endRow: end }
-  forEachRow(f, space.shape.slice(0, boundary), range, (position) => {
-    loop.initialize()
-    loop.accumulate(position, all)
-    epilogue.enterRow(position)
-    loop.finish(epilogue)
-  })
+  if (!inStreams(problem, loop.unroll)) {
+    const range = { firstRow: first, endRow: end }
+    return forEachRow(f, space.shape.slice(0, boundary), range, (position) => {
+      loop.initialize()
+      loop.accumulate(position, all)
+      epilogue.enterRow(position)
+      loop.finish(epilogue)
+    })
+  }
+  const beside = Array.from({ length: STREAMS }, (_, row) => (row === 0 ? loop : loop.beside(row)))
+  const row = f.local('i32')
+  const results = (loops: readonly ResultLoop[]): void => {
+    const position = [row]
+    for (const each of loops) each.initialize()
+    accumulateBeside(loops, position, all)
+    loops.forEach((each) => {
+      epilogue.enterRow(position)
+      each.finish(epilogue)
+      f.add(row, 1)
+    })
+  }
+  f.push(first).set(row)
+  for (const loops of [beside, [loop]]) {
+    f.whileLoop(
+      () => f.push(end).get(row).op('i32.sub').i32Const(loops.length).op('i32.ge_s'),
+      () => results(loops),
+    )
+  }
 }
 
 /**
@@ -99,18 +142,26 @@ function longReduction(problem: ReduceProblem, results: number): FunctionBuilder
       f.set(firstColumn)
       boundedEnd(f, firstColumn, partColumns, columns, endColumn)
       f.globalGet(memory).get(part).i32Const(bytes).op('i32.mul').op('i32.add').set(place)
-      const loop = new ResultLoop(f, problem)
-      loop.code.enterFunction()
+      const loop = ResultLoop.create(f, problem)
+      loop.enterFunction()
       loop.initialize()
       forEachRow(f, kept, { firstRow: result, endRow: end }, (position) => {
         const range = { firstRow, endRow, firstColumn, endColumn }
-        loop.accumulate(position, partsPerRow > 1 ? range : { ...range, ...allColumns(columns) })
+        if (partsPerRow === 1) loop.accumulate(position, { ...range, ...allColumns(columns) })
+        else if (loop.unroll < MOST_GROUPS) loop.accumulate(position, range)
+        else {
+          f.get(endColumn).get(firstColumn).op('i32.sub').i32Const(partColumns).op('i32.eq')
+          f.if(
+            () => loop.accumulateInStreams(position, range, partColumns),
+            () => loop.accumulate(position, range),
+          )
+        }
       })
       loop.save(place)
     },
   )
   return module.function({ name, params: types, results: [] }, (f) => {
-    const loop = new ResultLoop(f, problem)
+    const loop = ResultLoop.create(f, problem)
     const epilogue = epilogueCode(f, problem, boundary - 1)
     const [result, part, place] = [0, 1, 2].map(() => f.local('i32'))
     if (!result || !part || !place) return
@@ -147,30 +198,61 @@ const allColumns = (columns: number): Pick<Part, 'firstColumn' | 'endColumn'> =>
   endColumn: columns,
 })
 
+/** Groups that are merged before they are added to a state, of short expressions. */
+const MOST_GROUPS = 8
+
+/** Accumulates the results of neighbouring rows, which share the pointers of the first. */
+function accumulateBeside(
+  loops: readonly ResultLoop[],
+  position: readonly I32Operand[],
+  part: Part,
+): void {
+  const [first] = loops
+  if (!first) return
+  first.alongParts(position, part, (lanes, columns) => {
+    for (const loop of loops) loop.add(lanes, columns)
+  })
+}
+
 /** The running state of one result, in locals. */
 class ResultLoop {
-  readonly code: RowCode
   private readonly state: readonly (readonly Local<'v128'>[])[]
-  private readonly unroll: number
 
-  constructor(
-    private readonly f: FunctionBuilder,
-    private readonly problem: ReduceProblem,
-  ) {
-    const { space, env, addresses, reductions } = problem
-    this.code = new RowCode(f, {
+  static create(f: FunctionBuilder, problem: ReduceProblem): ResultLoop {
+    const { space, env, addresses, reductions, boundary } = problem
+    const { cost } = measureAll(space.values)
+    const unroll = cost <= 3 && reductions.length === 1 ? MOST_GROUPS : unrollFor(cost)
+    const code = new RowCode(f, {
       stores: [],
       values: space.values,
       vectorAxis: space.shape.length - 1,
-      blockAxis: null,
+      blockAxis: inStreams(problem, unroll) ? boundary - 1 : null,
       addresses: addresses(f),
       features: env.features,
     })
-    this.state = reductions.map(({ monoid }) =>
+    return new ResultLoop(f, problem, code, unroll, 0)
+  }
+
+  private constructor(
+    private readonly f: FunctionBuilder,
+    private readonly problem: ReduceProblem,
+    private readonly code: RowCode,
+    readonly unroll: number,
+    /** Rows from that where the pointers are. */
+    private readonly row: number,
+  ) {
+    this.state = problem.reductions.map(({ monoid }) =>
       Array.from({ length: monoid.stateWidth }, () => f.local('v128')),
     )
-    const { cost } = measureAll(space.values)
-    this.unroll = cost <= 3 && reductions.length === 1 ? 8 : unrollFor(cost)
+  }
+
+  /** The loop of a result some rows further on, with the same pointers. */
+  beside(row: number): ResultLoop {
+    return new ResultLoop(this.f, this.problem, this.code, this.unroll, row)
+  }
+
+  enterFunction(): void {
+    this.code.enterFunction()
   }
 
   initialize(): void {
@@ -179,26 +261,56 @@ class ResultLoop {
   }
 
   accumulate(kept: readonly I32Operand[], part: Part): void {
+    this.alongParts(kept, part, (lanes, columns) => this.add(lanes, columns))
+  }
+
+  /** The same for so many columns, known now, as pieces that are read side by side. */
+  accumulateInStreams(kept: readonly I32Operand[], part: Part, columns: number): void {
     const { f, code } = this
-    const { space, boundary, reductions } = this.problem
+    const { space, boundary } = this.problem
+    const reduced = space.shape.slice(boundary)
+    const piece = columns / STREAMS
+    const turn = 4 * this.unroll
+    const done = f.local('i32')
+    forEachRow(f, reduced.slice(0, -1), part, (outer) => {
+      code.enterRow([...kept, ...outer, part.firstColumn])
+      f.forRange({ index: done, from: 0, to: piece, step: turn, nonEmpty: true }, () => {
+        for (let stream = 0; stream < STREAMS; stream++) {
+          const groups = Array.from({ length: this.unroll }, (_, i) => stream * piece + 4 * i)
+          this.add(4, groups)
+        }
+        code.advance(turn)
+      })
+    })
+  }
+
+  /** Goes along the reduced axes; `groups` adds some groups to states. */
+  alongParts(kept: readonly I32Operand[], part: Part, groups: RowBody['groups']): void {
+    const { f, code } = this
+    const { space, boundary } = this.problem
     const reduced = space.shape.slice(boundary)
     forEachRow(f, reduced.slice(0, -1), part, (outer) => {
       code.enterRow([...kept, ...outer, part.firstColumn])
       alongRow(f, reduced.at(-1) ?? 1, part, this.unroll, {
-        groups: (lanes, columns) => {
-          const graph = new VectorGraph()
-          const items = columns.map((column) =>
-            itemsOf(code.group(graph, { lanes, column, row: 0 }), reductions, lanes),
-          )
-          const next = reductions.map(({ monoid }, slot) => {
-            const own = items.map((states) => states[slot] ?? [])
-            return addItems(graph, monoid, this.current(graph, slot), own)
-          })
-          this.set(next)
-        },
+        groups,
         advance: (count) => code.advance(count),
       })
     })
+  }
+
+  /** Adds some groups to the state. */
+  add(lanes: LaneCount, columns: readonly number[]): void {
+    const { code, row } = this
+    const { reductions } = this.problem
+    const graph = new VectorGraph()
+    const items = columns.map((column) =>
+      itemsOf(code.group(graph, { lanes, column, row }), reductions, lanes),
+    )
+    const next = reductions.map(({ monoid }, slot) => {
+      const own = items.map((states) => states[slot] ?? [])
+      return addItems(graph, monoid, this.current(graph, slot), own)
+    })
+    this.set(next)
   }
 
   /** Combines the lanes and stores the results, at the epilogue's row. */

@@ -30,6 +30,8 @@ describe('reduce nodes', () => {
 describe('long reductions', () => {
   it.each([
     [[], [70_003]],
+    [[11], [24_577]],
+    [[2, 3], [50_001]],
     [[3], [40_001]],
     [[40_001], [3]],
     [[1500], [45]],
@@ -79,6 +81,29 @@ describe('sums of float32', () => {
     expect((sumOf(20_000_000, () => 0.1)[0] ?? 0) / 20_000_000).toBeCloseTo(0.1, 8)
     const columns = sumOf(1_000_000, () => 0.1, 4)
     for (const sum of columns) expect(sum / 1_000_000).toBeCloseTo(0.1, 8)
+  })
+
+  it('are the same, bit for bit, beside other rows and alone', () => {
+    const columns = 24_577
+    const rowsOf = (rows: number, first: number): Float32Array => {
+      const x = newBuffer('float32', rows * columns)
+      const target = newBuffer('float32', rows)
+      const value = load(x, rowMajor([rows, columns]))
+      const compiled = compileNode<ReduceNode>(emitReduce, {
+        kind: 'reduce',
+        shape: [rows],
+        reduced: [columns],
+        reductions: [{ monoid: 'sum', value }],
+        stores: [{ target, at: rowMajor([rows]), offsets: [], value: accumulator('float32', 0) }],
+      })
+      const data = compiled.data(x)
+      const valueAt = (i: number): number => Math.sin(i) * 10 ** (i % 5)
+      for (let i = 0; i < data.length; i++) data[i] = valueAt(first * columns + i)
+      compiled.run()
+      return Float32Array.from(compiled.data(target))
+    }
+    const together = rowsOf(11, 0)
+    for (const row of [0, 3, 7, 8, 10]) expect(rowsOf(1, row)[0]).toBe(together[row])
   })
 
   it('are rounded as a sum of doubles is, where terms differ in size', () => {
