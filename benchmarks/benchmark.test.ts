@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { cases, growth, largeCases } from './cases'
+import { limitNames, limitsOfMachine } from './limits'
 import { cnnTraining } from './models/cnn'
 import { gpt, gptTraining } from './models/gpt'
 import { mlpTraining } from './models/mlp'
@@ -20,6 +21,15 @@ test('numbers are those that the peers in Python make', () => {
   expect([...numbers(4, 1, 7)]).toEqual([
     -0.05675947666168213, 0.9447352886199951, -0.05637562274932861, -0.7354549169540405,
   ])
+})
+
+test('limits are those of loops that run, and name what cases are held to', () => {
+  const limits = limitsOfMachine()()
+  expect(limitNames.filter((name) => !(limits[name] > 0.1 && limits[name] < 1e4))).toEqual([])
+  for (const { name, limit, flops, bytes } of cases) {
+    const amount = limit === 'multiply-add' ? flops : bytes
+    expect(limit === undefined || amount !== undefined, name).toBe(true)
+  }
 })
 
 const models = {

@@ -3,6 +3,7 @@ import { cpus } from 'node:os'
 import { type Case, gpuPeerNames, type PeerName, peerNames } from './case'
 import type { Gpu } from './gpu'
 import type { Adapter } from './peers/node-gpu'
+import { bestOf, type Limits, limitsOfMachine, limitsText } from './limits'
 import { type Measurement, Peers } from './measure'
 import { PeerUnavailable, Remote } from './remote'
 import { table } from './report'
@@ -27,6 +28,8 @@ export interface Report {
     /** Versions of those who took part. */
     readonly peers: Readonly<Partial<Record<PeerName, string>>>
   }
+  /** What one core of the machine can do, where programs run on one thread of it. */
+  readonly limits?: Limits
   readonly samples: number
   readonly measurements: readonly Measurement[]
 }
@@ -74,6 +77,9 @@ export async function runBenchmark(options: BenchmarkOptions): Promise<Report> {
   console.log([...versions].map(([peer, version]) => `${peer} ${version}`).join(', '))
   console.log(`medians of up to ${samples} interleaved samples, time of one run\n`)
 
+  // Of one core: what several together can do is another question.
+  const limitsNow = gpu === undefined && threads === 1 ? limitsOfMachine() : null
+  const limits = limitsNow?.()
   const chosen = [...versions.keys()]
   const peers = new Peers(chosen, {
     threads,
@@ -83,7 +89,13 @@ export async function runBenchmark(options: BenchmarkOptions): Promise<Report> {
     warmUpMilliseconds: 300,
     budgetMilliseconds: 2500,
   })
-  const { head, row } = table({ peers: chosen, threads, goals: gpu === undefined, markdown: false })
+  const { head, row } = table({
+    peers: chosen,
+    threads,
+    goals: gpu === undefined,
+    limits,
+    markdown: false,
+  })
   console.log(head)
   const measurements: Measurement[] = []
   for (const benchmark of options.cases) {
@@ -95,5 +107,8 @@ export async function runBenchmark(options: BenchmarkOptions): Promise<Report> {
   for (const { case: name, failures } of measurements) {
     for (const [peer, why] of Object.entries(failures)) console.log(`${name}, ${peer}: ${why}`)
   }
-  return { machine, samples, measurements }
+  if (!limits || !limitsNow) return { machine, samples, measurements }
+  const limitsSeen = bestOf(limits, limitsNow())
+  console.log(`\nlimits of one core\n${limitsText(limitsSeen)}`)
+  return { machine, limits: limitsSeen, samples, measurements }
 }

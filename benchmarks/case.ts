@@ -1,4 +1,5 @@
 /** What is measured: programs of given sizes, which every peer writes for itself. */
+import type { LimitName } from './limits'
 
 export const programNames = [
   'matmul',
@@ -36,6 +37,8 @@ export interface Case {
   readonly flops?: number
   /** Bytes that one run has to read and write, where they tell something. */
   readonly bytes?: number
+  /** What the machine's limit for these operations or bytes is, where one is near. */
+  readonly limit?: LimitName
   /** How often the smallest thing is repeated in one run: steps of a loop. */
   readonly steps?: number
   /** Milliseconds of one run that the project set itself, on one and on two threads. */

@@ -5,6 +5,7 @@
  *              [--growth] [--json FILE] [--chart FILE]
  *              [--device webgpu [--software]]
  *   pnpm bench --list
+ *   pnpm bench --limits
  *
  * `--device webgpu` measures on the GPU, beside those who compute on it too. Without a GPU, or with
  * `--software`, a software driver takes its place: a trial, whose times say nothing about GPUs.
@@ -20,6 +21,7 @@ import { gpuPeerNames, type PeerName, peerNames } from './case'
 import { cases, growth, largeCases } from './cases'
 import { drawGrowth, drawRatios } from './chart'
 import { findGpu } from './gpu'
+import { limitsOfMachine, limitsText } from './limits'
 
 const { values: flags } = parseArgs({
   options: {
@@ -33,6 +35,7 @@ const { values: flags } = parseArgs({
     json: { type: 'string' },
     chart: { type: 'string' },
     list: { type: 'boolean', default: false },
+    limits: { type: 'boolean', default: false },
   },
 })
 
@@ -66,6 +69,10 @@ const known = onGpu ? [...cases, ...largeCases] : cases
 const all = flags.growth ? growth.flatMap((series) => series.cases) : known
 if (flags.list) {
   for (const { name, what } of all) console.log(`${name.padEnd(18)}${what}`)
+  process.exit()
+}
+if (flags.limits) {
+  console.log(limitsText(limitsOfMachine()()))
   process.exit()
 }
 const names = all.map(({ name }) => name)

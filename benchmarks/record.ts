@@ -15,6 +15,7 @@ import { type BenchmarkOptions, type Report, runBenchmark } from './benchmark'
 import { type PeerName, peerNames } from './case'
 import { cases, growth } from './cases'
 import { drawGrowth, drawRatios } from './chart'
+import { limitNames, unitOf } from './limits'
 import { duration, table } from './report'
 
 const { values: flags } = parseArgs({
@@ -50,8 +51,10 @@ function about({ machine, samples }: Report): string {
 }
 
 function caseTable(report: Report): string {
+  const { limits } = report
   const { threads } = report.machine
-  const { head, row } = table({ peers: peersOf(report), threads, goals: true, markdown: true })
+  const peers = peersOf(report)
+  const { head, row } = table({ peers, threads, goals: true, limits, markdown: true })
   const measured = new Map(report.measurements.map((m) => [m.case, m]))
   const rows = cases.flatMap((benchmark) => {
     const measurement = measured.get(benchmark.name)
@@ -59,6 +62,14 @@ function caseTable(report: Report): string {
   })
   return [head, ...rows].join('\n')
 }
+
+/** What the fractions of a table are fractions of. */
+const aboutLimits = ({ limits }: Report): string =>
+  limits === undefined
+    ? ''
+    : `\n\nLimits of one core in this run: ${limitNames
+        .map((name) => `${name} ${limits[name].toFixed(1)} ${unitOf(name)}`)
+        .join(', ')}.`
 
 function growthTable({ measurements }: Report): string {
   const measured = new Map(measurements.map((m) => [m.case, m.medians.adjoint]))
@@ -100,7 +111,11 @@ const sections: readonly (readonly [string, Report, string])[] = [
 ]
 const page = sections.reduce(
   (text, [name, measured, rows]) =>
-    replaceSection(text, name, `${about(measured)}\n\n![${name}](results/${name}.svg)\n\n${rows}`),
+    replaceSection(
+      text,
+      name,
+      `${about(measured)}${aboutLimits(measured)}\n\n![${name}](results/${name}.svg)\n\n${rows}`,
+    ),
   readFileSync(readme, 'utf8'),
 )
 await writeFormatted(readme, page)

@@ -1,5 +1,6 @@
 /** Measurements as tables. */
 import type { Case, PeerName } from './case'
+import type { Limits } from './limits'
 import type { Measurement } from './measure'
 
 export interface TableOptions {
@@ -7,6 +8,8 @@ export interface TableOptions {
   readonly threads: number
   /** Whether the goals, which are those of a processor, are shown. */
   readonly goals: boolean
+  /** Of the machine, by which rates of ours are put in proportion. */
+  readonly limits?: Limits
   readonly markdown: boolean
 }
 
@@ -29,6 +32,18 @@ function rate({ flops, bytes, steps }: Case, milliseconds: number | undefined): 
   return bytes === undefined ? '' : `${(bytes / milliseconds / 1e6).toFixed(1)} GB/s`
 }
 
+/** How much of the time is what the machine needs at least. */
+function ofLimit(
+  { flops, bytes, limit }: Case,
+  limits: Limits,
+  milliseconds: number | undefined,
+): string {
+  if (milliseconds === undefined || limit === undefined) return ''
+  const amount = limit === 'multiply-add' ? flops : bytes
+  if (amount === undefined) return ''
+  return `${((100 * amount) / milliseconds / 1e6 / limits[limit]).toFixed(0)}%`
+}
+
 /** What the project set itself; two threads have a goal of their own where there is one. */
 const goalOf = ({ goal }: Case, threads: number): number | undefined =>
   threads > 1 ? (goal?.[1] ?? goal?.[0]) : goal?.[0]
@@ -37,7 +52,7 @@ export function table(options: TableOptions): {
   readonly head: string
   row(benchmark: Case, measurement: Measurement): string
 } {
-  const { threads, goals, markdown } = options
+  const { threads, goals, limits, markdown } = options
   const others = options.peers.filter((peer) => peer !== 'adjoint')
   const line = ([name, ...cells]: readonly string[]): string =>
     markdown
@@ -47,6 +62,7 @@ export function table(options: TableOptions): {
     'case',
     'adjoint',
     'rate',
+    ...(limits ? ['of limit'] : []),
     ...(goals ? ['goal'] : []),
     ...others.flatMap((p) => [p, '× adjoint']),
   ]
@@ -63,6 +79,7 @@ export function table(options: TableOptions): {
         benchmark.name,
         duration(adjoint),
         rate(benchmark, adjoint),
+        ...(limits ? [ofLimit(benchmark, limits, adjoint)] : []),
         ...(goals ? [duration(goalOf(benchmark, threads))] : []),
         ...others.flatMap((peer) => [duration(medians[peer]), ratio(peer)]),
       ])
