@@ -8,7 +8,7 @@ export interface DotKernel {
   readonly element: Element
   readonly relaxed: boolean
   readonly rows: number
-  /** At most as many as a vector has lanes: the tile is one vector wide. */
+  /** The sums of so many columns of a row lie in as few vectors as hold them. */
   readonly columns: number
   /** Bytes from one row of A to the next, and from one column of B to the next. */
   readonly aRow: number
@@ -28,8 +28,8 @@ export const dotKernel =
       Array.from({ length: chains }, () => f.local('v128')),
     )
     const tails = sums.map(() => f.local(type))
-    const x = f.local('v128')
-    const ys = Array.from({ length: columns }, () => f.local('v128'))
+    const xs = Array.from({ length: rows }, () => f.local('v128'))
+    const y = f.local('v128')
     const loadAt = (base: Local<'i32'>, distance: number, offset: number): FunctionBuilder => {
       f.get(base)
       if (distance >= 0) return f.load('v128.load', distance + offset, 0)
@@ -38,10 +38,10 @@ export const dotKernel =
 
     const step = (used: number): void => {
       for (let chain = 0; chain < used; chain++) {
-        ys.forEach((y, j) => loadAt(b, j * bColumn, 16 * chain).set(y))
-        for (let i = 0; i < rows; i++) {
-          loadAt(a, i * aRow, 16 * chain).set(x)
-          ys.forEach((y, j) => {
+        xs.forEach((x, i) => loadAt(a, i * aRow, 16 * chain).set(x))
+        for (let j = 0; j < columns; j++) {
+          loadAt(b, j * bColumn, 16 * chain).set(y)
+          xs.forEach((x, i) => {
             const sum = sums[i * columns + j]?.[chain]
             if (sum) multiplyAdd(f, element, relaxed, x, y, sum)
           })
@@ -80,17 +80,21 @@ export const dotKernel =
       },
     )
     return Array.from({ length: rows }, (_, i) => {
-      const result = f.local('v128')
+      const results = Array.from({ length: Math.ceil(columns / lanes) }, () => f.local('v128'))
       for (let j = 0; j < columns; j++) {
         const [sum, other] = sums[i * columns + j] ?? []
         const tail = tails[i * columns + j]
-        if (!sum || !tail) continue
+        const result = results[Math.floor(j / lanes)]
+        if (!sum || !tail || !result) continue
         if (other) f.get(sum).get(other).op(element.addOp).set(sum)
         f.get(result)
         sumLanes(f, element, sum)
-        f.get(tail).op(`${type}.add`).lane(laneOp(element, 'replace'), j).set(result)
+        f.get(tail)
+          .op(`${type}.add`)
+          .lane(laneOp(element, 'replace'), j % lanes)
+          .set(result)
       }
-      return [result]
+      return results
     })
   }
 

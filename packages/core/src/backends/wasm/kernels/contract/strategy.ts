@@ -63,6 +63,8 @@ const CACHE_BYTES = 16384
  */
 const STREAM_BYTES = 131072
 const STREAM_DEPTH = 24
+/** A B beyond this size is not in the second-level cache. */
+const STREAMED_DOTS_BYTES = 2 ** 20
 /** Above this many rows a dot product per element reads B too often. */
 const DOT_ROWS = 3
 
@@ -141,6 +143,9 @@ function dotStrategy(
 ): Strategy {
   const row = constantStride(a.free)
   const step = constantStride(a.k)
+  // Memory answers eight streams at a time faster than four.
+  const fromMemory = columns * depth * element.bytes > STREAMED_DOTS_BYTES
+  const width = rows === 1 && fromMemory ? Math.max(8, element.lanes) : element.lanes
   return {
     kernel: 'dot',
     a:
@@ -149,10 +154,10 @@ function dotStrategy(
         : { kind: 'packed', mode: 'gather' },
     b: { kind: 'direct', segment: columns, row: columnStep, step: bStep, runs: null },
     rowPhases: [{ from: 0, to: rows, width: rows, valid: rows }],
-    columnPhases: phasesOfColumns(columns, element.lanes, element.lanes),
+    columnPhases: phasesOfColumns(columns, width, element.lanes),
     segment: rows,
     blockRows: rows,
-    blockColumns: roundUp(columns, element.lanes),
+    blockColumns: roundUp(columns, width),
     blockDepth: depth,
   }
 }
