@@ -1,6 +1,7 @@
 /** All prefix combinations of an associative operation, in logarithmic depth. */
 import {
   canonicalAxis,
+  checkOptions,
   concatenate,
   expandDims,
   type NDArray,
@@ -91,6 +92,7 @@ export function associativeScan<T>(
 ): T {
   requireFunction('associativeScan', f)
   const op = callName('associativeScan', f)
+  checkOptions(op, options, ['reverse', 'axis'])
   const { arrays, structure } = flattenArrays(op, elements, 'elements')
   if (arrays.length === 0) return elements
   const axis = canonicalAxis(op, options.axis ?? 0, arrays[0])

@@ -10,7 +10,7 @@ import {
   TransformationError,
   tree,
 } from '@adjoint/core/internal'
-import type { FlatArguments } from '../flat-function'
+import { type FlatArguments, refusePromise } from '../flat-function'
 
 /**
  * The types that carries start with. A carry that comes from a JavaScript number takes the type that
@@ -39,18 +39,33 @@ export const likeCarry = (arrays: readonly NDArray[], avals: readonly Aval[]): r
     i < avals.length && avalsMatch(x.aval, avals[i]) ? convert(x, x.dtype, avals[i].weakType) : x,
   )
 
-/** Throws unless the new carry has the structure and the types of the old one. */
+const carryTrees = { expected: 'the carry', actual: 'the new carry', root: 'carry' }
+
+/** Answers a new carry as it is, if it has this structure, which is the user's own. */
+export const sameStructure =
+  (op: string, structure: tree.TreeStructure) =>
+  <C>(carry: C): C => {
+    refusePromise(op, carry)
+    tree.requireSameStructure(op, structure, tree.structure(carry), carryTrees)
+    return carry
+  }
+
+/**
+ * Throws unless the new carry has the structure and the types of the old one. `carryAt` is where the
+ * user's carry stands among what the loop carries.
+ */
 export function requireSameCarry(
   op: string,
   before: { readonly structure: tree.TreeStructure; readonly avals: readonly Aval[] },
   after: FlatArguments,
+  carryAt = '',
 ): void {
-  tree.requireSameStructure(op, before.structure, after.structure, {
-    expected: 'the carry',
-    actual: 'the new carry',
-    root: 'carry',
-  })
-  const paths = tree.structurePaths(before.structure, 'carry')
+  tree.requireSameStructure(op, before.structure, after.structure, carryTrees)
+  const paths = tree
+    .structurePaths(before.structure, 'carry')
+    .map((path) =>
+      path.startsWith(`carry${carryAt}`) ? `carry${path.slice(5 + carryAt.length)}` : path,
+    )
   const i = before.avals.findIndex((aval, k) => !avalsMatch(aval, after.arrays[k].aval))
   if (i < 0) return
   const [old, now] = [before.avals[i], after.arrays[i].aval]

@@ -177,8 +177,16 @@ export function switchCase<A extends readonly unknown[], R>(
   branches: readonly ((...operands: A) => R)[],
   ...operands: A
 ): R {
-  for (const branch of branches) requireFunction('switchCase', branch)
   const op = 'switchCase'
+  if (!Array.isArray(branches)) {
+    throw new ArgumentError({
+      op,
+      problem: `branches is a ${typeof branches}`,
+      rule: 'branches is a list of functions',
+      hint: 'switchCase(index, [f, g, h], ...operands)',
+    })
+  }
+  for (const branch of branches) requireFunction(op, branch)
   if (branches.length === 0) {
     throw new ArgumentError({ op, problem: 'there are no branches', rule: 'give at least one' })
   }

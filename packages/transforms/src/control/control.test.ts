@@ -170,6 +170,81 @@ describe('while, fori', () => {
       10,
     )
   })
+  it('differentiates a fori in reverse whose bounds are known arrays', () => {
+    const [lower, upper] = np.array([0, 3])
+    const power = (x: NDArray): NDArray =>
+      foriLoop(lower, upper, (_i, c: NDArray) => np.multiply(c, x), f32(1))
+    close(grad(power)(f32(2)), 12)
+    close(jit(grad(power))(f32(2)), 12)
+  })
+  it('unrolls by any number to the same values', () => {
+    for (const unroll of [1, 2, 7, true, false]) {
+      const [sum] = scan((c: NDArray, x: NDArray) => [c.add(x), null], f32(0), f32([1, 2, 3]), {
+        unroll,
+      })
+      close(sum, 6)
+    }
+  })
+})
+
+describe("errors of loops name what was called, and the user's own carry", () => {
+  const failure = (call: () => unknown): string => {
+    try {
+      call()
+    } catch (error) {
+      return error instanceof Error ? error.message : ''
+    }
+    return 'no error'
+  }
+  const wider = (_i: NDArray, c: { a: NDArray }): { a: NDArray } => ({ a: np.stack([c.a, c.a]) })
+  const bare = (_i: NDArray, c: { a: NDArray }): never => c.a as never
+
+  it('foriLoop with known bounds', () => {
+    expect(failure(() => foriLoop(0, 3, wider, { a: f32(1) }))).toMatchInlineSnapshot(`
+      "foriLoop(wider): carry.a changes its shape
+        carry:     f32[]
+        new carry: f32[2]
+        at: carry.a
+        rule: a carry has one type in all steps
+        hint: carries cannot grow: collect results as ys instead"
+    `)
+    expect(failure(() => foriLoop(0, 3, bare, { a: f32(1) }))).toMatchInlineSnapshot(`
+      "foriLoop(bare): the carry and the new carry have different tree structures: an object here, a leaf there
+        at: carry
+        rule: the carry is {a: *}, the new carry is *
+        hint: give both trees the same keys and lengths
+        inside: foriLoop of bare"
+    `)
+  })
+  it('foriLoop with traced bounds', () => {
+    const run = (body: typeof wider) => () =>
+      jit((n: NDArray) => foriLoop(0, n, body, { a: f32(1) }))(np.array(3))
+    expect(failure(run(wider))).toMatchInlineSnapshot(`
+      "foriLoop(wider): carry.a changes its shape
+        carry:     f32[]
+        new carry: f32[2]
+        at: carry.a
+        rule: a carry has one type in all steps
+        hint: carries cannot grow: collect results as ys instead
+        inside: jit"
+    `)
+    expect(failure(run(bare))).toMatchInlineSnapshot(`
+      "foriLoop(bare): the carry and the new carry have different tree structures: an object here, a leaf there
+        at: carry
+        rule: the carry is {a: *}, the new carry is *
+        hint: give both trees the same keys and lengths
+        inside: jit of foriLoop of bare"
+    `)
+  })
+  it('map', () => {
+    expect(failure(() => map((x: NDArray) => x, f32(1)))).toMatchInlineSnapshot(`
+      "map: xs is a scalar and has no axis to scan over
+        xs: f32[]
+        at: xs
+        rule: every leaf of xs has a leading axis, one slice per step
+        hint: close over values that are the same in all steps"
+    `)
+  })
 })
 
 describe('cond', () => {

@@ -1,8 +1,9 @@
 /** `scan` and the loops that are scans: `map`, and `foriLoop` with static bounds. */
 import {
   add,
-  Aval,
   ArgumentError,
+  Aval,
+  checkOptions,
   full,
   type NDArray,
   stage,
@@ -16,7 +17,7 @@ import {
   refusePromise,
   requireFunction,
 } from '../flat-function'
-import { likeCarry, promotedCarry, requireSameCarry, withAvals } from './carry'
+import { likeCarry, promotedCarry, requireSameCarry, sameStructure, withAvals } from './carry'
 import { bindScan } from './scan-primitive'
 
 export interface ScanOptions {
@@ -24,8 +25,11 @@ export interface ScanOptions {
   readonly length?: number
   /** From the last slice to the first; ys stand where their xs stood. */
   readonly reverse?: boolean
-  /** How many steps a compiler may write out together. */
-  readonly unroll?: number
+  /**
+   * How many steps may be written out together, or true for all: a hint, kept in the program. The
+   * compiled loop costs so little per step that no step is written out twice.
+   */
+  readonly unroll?: number | boolean
 }
 
 /**
@@ -64,24 +68,37 @@ export function scan<C, X, Y>(
   xs: X,
   options: ScanOptions = {},
 ): [Carry<C>, Stacked<Y>] {
-  requireFunction('scan', f)
-  const op = callName('scan', f)
+  return scanFor('scan', f, init, xs, options)
+}
+
+/** A scan in the name of what the user called. `carryAt` says where the user's carry stands in `C`. */
+function scanFor<C, X, Y>(
+  name: string,
+  f: (carry: Carry<C>, x: X) => readonly [carry: Carry<C>, y: Y],
+  init: C,
+  xs: X,
+  options: ScanOptions,
+  carryAt = '',
+): [Carry<C>, Stacked<Y>] {
+  requireFunction(name, f)
+  const op = callName(name, f)
+  checkOptions(op, options, ['length', 'reverse', 'unroll'])
   const scanned = flattenArrays(op, xs, 'xs')
   const length = scanLength(op, scanned, options.length)
   const start = flattenArrays(op, init, 'init')
   const sliceAvals = scanned.arrays.map(
     ({ aval }) => new Aval(aval.shape.slice(1), aval.dtype, aval.weakType),
   )
-  let result = traceBody(op, f, start, scanned.structure, sliceAvals)
+  let result = traceBody(op, name, f, start, scanned.structure, sliceAvals)
   const carryAvals = promotedCarry(
     start.arrays.map((x) => x.aval),
     result.carryOut,
   )
   const arrays = withAvals(start.arrays, carryAvals)
   if (arrays.some((x, i) => x !== start.arrays[i])) {
-    result = traceBody(op, f, { ...start, arrays }, scanned.structure, sliceAvals)
+    result = traceBody(op, name, f, { ...start, arrays }, scanned.structure, sliceAvals)
   }
-  requireSameCarry(op, { structure: start.structure, avals: carryAvals }, result.newCarry)
+  requireSameCarry(op, { structure: start.structure, avals: carryAvals }, result.newCarry, carryAt)
   const numCarry = arrays.length
   const outputs = bindScan([...result.constants, ...arrays, ...scanned.arrays], {
     jaxpr: result.jaxpr,
@@ -89,7 +106,7 @@ export function scan<C, X, Y>(
     numCarry,
     numConsts: result.constants.length,
     reverse: options.reverse ?? false,
-    unroll: options.unroll ?? 1,
+    unroll: unrolled(op, options.unroll ?? 1, length),
   })
   return [
     tree.unflatten(start.structure, outputs.slice(0, numCarry)) as Carry<C>,
@@ -97,9 +114,21 @@ export function scan<C, X, Y>(
   ]
 }
 
+/** As many steps as there are for `true`, one for `false`. */
+function unrolled(op: string, unroll: number | boolean, length: number): number {
+  if (typeof unroll === 'boolean') return unroll ? Math.max(length, 1) : 1
+  if (Number.isInteger(unroll) && unroll > 0) return unroll
+  throw new ArgumentError({
+    op,
+    problem: `unroll is ${unroll}`,
+    rule: 'unroll is a positive integer or a boolean',
+  })
+}
+
 /** One trace of the body, on carries of the types of `start`. */
 function traceBody(
   op: string,
+  name: string,
   f: (carry: never, x: never) => unknown,
   start: FlatArguments,
   xStructure: tree.TreeStructure,
@@ -119,7 +148,7 @@ function traceBody(
       return [...likeCarry(found.newCarry.arrays, carryAvals), ...found.ys.arrays]
     },
     [...carryAvals, ...sliceAvals],
-    'scan',
+    name,
     f.name,
   )
   const { newCarry, ys } = found
@@ -205,7 +234,7 @@ export function map<X, Y>(f: (x: X) => Y, xs: X): Stacked<Y> {
   requireFunction('map', f)
   const step = (_carry: null, x: X): readonly [null, Y] => [null, f(x)]
   Object.defineProperty(step, 'name', { value: f.name })
-  const [, ys] = scan<null, X, Y>(step, null, xs)
+  const [, ys] = scanFor<null, X, Y>('map', step, null, xs, {})
   return ys
 }
 
@@ -216,20 +245,22 @@ export function staticLoop<C>(
   body: (i: NDArray, carry: Carry<C>) => Carry<C>,
   init: C,
 ): Carry<C> {
-  requireFunction('foriLoop', body)
   const length = Math.max(0, upper - lower)
   const counted = ([i, carry]: LoopState<C>, _x: null): readonly [LoopState<C>, null] => [
-    [add(i, full([], 1, 'int32', i.aval.weakType)), body(i, carry)],
+    [add(i, full([], 1, 'int32', i.aval.weakType)), requireCarry(body(i, carry))],
     null,
   ]
   Object.defineProperty(counted, 'name', { value: body.name })
   const first = flattenArrays('foriLoop', init, 'init')
   const start = tree.unflatten(first.structure, first.arrays) as Carry<C>
-  const [[, last]] = scan<LoopState<C>, null, null>(
+  const requireCarry = sameStructure(callName('foriLoop', body), first.structure)
+  const [[, last]] = scanFor<LoopState<C>, null, null>(
+    'foriLoop',
     counted as LoopBody<C>,
     [full([], lower, 'int32', true), start],
     null,
     { length },
+    '[1]',
   ) as [LoopState<C>, null]
   return last
 }

@@ -172,7 +172,7 @@ const noReverse = (operands: readonly { readonly aval: Aval }[]): Differentiatio
     problem: 'reverse mode cannot go through a loop whose number of steps is not known beforehand',
     operands: operands.map((o, i) => ({ name: `operand ${i}`, aval: o.aval })),
     rule: 'grad, vjp and jacrev need a fixed number of steps; jvp and jacfwd do not',
-    hint: 'use scan, or foriLoop with bounds that are numbers while tracing',
+    hint: 'use scan, or foriLoop with bounds that are known while tracing: with others it is a whileLoop',
   })
 
 function jvpOfWhile(

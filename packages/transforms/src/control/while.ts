@@ -1,12 +1,13 @@
 /** `whileLoop`, and `foriLoop` whose bounds are traced. */
 import {
   add,
-  ArgumentError,
   type ArrayLike,
   type Aval,
   convert,
+  DeviceError,
   full,
   lt,
+  readElements,
   stage,
   TransformationError,
   tree,
@@ -20,7 +21,7 @@ import {
   refusePromise,
   requireFunction,
 } from '../flat-function'
-import { likeCarry, promotedCarry, requireSameCarry, withAvals } from './carry'
+import { likeCarry, promotedCarry, requireSameCarry, sameStructure, withAvals } from './carry'
 import { type Carry, staticLoop } from './scan'
 import { bindWhile } from './while-primitive'
 
@@ -43,20 +44,31 @@ export function whileLoop<C>(
   body: (carry: Carry<C>) => Carry<C>,
   init: C,
 ): Carry<C> {
-  requireFunction('whileLoop', condition)
-  requireFunction('whileLoop', body)
-  const op = callName('whileLoop', body)
+  return whileFor('whileLoop', condition, body, init)
+}
+
+/** A loop in the name of what the user called. `carryAt` says where the user's carry stands in `C`. */
+function whileFor<C>(
+  name: string,
+  condition: (carry: Carry<C>) => ArrayLike,
+  body: (carry: Carry<C>) => Carry<C>,
+  init: C,
+  carryAt = '',
+): Carry<C> {
+  requireFunction(name, condition)
+  requireFunction(name, body)
+  const op = callName(name, body)
   const start = flattenArrays(op, init, 'init')
-  let traced = traceBody(op, body, start)
+  let traced = traceBody(op, name, body, start)
   const avals = promotedCarry(
     start.arrays.map((x) => x.aval),
     traced.newCarry.arrays.map((x) => x.aval),
   )
   const arrays = withAvals(start.arrays, avals)
   if (arrays.some((x, i) => x !== start.arrays[i])) {
-    traced = traceBody(op, body, { ...start, arrays })
+    traced = traceBody(op, name, body, { ...start, arrays })
   }
-  requireSameCarry(op, { structure: start.structure, avals }, traced.newCarry)
+  requireSameCarry(op, { structure: start.structure, avals }, traced.newCarry, carryAt)
   const test = stage(
     (inputs) => {
       const answer: unknown = condition(tree.unflatten(start.structure, inputs) as Carry<C>)
@@ -64,7 +76,7 @@ export function whileLoop<C>(
       return [requirePredicate(op, answer)]
     },
     avals,
-    'whileLoop',
+    name,
     condition.name,
   )
   const outputs = bindWhile([...test.constants, ...traced.constants, ...arrays], {
@@ -76,7 +88,12 @@ export function whileLoop<C>(
   return tree.unflatten(start.structure, outputs) as Carry<C>
 }
 
-function traceBody(op: string, body: (carry: never) => unknown, start: FlatArguments) {
+function traceBody(
+  op: string,
+  name: string,
+  body: (carry: never) => unknown,
+  start: FlatArguments,
+) {
   const avals: readonly Aval[] = start.arrays.map((x) => x.aval)
   const found: { newCarry?: FlatArguments } = {}
   const staged = stage(
@@ -87,7 +104,7 @@ function traceBody(op: string, body: (carry: never) => unknown, start: FlatArgum
       return likeCarry(found.newCarry.arrays, avals)
     },
     avals,
-    'whileLoop',
+    name,
     body.name,
   )
   if (found.newCarry === undefined) throw new Error('the body was not traced')
@@ -109,8 +126,8 @@ function requirePredicate(op: string, answer: unknown): NDArray {
 /**
  * Runs `body(i, carry)` for `i` from `lower` up to, not including, `upper`.
  *
- * With bounds that are JavaScript numbers this is a `scan`, which reverse mode can go through; with
- * traced or computed bounds it is a `whileLoop`.
+ * With bounds that are known while tracing this is a `scan`, which reverse mode can go through; with
+ * traced bounds it is a `whileLoop`.
  *
  * @param lower first index, an integer
  * @param upper end of the range, an integer
@@ -128,32 +145,39 @@ export function foriLoop<C>(
 ): Carry<C> {
   requireFunction('foriLoop', body)
   const op = callName('foriLoop', body)
-  if (typeof lower === 'number' && typeof upper === 'number') {
-    if (!Number.isInteger(lower) || !Number.isInteger(upper)) {
-      throw new ArgumentError({
-        op,
-        problem: `the bounds ${lower} and ${upper} are not both integers`,
-        rule: 'foriLoop counts integers',
-      })
-    }
-    return staticLoop(lower, upper, body, init)
-  }
-  const [first, end] = [lower, upper].map((bound, i) => requireBound(op, bound, i))
+  const bounds = [lower, upper].map((bound, i) => requireBound(op, bound, i))
+  const [from, to] = bounds.map(knownBound)
+  if (from !== null && to !== null) return staticLoop(from, to, body, init)
+  const [first, end] = bounds
   const flat = flattenArrays(op, init, 'init')
   type State = readonly [i: NDArray, end: NDArray, carry: Carry<C>]
   const counted = ([i, stop, carry]: State): State => [
     add(i, full([], 1, 'int32')),
     stop,
-    body(i, carry),
+    requireCarry(body(i, carry)),
   ]
   Object.defineProperty(counted, 'name', { value: body.name })
   const start: State = [first, end, tree.unflatten(flat.structure, flat.arrays) as Carry<C>]
-  const [, , last] = whileLoop<State>(
+  const requireCarry = sameStructure(op, flat.structure)
+  const [, , last] = whileFor<State>(
+    'foriLoop',
     (([i, stop]: State) => lt(i, stop)) as (state: Carry<State>) => NDArray,
     counted as (state: Carry<State>) => Carry<State>,
     start,
+    '[2]',
   ) as State
   return last
+}
+
+/** A bound that is known while tracing; null where it is traced, or cannot be read at once. */
+function knownBound(bound: NDArray): number | null {
+  if (bound.owner !== null) return null
+  try {
+    return Number(readElements(bound, 'foriLoop')[0])
+  } catch (error) {
+    if (error instanceof DeviceError) return null
+    throw error
+  }
 }
 
 function requireBound(op: string, bound: ArrayLike, position: number): NDArray {
@@ -163,7 +187,7 @@ function requireBound(op: string, bound: ArrayLike, position: number): NDArray {
   }
   throw new TransformationError({
     op,
-    problem: `the ${position === 0 ? 'lower' : 'upper'} bound is not an integer scalar`,
+    problem: `the ${position === 0 ? 'lower' : 'upper'} bound ${typeof bound === 'number' ? `${bound} is not an integer` : 'is not an integer scalar'}`,
     operands: [{ name: position === 0 ? 'lower' : 'upper', aval: array.aval }],
     rule: 'foriLoop counts integers',
   })
