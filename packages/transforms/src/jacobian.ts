@@ -7,6 +7,7 @@
 import {
   add,
   type Aval,
+  checkOptions,
   convertElementType,
   DifferentiationError,
   eq,
@@ -28,14 +29,20 @@ import {
   selectArguments,
 } from './flat-function'
 import type { Cotangents, GradientOf, RefuseAsync, Tangents } from './function-types'
-import { differentiate, linearizeAt, pullBack } from './grad'
-import { jvp, jvpFlat } from './jvp'
+import { differentiate, linearizeAt, pullBack, requirePair } from './grad'
+import { jvp, jvpFlat, requireLists } from './jvp'
 import { batchFlat, placeMappedAxis } from './vmap'
 
 export interface JacobianOptions {
   /** Which argument to differentiate with respect to, or several. */
   readonly argnums?: number | readonly number[]
+  /** The function returns `[value, aux]`; aux is passed along. */
+  readonly hasAux?: false
 }
+
+/** The options of a function that returns `[value, aux]`. */
+export type JacobianOptionsWithAux = Omit<JacobianOptions, 'hasAux'> & { readonly hasAux: true }
+type AnyOptions = JacobianOptions | JacobianOptionsWithAux
 
 /** A tree like the result `R`, with a tree like the argument `T` in the place of each leaf. */
 export type JacobianOf<R, T> = R extends NDArray | number
@@ -106,14 +113,19 @@ interface Differentiated {
   readonly chosen: readonly unknown[]
   readonly call: (chosen: readonly unknown[]) => unknown
   readonly several: boolean
+  readonly hasAux: boolean
 }
 
 function choose<A extends readonly unknown[]>(
   op: string,
   f: (...args: A) => unknown,
   args: readonly unknown[],
-  { argnums = 0 }: JacobianOptions,
+  options: AnyOptions,
 ): Differentiated {
+  const { argnums = 0, hasAux = false } = checkOptions<AnyOptions>(op, options, [
+    'argnums',
+    'hasAux',
+  ])
   const several = typeof argnums === 'object'
   const positions = several ? argnums : [argnums]
   const { chosen, fill } = selectArguments(op, args, positions)
@@ -123,6 +135,7 @@ function choose<A extends readonly unknown[]>(
     chosen,
     call: (xs) => f(...(fill(xs) as readonly unknown[] as A)),
     several,
+    hasAux,
   }
 }
 
@@ -145,6 +158,7 @@ function assemble(
  *
  * @param f a function of trees of arrays
  * @param options.argnums which argument to differentiate with respect to (the first), or several
+ * @param options.hasAux `f` returns `[value, aux]`, and the result is `[jacobian, aux]`
  * @returns a function of the same arguments; each leaf has shape `[...output, ...input]`
  * @throws DifferentiationError for leaves that are not floating point
  * @example
@@ -152,38 +166,65 @@ function assemble(
  * // Array([[1., 0.],
  * //        [0., 4.]], dtype=float32)
  */
+export function jacfwd<
+  A extends readonly unknown[],
+  R,
+  Aux,
+  const O extends JacobianOptionsWithAux,
+>(
+  f: (...args: A) => readonly [R, Aux],
+  options: O,
+): (...args: A) => NoInfer<[Jacobians<A, R, O>, Aux]>
 export function jacfwd<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
   f: ((...args: A) => R) & RefuseAsync<R>,
   options?: O,
-): (...args: A) => NoInfer<Jacobians<A, R, O>> {
-  requireFunction('jacfwd', f)
-  const op = callName('jacfwd', f)
+): (...args: A) => NoInfer<Jacobians<A, R, O>>
+export function jacfwd<A extends readonly unknown[]>(
+  f: (...args: A) => unknown,
+  options: AnyOptions = {},
+): (...args: A) => unknown {
+  return jacfwdFor('jacfwd', f, options)
+}
+
+function jacfwdFor<A extends readonly unknown[]>(
+  name: string,
+  f: (...args: A) => unknown,
+  options: AnyOptions,
+): (...args: A) => unknown {
+  requireFunction(name, f)
+  const op = callName(name, f)
   return (...args) => {
-    const { names, chosen, call, several } = choose(op, f, args, options ?? {})
+    const { names, chosen, call, several, hasAux } = choose(op, f, args, options)
     const inputs = chosen.map((arg, i) => flattenArrays(op, arg, names[i], differentiable))
     const arrays = inputs.flatMap((x) => x.arrays)
     const inStructure = tree.structure(chosen)
     const avals = avalsOf(arrays)
     requireFloats(op, 'the argument', avals)
-    const found: { structure?: tree.TreeStructure } = {}
+    const found: { structure?: tree.TreeStructure; aux?: tree.TreeStructure } = {}
+    let numAux = 0
     const size = totalSize(avals)
     const columns = batchFlat(
       (directions) => {
-        const { tangents } = jvpFlat(
+        const { primals, tangents } = jvpFlat(
           (xs) => {
             const result = call(tree.unflatten(inStructure, xs) as readonly unknown[])
             refusePromise(op, result)
-            const flat = flattenArrays(op, result, 'the result')
+            const [value, auxiliary] = hasAux ? requirePair(op, result) : [result, null]
+            const flat = flattenArrays(op, value, 'the result')
             requireFloats(op, 'the result', avalsOf(flat.arrays))
+            const aux = flattenArrays(op, auxiliary, 'aux')
             found.structure = flat.structure
-            return flat.arrays
+            found.aux = aux.structure
+            numAux = aux.arrays.length
+            return [...flat.arrays, ...aux.arrays]
           },
           arrays,
           directions,
-          'jacfwd',
+          name,
           f.name,
         )
-        return tangents.map(instantiate)
+        const numValues = tangents.length - numAux
+        return [...tangents.slice(0, numValues).map(instantiate), ...primals.slice(numValues)]
       },
       { size, name: null },
       standardBasis(avals),
@@ -191,12 +232,17 @@ export function jacfwd<A extends readonly unknown[], R, const O extends Jacobian
       'vmap',
       f.name,
     )
-    if (found.structure === undefined) throw new Error(`${op}: the function was not called`)
-    const blocks = columns.map((column) => {
+    if (!found.structure || !found.aux) throw new Error(`${op}: the function was not called`)
+    const numValues = columns.length - numAux
+    const blocks = columns.slice(0, numValues).map((column) => {
       const placed = placeMappedAxis(op, column, size, -1)
       return splitAxis(placed, placed.ndim - 1, avals)
     })
-    return assemble(blocks, found.structure, inStructure, several) as Jacobians<A, R, O>
+    const jacobians = assemble(blocks, found.structure, inStructure, several)
+    if (!hasAux) return jacobians
+    // Aux does not depend on the direction, so that it is not mapped.
+    const aux = columns.slice(numValues).map(({ value }) => value)
+    return [jacobians, tree.unflatten(found.aux, aux)]
   }
 }
 
@@ -205,21 +251,43 @@ export function jacfwd<A extends readonly unknown[], R, const O extends Jacobian
  *
  * @param f a function of trees of arrays
  * @param options.argnums which argument to differentiate with respect to (the first), or several
+ * @param options.hasAux `f` returns `[value, aux]`, and the result is `[jacobian, aux]`
  * @returns a function of the same arguments; each leaf has shape `[...output, ...input]`
  * @throws DifferentiationError for leaves that are not floating point
  * @example
  * jacrev((x: NDArray) => np.sum(np.square(x)))(np.array([0.5, 2]))
  * // Array([1., 4.], dtype=float32)
  */
+export function jacrev<
+  A extends readonly unknown[],
+  R,
+  Aux,
+  const O extends JacobianOptionsWithAux,
+>(
+  f: (...args: A) => readonly [R, Aux],
+  options: O,
+): (...args: A) => NoInfer<[Jacobians<A, R, O>, Aux]>
 export function jacrev<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
   f: ((...args: A) => R) & RefuseAsync<R>,
   options?: O,
-): (...args: A) => NoInfer<Jacobians<A, R, O>> {
-  requireFunction('jacrev', f)
-  const op = callName('jacrev', f)
+): (...args: A) => NoInfer<Jacobians<A, R, O>>
+export function jacrev<A extends readonly unknown[]>(
+  f: (...args: A) => unknown,
+  options: AnyOptions = {},
+): (...args: A) => unknown {
+  return jacrevFor('jacrev', f, options)
+}
+
+function jacrevFor<A extends readonly unknown[]>(
+  name: string,
+  f: (...args: A) => unknown,
+  options: AnyOptions,
+): (...args: A) => unknown {
+  requireFunction(name, f)
+  const op = callName(name, f)
   return (...args) => {
-    const { names, chosen, call, several } = choose(op, f, args, options ?? {})
-    const linearized = linearizeAt(op, call, chosen, { hasAux: false, names, subject: f.name })
+    const { names, chosen, call, several, hasAux } = choose(op, f, args, options)
+    const linearized = linearizeAt(op, call, chosen, { hasAux, names, subject: f.name })
     const { inputs, output } = linearized
     const inAvals = avalsOf(inputs.arrays)
     const outAvals = avalsOf(output.arrays)
@@ -235,7 +303,8 @@ export function jacrev<A extends readonly unknown[], R, const O extends Jacobian
       f.name,
     ).map((row) => splitAxis(placeMappedAxis(op, row, size, 0), 0, outAvals))
     const blocks = outAvals.map((_, o) => inAvals.map((_unused, i) => rows[i][o]))
-    return assemble(blocks, output.structure, inputs.structure, several) as Jacobians<A, R, O>
+    const jacobians = assemble(blocks, output.structure, inputs.structure, several)
+    return hasAux ? [jacobians, linearized.aux] : jacobians
   }
 }
 
@@ -244,26 +313,27 @@ export function jacrev<A extends readonly unknown[], R, const O extends Jacobian
  *
  * @param f a function of trees of arrays that returns one scalar
  * @param options.argnums which argument to differentiate with respect to (the first), or several
+ * @param options.hasAux `f` returns `[value, aux]`, and the result is `[hessian, aux]`
  * @returns a function of the same arguments; a tree of trees like the argument
  * @example
  * hessian((x: NDArray) => np.sum(np.power(x, 3)))(np.array([0.5, 2]))
  * // Array([[ 3.,  0.],
  * //        [ 0., 12.]], dtype=float32)
  */
+export function hessian<A extends readonly unknown[], Aux, const O extends JacobianOptionsWithAux>(
+  f: (...args: A) => readonly [NDArray | number, Aux],
+  options: O,
+): (...args: A) => NoInfer<[Jacobians<A, GradientOf<A[0]>, O>, Aux]>
 export function hessian<A extends readonly unknown[], R, const O extends JacobianOptions = {}>(
   f: ((...args: A) => R) & RefuseAsync<R>,
   options?: O,
-): (...args: A) => NoInfer<Jacobians<A, GradientOf<A[0]>, O>> {
+): (...args: A) => NoInfer<Jacobians<A, GradientOf<A[0]>, O>>
+export function hessian<A extends readonly unknown[]>(
+  f: (...args: A) => unknown,
+  options: AnyOptions = {},
+): (...args: A) => unknown {
   requireFunction('hessian', f)
-  const first: (...args: A) => unknown = jacrev<A, NDArray, JacobianOptions>(
-    (...args) => f(...args) as NDArray,
-    options,
-  )
-  const second: (...args: A) => unknown = jacfwd<A, NDArray, JacobianOptions>(
-    (...args) => first(...args) as NDArray,
-    options,
-  )
-  return (...args) => second(...args) as Jacobians<A, GradientOf<A[0]>, O>
+  return jacfwdFor('hessian', jacrevFor('hessian', f, options), options)
 }
 
 /**
@@ -283,6 +353,7 @@ export function hvp<A extends readonly unknown[], R>(
   vectors: Tangents<A>,
 ): Cotangents<A> {
   requireFunction('hvp', f)
+  requireLists('hvp', primals, vectors)
   const gradient = differentiate('hvp', f, { argnums: primals.map((_, i) => i) })
   const [, product] = jvp<readonly unknown[], unknown>(
     (...args) => gradient(args).gradients,

@@ -162,14 +162,7 @@ export function jvp<A extends readonly unknown[], R>(
 ): [R, R] {
   requireFunction('jvp', f)
   const op = callName('jvp', f)
-  if (!Array.isArray(primals)) {
-    throw new ArgumentError({
-      op,
-      problem: 'primals is not a list',
-      rule: 'primals and tangents are lists, with one entry per argument of the function',
-      hint: 'jvp(f, [x], [xDot])',
-    })
-  }
+  requireLists(op, primals, tangents)
   const point = flattenArrays(op, primals, 'primals', differentiable)
   const dots = matchTangents(op, point, tangents)
   const flat = flattenFunction<A>(op, f, point.structure)
@@ -178,6 +171,19 @@ export function jvp<A extends readonly unknown[], R>(
     tree.unflatten(flat.structure(), result.primals) as R,
     tree.unflatten(flat.structure(), result.tangents.map(instantiate)) as R,
   ]
+}
+
+/** Refuses arguments and directions that are not lists. */
+export function requireLists(op: string, primals: unknown, directions: unknown): void {
+  if (Array.isArray(primals) && Array.isArray(directions)) return
+  const name = op.replace(/\(.*/, '')
+  const direction = name === 'jvp' ? 'tangents' : 'vectors'
+  throw new ArgumentError({
+    op,
+    problem: `${Array.isArray(primals) ? direction : 'primals'} is not a list`,
+    rule: `primals and ${direction} are lists, with one entry per argument of the function`,
+    hint: `${name}(f, [x], [${name === 'jvp' ? 'xDot' : 'v'}])`,
+  })
 }
 
 /** Tangents checked against their primals; numbers take the primal's type. */
