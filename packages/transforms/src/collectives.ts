@@ -9,6 +9,7 @@ import {
   Aval,
   bind1,
   broadcastInDim,
+  checkOptions,
   concatenate,
   convert,
   definePrimitive,
@@ -250,30 +251,41 @@ function overLeaves<T>(
   return tree.unflatten(structure, results) as T
 }
 
+/** One name of an axis, or several: then the collective goes over all of them. */
+export type AxisNames = string | readonly string[]
+
+const alongEach = <T>(names: AxisNames, x: T, along: (x: T, name: string) => T): T =>
+  typeof names === 'string' ? along(x, names) : names.reduce(along, x)
+
 /**
  * The sum over all examples of the enclosing `vmap` with this axis name.
  *
  * @param x a tree of arrays
- * @param axisName a name given to an enclosing `vmap`
+ * @param axisName a name given to an enclosing `vmap`, or several
  * @example
  * vmap((x: NDArray) => np.divide(x, psum(x, 'i')), { axisName: 'i' })(np.array([1, 3]))
  * // Array([0.25, 0.75], dtype=float32)
  */
-export const psum = <T>(x: T, axisName: string): T => overLeaves('psum', x, axisName, bindSum)
+export const psum = <T>(x: T, axisName: AxisNames): T =>
+  alongEach(axisName, x, (y, name) => overLeaves('psum', y, name, bindSum))
 
 /** The mean over all examples; see `psum`. */
-export const pmean = <T>(x: T, axisName: string): T =>
-  overLeaves('pmean', x, axisName, (leaf, params) => {
-    const float = leaf.dtype.includes('float') ? leaf : convert(leaf, 'float32')
-    const total = bindSum(float, params)
-    return div(total, full(total.shape, params.axisSize, total.dtype, total.aval.weakType))
-  })
+export const pmean = <T>(x: T, axisName: AxisNames): T =>
+  alongEach(axisName, x, (y, name) =>
+    overLeaves('pmean', y, name, (leaf, params) => {
+      const float = leaf.dtype.includes('float') ? leaf : convert(leaf, 'float32')
+      const total = bindSum(float, params)
+      return div(total, full(total.shape, params.axisSize, total.dtype, total.aval.weakType))
+    }),
+  )
 
 /** The largest value of all examples; see `psum`. */
-export const pmax = <T>(x: T, axisName: string): T => overLeaves('pmax', x, axisName, bindMax)
+export const pmax = <T>(x: T, axisName: AxisNames): T =>
+  alongEach(axisName, x, (y, name) => overLeaves('pmax', y, name, bindMax))
 
 /** The smallest value of all examples; see `psum`. */
-export const pmin = <T>(x: T, axisName: string): T => overLeaves('pmin', x, axisName, bindMin)
+export const pmin = <T>(x: T, axisName: AxisNames): T =>
+  alongEach(axisName, x, (y, name) => overLeaves('pmin', y, name, bindMin))
 
 /**
  * The values of all examples, along a new axis.
@@ -284,7 +296,7 @@ export const pmin = <T>(x: T, axisName: string): T => overLeaves('pmin', x, axis
  */
 export const allGather = <T>(x: T, axisName: string, options: { readonly axis?: number } = {}): T =>
   overLeaves('allGather', x, axisName, (leaf, params) => {
-    const { axis = 0 } = options
+    const { axis = 0 } = checkOptions('allGather', options, ['axis'])
     return bindGather(leaf, {
       ...params,
       allGatherDimension: axis < 0 ? axis + leaf.ndim + 1 : axis,

@@ -3,6 +3,7 @@
  * theorem: from f(x, θ) = 0 follows ∂f/∂x ẋ = −∂f/∂θ θ̇.
  */
 import {
+  checkOptions,
   evaluateJaxpr,
   instantiate,
   isFloating,
@@ -23,7 +24,7 @@ import {
   requireFunction,
   requireLike,
 } from './flat-function'
-import { jvpFlat } from './jvp'
+import { jvpFlat, matchTangents } from './jvp'
 import { linearizeFlat } from './linearize'
 import { withZeros } from './zeros'
 
@@ -54,25 +55,26 @@ export function customRoot<T, Aux>(
   f: (x: T) => T,
   initialGuess: T,
   solve: (f: (x: T) => T, guess: T) => readonly [T, Aux],
-  tangentSolve: (g: (x: T) => T, y: T) => T,
+  tangentSolve: (g: (xDot: T | number) => T, y: T) => T,
   options: { readonly hasAux: true },
 ): [T, Aux]
 export function customRoot<T>(
   f: (x: T) => T,
   initialGuess: T,
   solve: (f: (x: T) => T, guess: T) => T,
-  tangentSolve: (g: (x: T) => T, y: T) => T,
+  tangentSolve: (g: (xDot: T | number) => T, y: T) => T,
   options?: CustomRootOptions,
 ): T
 export function customRoot<T, Aux>(
   f: (x: T) => T,
   initialGuess: T,
   solve: (f: (x: T) => T, guess: T) => T | readonly [T, Aux],
-  tangentSolve: (g: (x: T) => T, y: T) => T,
-  { hasAux = false }: CustomRootOptions = {},
+  tangentSolve: (g: (xDot: T | number) => T, y: T) => T,
+  options: CustomRootOptions = {},
 ): T | [T, Aux] {
   for (const each of [f, solve, tangentSolve]) requireFunction('customRoot', each)
   const op = callName('customRoot', f)
+  const { hasAux = false } = checkOptions(op, options, ['hasAux'])
   const guess = flattenArrays(op, initialGuess, 'initialGuess')
   const { structure } = guess
   const avals = guess.arrays.map((x) => x.aval)
@@ -119,9 +121,9 @@ export function customRoot<T, Aux>(
     (inputs) => {
       const [x, y] = [inputs.slice(0, n), inputs.slice(n)]
       const slope = derivativeAt(equation, x)
-      const g = (xDot: T): T => {
-        const { arrays } = flattenArrays(op, xDot, 'x')
-        return tree.unflatten(structure, slope(arrays)) as T
+      const g = (xDot: T | number): T => {
+        const dots = matchTangents(`the derivative of ${f.name || 'f'}`, guess, xDot)
+        return tree.unflatten(structure, slope(dots.map(instantiate))) as T
       }
       return like(tangentSolve(g, tree.unflatten(structure, y) as T), 'tangentSolve(g, y)')
     },

@@ -3,6 +3,7 @@ import { checkPasses } from '@adjoint/core/internal'
 import { describe, expect, it } from 'vitest'
 import {
   customJvp,
+  customRoot,
   customVjp,
   customVmap,
   grad,
@@ -164,5 +165,19 @@ describe('customVmap', () => {
     expect(seen).toEqual([[2, [true, false]]])
     expect(numbers(jit(vmap(f))(f32([1, 2]), f32([1, 2])))).toEqual([100, 400])
     expect(grad(f)(f32(2), f32(3)).item()).toBe(3)
+  })
+})
+
+describe('numbers as tangents', () => {
+  it('take the type of what they belong to', () => {
+    // The derivative of f at the root, applied to 1 as a user writes it.
+    const root = (a: NDArray): NDArray =>
+      customRoot(
+        (x: NDArray) => np.subtract(np.multiply(x, x), a),
+        f32(1),
+        () => np.sqrt(a),
+        (g, y) => np.divide(y, g(1)),
+      )
+    expect(grad(root)(f32(4)).item()).toBeCloseTo(0.25)
   })
 })
