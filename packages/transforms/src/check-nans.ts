@@ -3,6 +3,7 @@ import {
   AdjointError,
   type Aval,
   bind,
+  checkOptions,
   currentInterpreter,
   describe,
   evaluateJaxpr,
@@ -150,9 +151,10 @@ const refuseTracer = (subject: string, tracer: NDArray): TransformationError =>
  */
 export function checkNans<A extends readonly unknown[], R>(
   f: ((...args: A) => R) & RefuseAsync<R>,
-  { infinities = false }: CheckNansOptions = {},
+  options: CheckNansOptions = {},
 ): (...args: A) => R {
   requireFunction('checkNans', f)
+  const { infinities = false } = checkOptions('checkNans', options, ['infinities'])
   const checked = (...args: A): R =>
     runInterpreter(new NanInterpreter(f.name, infinities), () => f(...args))
   Object.defineProperty(checked, 'name', { value: f.name })

@@ -7,9 +7,11 @@
  * `checkpoint` for policies.)
  */
 import {
+  ArgumentError,
   type Atom,
   bind,
   bind1,
+  checkOptions,
   definePrimitive,
   type Equation,
   evaluateJaxpr,
@@ -339,6 +341,16 @@ const checkpointPrimitive: Primitive<CheckpointParams> = register(
   }),
 )
 
+function requirePolicy(op: string, policy: unknown): void {
+  if (typeof policy === 'function') return
+  throw new ArgumentError({
+    op,
+    problem: `the policy is a ${typeof policy}`,
+    rule: 'a policy is a function from a value to whether it is kept',
+    hint: "for example checkpointPolicies.dotsSaveable, or saveOnlyTheseNames('activations')",
+  })
+}
+
 export interface CheckpointOptions {
   /** Which intermediate values are kept for the backward pass; by default none. */
   readonly policy?: CheckpointPolicy
@@ -361,6 +373,8 @@ export function checkpoint<A extends readonly unknown[], R>(
 ): (...args: A) => R {
   requireFunction('checkpoint', f)
   const op = callName('checkpoint', f)
+  const { policy = null } = checkOptions(op, options, ['policy'])
+  if (policy !== null) requirePolicy(op, policy)
   const checkpointed = (...args: A): R => {
     const { arrays, structure } = flattenArrays(op, args, 'args')
     const flat = flattenFunction<A>(op, f, structure)
@@ -372,7 +386,7 @@ export function checkpoint<A extends readonly unknown[], R>(
     )
     const outputs = bindCheckpoint([...constants, ...arrays], {
       jaxpr,
-      policy: options.policy ?? null,
+      policy,
       preventCse: true,
       differentiated: false,
     })

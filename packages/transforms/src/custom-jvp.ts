@@ -2,7 +2,9 @@
 import {
   type Aval,
   avalsMatch,
+  type BatchDim,
   bind,
+  checkOptions,
   convert,
   definePrimitive,
   DifferentiationError,
@@ -11,6 +13,8 @@ import {
   isFloating,
   isZero,
   Jaxpr,
+  type JvpResult,
+  type MappedAxis,
   type NDArray,
   type Primitive,
   register,
@@ -22,9 +26,6 @@ import {
   Var,
   withMappedAxis,
   zeroLike,
-  type JvpResult,
-  type MappedAxis,
-  type BatchDim,
 } from '@adjoint/core/internal'
 import {
   argnumsOf,
@@ -222,6 +223,7 @@ export function customJvp<A extends readonly unknown[], R, const O extends Custo
 ): CustomJvp<A, R, NondiffOf<O>> {
   requireFunction('customJvp', f)
   const op = callName('customJvp', f)
+  checkOptions<CustomJvpOptions>(op, options ?? {}, ['nondiffArgnums'])
   const nondiff = argnumsOf(options?.nondiffArgnums)
   let rule: ((...args: never) => readonly [unknown, unknown]) | null = null
   const call = (...args: A): R => {

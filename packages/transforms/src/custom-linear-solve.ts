@@ -8,6 +8,7 @@
 import {
   type Aval,
   bind,
+  checkOptions,
   definePrimitive,
   DifferentiationError,
   evaluateJaxpr,
@@ -246,7 +247,11 @@ export function customLinearSolve<T, Aux>(
   requireFunction('customLinearSolve', matvec)
   requireFunction('customLinearSolve', solve)
   const op = callName('customLinearSolve', matvec)
-  const { symmetric = false, hasAux = false } = options
+  const { symmetric = false, hasAux = false } = checkOptions(op, options, [
+    'transposeSolve',
+    'symmetric',
+    'hasAux',
+  ])
   const transposeSolve = options.transposeSolve ?? (symmetric ? solve : null)
   const right = flattenArrays(op, b, 'b')
   requireFloating(op, right)

@@ -3,6 +3,7 @@ import {
   Aval,
   avalsMatch,
   bind,
+  checkOptions,
   convert,
   definePrimitive,
   DifferentiationError,
@@ -316,6 +317,7 @@ export function customVjp<A extends readonly unknown[], R, const O extends Custo
 ): CustomVjp<A, R, NondiffOf<O>> {
   requireFunction('customVjp', f)
   const op = callName('customVjp', f)
+  checkOptions<CustomVjpOptions>(op, options ?? {}, ['nondiffArgnums'])
   const nondiff = argnumsOf(options?.nondiffArgnums)
   let rules: VjpRules | null = null
   const call = (...args: A): R => {

@@ -7,6 +7,7 @@
 import {
   Aval,
   avalsMatch,
+  checkOptions,
   DifferentiationError,
   dtypes,
   full,
@@ -102,7 +103,7 @@ function flattenNamed(
   }
 }
 
-function requirePair(op: string, result: unknown): readonly [unknown, unknown] {
+export function requirePair(op: string, result: unknown): readonly [unknown, unknown] {
   if (Array.isArray(result) && result.length === 2) return [result[0], result[1]]
   throw new TransformationError({
     op,
@@ -183,7 +184,11 @@ export function differentiate(
 ): (args: readonly unknown[]) => ValueAndGradients {
   requireFunction(op, f)
   const call = callName(op, f)
-  const { argnums = 0, hasAux = false, allowInt = false } = options
+  const {
+    argnums = 0,
+    hasAux = false,
+    allowInt = false,
+  } = checkOptions(call, options, ['argnums', 'hasAux', 'allowInt'])
   const several = typeof argnums === 'object'
   const positions = several ? argnums : [argnums]
   return (args) => {

@@ -4,7 +4,7 @@
  * The shards are the examples of a mapped axis, and the threads of the device divide that axis among
  * themselves. See docs/design/pmap.md.
  */
-import { ArgumentError, tree, TransformationError } from '@adjoint/core/internal'
+import { ArgumentError, checkOptions, TransformationError, tree } from '@adjoint/core/internal'
 import { type AxisSpec, axesOfLeaves } from './axes-prefix'
 import { callName, flattenArrays, requireFunction } from './flat-function'
 import type { RefuseAsync } from './function-types'
@@ -47,8 +47,14 @@ export function pmap<A extends readonly unknown[], R>(
   options: PmapOptions = {},
 ): Jitted<A, R> {
   requireFunction('pmap', f)
-  const { axisName, devices, inAxes = 0, outAxes = 0, donateArgnums = [] } = options
   const op = callName('pmap', f)
+  const {
+    axisName,
+    devices,
+    inAxes = 0,
+    outAxes = 0,
+    donateArgnums = [],
+  } = checkOptions(op, options, ['axisName', 'devices', 'inAxes', 'outAxes', 'donateArgnums'])
   if (devices !== undefined && !(Number.isInteger(devices) && devices >= 1)) {
     throw new ArgumentError({
       op,

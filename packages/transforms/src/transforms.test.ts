@@ -233,7 +233,7 @@ describe('errors say what to do', () => {
         operand 0: f32[]
         operand 1: f32[]
         rule: grad, vjp and jacrev need a fixed number of steps; jvp and jacfwd do not
-        hint: use scan, or foriLoop with bounds that are numbers while tracing"
+        hint: use scan, or foriLoop with bounds that are known while tracing: with others it is a whileLoop"
     `)
     expect(
       grad((x: NDArray) => np.multiply(x.astype('float32'), 2), { allowInt: true })(np.array(1))

@@ -9,6 +9,7 @@ import {
   type BatchDim,
   bind,
   canonicalAxis,
+  checkOptions,
   currentInterpreter,
   evaluateJaxpr,
   type Interpreter,
@@ -212,8 +213,12 @@ export function vmap<A extends readonly unknown[], R>(
   options: VmapOptions = {},
 ): (...args: A) => R {
   requireFunction('vmap', f)
-  const { inAxes = 0, outAxes = 0, axisName = null } = options
   const op = callName('vmap', f)
+  const {
+    inAxes = 0,
+    outAxes = 0,
+    axisName = null,
+  } = checkOptions(op, options, ['inAxes', 'outAxes', 'axisName', 'axisSize'])
   const mapped = (...args: A): R => {
     const { arrays, structure } = flattenArrays(op, args, 'args')
     const paths = tree.structurePaths(structure, 'args')

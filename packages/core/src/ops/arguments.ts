@@ -93,12 +93,65 @@ export const isOptions = <T extends object>(
   return prototype === Object.prototype || prototype === null
 }
 
+/** Refuses options that nobody reads: a misspelt one would change nothing, in silence. */
+export function checkOptions<T extends object>(
+  op: string,
+  options: T,
+  known: readonly (keyof T & string)[],
+): T {
+  const wrong = isOptions(options)
+    ? Object.keys(options).find((key) => !(known as readonly string[]).includes(key))
+    : null
+  if (wrong === undefined) return options
+  const listed = `{ ${known.join(', ')} }`
+  throw new ArgumentError({
+    op,
+    problem:
+      wrong === null
+        ? `options are an object, not ${shownOption(options)}`
+        : `there is no option '${wrong}'`,
+    rule: `the options are ${listed}`,
+    hint: wrong === null ? 'name the option: { key: value }' : closest(wrong, known),
+  })
+}
+
+const shownOption = (value: unknown): string => {
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object' && value !== null) return 'an array or an instance of a class'
+  return typeof value === 'function' ? 'a function' : String(value)
+}
+
+/** An argument that has no default, refused where a call left it out. */
+export function given<T>(op: string, name: string, value: T | undefined): T {
+  if (value !== undefined) return value
+  throw new ArgumentError({
+    op,
+    problem: `${name} is missing`,
+    rule: `${name} has no default and stands in the list of arguments, not in the options`,
+  })
+}
+
+/** The option that a misspelt name probably means: equal but for case, underscores and one slip. */
+function closest(wrong: string, known: readonly string[]): string | undefined {
+  const plain = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '')
+  const given = plain(wrong)
+  const meant = known.find((name) => {
+    const wanted = plain(name)
+    return wanted === given || wanted.startsWith(given) || given.startsWith(wanted)
+  })
+  return meant === undefined ? undefined : `did you mean '${meant}'?`
+}
+
 /** `f(x, axis)`, `f(x, axis, options)` and `f(x, options)` in one form. */
 export function axisOptions<A, T extends { readonly axis?: A }>(
+  op: string,
+  known: readonly (keyof T & string)[],
   axisOrOptions: A | T | undefined,
   options: T | undefined,
 ): T | undefined {
-  if (axisOrOptions === undefined) return options
-  if (isOptions(axisOrOptions as T | null)) return axisOrOptions as T
-  return { ...options, axis: axisOrOptions } as T
+  if (axisOrOptions !== undefined && isOptions(axisOrOptions as T | null)) {
+    return checkOptions(op, axisOrOptions as T, known)
+  }
+  if (options !== undefined) checkOptions(op, options, known)
+  return axisOrOptions === undefined ? options : ({ ...options, axis: axisOrOptions } as T)
 }

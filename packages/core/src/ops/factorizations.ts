@@ -10,6 +10,7 @@ import { matmul } from './np/products'
 import { max, min, prod, sum } from './np/reductions'
 import { matrixTranspose } from './np/shape'
 import { arange } from './np/creation'
+import { checkOptions } from './arguments'
 import {
   type ArrayLike,
   asArray,
@@ -194,7 +195,10 @@ export function qr(
   modeOrOptions:
     'reduced' | 'complete' | { readonly mode?: 'reduced' | 'complete' | undefined } = {},
 ): Named<[q: NDArray, r: NDArray], QrFactors> {
-  const mode = typeof modeOrOptions === 'string' ? modeOrOptions : (modeOrOptions.mode ?? 'reduced')
+  const mode =
+    typeof modeOrOptions === 'string'
+      ? modeOrOptions
+      : (checkOptions('qr', modeOrOptions, ['mode']).mode ?? 'reduced')
   if (mode !== 'reduced' && mode !== 'complete') {
     throw new ArgumentError({
       op: 'qr(a, { mode })',
@@ -231,8 +235,12 @@ export interface EighOptions {
  */
 export function eigh(
   x: ArrayLike,
-  { UPLO = 'L', symmetrizeInput = true }: EighOptions = {},
+  options: EighOptions = {},
 ): Named<[eigenvalues: NDArray, eigenvectors: NDArray], EigenDecomposition> {
+  const { UPLO = 'L', symmetrizeInput = true } = checkOptions('eigh', options, [
+    'UPLO',
+    'symmetrizeInput',
+  ])
   const [a] = promoteDTypesInexact('eigh', [x])
   requireSquare('eigh', a)
   const symmetric = symmetrizeInput
@@ -275,8 +283,12 @@ export function svd(
 ): Named<[u: NDArray, s: NDArray, vh: NDArray], SingularValues>
 export function svd(
   x: ArrayLike,
-  { fullMatrices = true, computeUv = true }: SvdOptions = {},
+  options: SvdOptions = {},
 ): NDArray | Named<[u: NDArray, s: NDArray, vh: NDArray], SingularValues> {
+  const { fullMatrices = true, computeUv = true } = checkOptions('svd', options, [
+    'fullMatrices',
+    'computeUv',
+  ])
   const [a] = promoteDTypesInexact('svd', [x])
   if (!computeUv) return svdvals(a)
   const isWide = a.ndim >= 2 && a.shape[a.ndim - 2] < a.shape[a.ndim - 1]
@@ -310,14 +322,16 @@ const requireMatrix = (op: string, a: NDArray): void => {
  * @param options.rtol singular values up to so much of the largest count as zero; `10 max(m, n) eps`
  *   unless given
  */
-export function pinv(x: ArrayLike, { rtol }: { readonly rtol?: number } = {}): NDArray {
+export function pinv(x: ArrayLike, options: { readonly rtol?: number } = {}): NDArray {
+  const { rtol } = checkOptions('pinv', options, ['rtol'])
   const [a] = promoteDTypesInexact('pinv', [x])
   requireMatrix('pinv', a)
   return prim.pinv(a, { cutoff: rtol ?? defaultCutoff(a, 10) })
 }
 
 /** How many singular values are larger than `rtol` times the largest; `max(m, n) eps` unless given. */
-export function matrixRank(x: ArrayLike, { rtol }: { readonly rtol?: number } = {}): NDArray {
+export function matrixRank(x: ArrayLike, options: { readonly rtol?: number } = {}): NDArray {
+  const { rtol } = checkOptions('matrixRank', options, ['rtol'])
   const [a] = promoteDTypesInexact('matrixRank', [x])
   requireMatrix('matrixRank', a)
   const s = svdvals(a)
@@ -340,8 +354,9 @@ export function matrixRank(x: ArrayLike, { rtol }: { readonly rtol?: number } = 
 export function lstsq(
   a: ArrayLike,
   b: ArrayLike,
-  { rcond }: { readonly rcond?: number } = {},
+  options: { readonly rcond?: number } = {},
 ): [x: NDArray, residuals: NDArray, rank: NDArray, s: NDArray] {
+  const { rcond } = checkOptions('lstsq', options, ['rcond'])
   const [matrix, right] = promoteDTypesInexact('lstsq', [a, b])
   if (matrix.ndim !== 2 || right.ndim < 1 || right.ndim > 2 || right.shape[0] !== matrix.shape[0]) {
     throw new ShapeError({

@@ -3,7 +3,7 @@ import type { NDArray } from '../array/ndarray'
 import * as prim from '../primitives'
 import { ArgumentError, ShapeError } from '../types/errors'
 import { range } from '../types/shape'
-import { type Axes, axisOptions, canonicalAxes } from './arguments'
+import { type Axes, axisOptions, canonicalAxes, checkOptions } from './arguments'
 import {
   type ArrayLike,
   asArray,
@@ -48,6 +48,8 @@ export interface NormOptions {
   readonly keepdims?: boolean
 }
 
+const normKeys = ['ord', 'axis', 'keepdims'] as const
+
 /**
  * The norm of vectors along one axis, or of matrices in two. Without `ord` and `axis` it is the
  * Euclidean norm of all elements.
@@ -61,6 +63,7 @@ export function norm(
     ordOrOptions !== null && typeof ordOrOptions === 'object'
       ? ordOrOptions
       : { ...rest, ord: ordOrOptions ?? rest?.ord }
+  checkOptions('norm', options, normKeys)
   const { ord = null, axis = null, keepdims } = options
   const [a] = promoteDTypesInexact('norm', [x])
   const axes = axis === null ? range(a.ndim) : typeof axis === 'number' ? [axis] : axis
@@ -148,7 +151,11 @@ export function vectorNorm(
     Axes | { readonly axis?: Axes; readonly keepdims?: boolean; readonly ord?: number },
   rest?: { readonly axis?: Axes; readonly keepdims?: boolean; readonly ord?: number },
 ): NDArray {
-  const { axis = null, keepdims, ord = 2 } = axisOptions(axisOrOptions, rest) ?? {}
+  const {
+    axis = null,
+    keepdims,
+    ord = 2,
+  } = axisOptions('vectorNorm', normKeys, axisOrOptions, rest) ?? {}
   const [a] = promoteDTypesInexact('vectorNorm', [x])
   return vectorNormAlong(a, ord, canonicalAxes('vectorNorm', axis, a), keepdims)
 }
@@ -156,8 +163,9 @@ export function vectorNorm(
 /** The norm of the matrices in the last two axes. */
 export function matrixNorm(
   x: ArrayLike,
-  { ord = 'fro', keepdims }: { readonly ord?: NormOrder; readonly keepdims?: boolean } = {},
+  options: { readonly ord?: NormOrder; readonly keepdims?: boolean } = {},
 ): NDArray {
+  const { ord = 'fro', keepdims } = checkOptions('matrixNorm', options, ['ord', 'keepdims'])
   const [a] = promoteDTypesInexact('matrixNorm', [x])
   if (a.ndim < 2) requireSquare('matrixNorm', a)
   return matrixNormAlong(a, ord, [a.ndim - 2, a.ndim - 1], keepdims)
@@ -230,10 +238,11 @@ export interface CholeskyOptions {
 }
 
 /** The lower triangular `l` with `a = l lᵀ`; NaN where `a` is not positive definite. */
-export function cholesky(
-  x: ArrayLike,
-  { upper = false, symmetrizeInput = true }: CholeskyOptions = {},
-): NDArray {
+export function cholesky(x: ArrayLike, options: CholeskyOptions = {}): NDArray {
+  const { upper = false, symmetrizeInput = true } = checkOptions('cholesky', options, [
+    'upper',
+    'symmetrizeInput',
+  ])
   const [a] = promoteDTypesInexact('cholesky', [x])
   requireSquare('cholesky', a)
   const symmetric = symmetrizeInput ? divide(prim.add(a, matrixTranspose(a)), 2) : a
@@ -255,6 +264,13 @@ export function triangularSolve(
   b: ArrayLike,
   options: TriangularSolveOptions = {},
 ): NDArray {
+  checkOptions('triangularSolve', options, [
+    'leftSide',
+    'lower',
+    'transposeA',
+    'conjugateA',
+    'unitDiagonal',
+  ])
   const [matrix, right] = promoteDTypesInexact('triangularSolve', [a, b])
   requireSquare('triangularSolve', matrix)
   const isVector = right.ndim === matrix.ndim - 1
@@ -268,17 +284,18 @@ export function triangularSolve(
 export function solveTriangular(
   a: ArrayLike,
   b: ArrayLike,
-  {
-    trans = 0,
-    lower = false,
-    unitDiagonal = false,
-  }: {
+  options: {
     /** Solve with the transpose of `a` instead. */
     readonly trans?: 0 | 1 | 'N' | 'T'
     readonly lower?: boolean
     readonly unitDiagonal?: boolean
   } = {},
 ): NDArray {
+  const {
+    trans = 0,
+    lower = false,
+    unitDiagonal = false,
+  } = checkOptions('solveTriangular', options, ['trans', 'lower', 'unitDiagonal'])
   return triangularSolve(a, b, {
     leftSide: true,
     lower,

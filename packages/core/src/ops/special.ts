@@ -125,6 +125,8 @@ export interface LogsumexpOptions {
   readonly where?: ArrayLike
 }
 
+const logsumexpKeys = ['axis', 'b', 'keepdims', 'where', 'returnSign'] as const
+
 /**
  * log Σ b·exp(x), shifted by the largest element so that nothing overflows. With
  * `returnSign: true` it is `[log |Σ|, sign]`.
@@ -148,7 +150,7 @@ export function logsumexp(
   axisOrOptions?: Axes | (LogsumexpOptions & { readonly returnSign?: boolean }),
   rest?: LogsumexpOptions & { readonly returnSign?: boolean },
 ): NDArray | [NDArray, NDArray] {
-  const options = axisOptions(axisOrOptions, rest) ?? {}
+  const options = axisOptions('logsumexp', logsumexpKeys, axisOrOptions, rest) ?? {}
   const { b, keepdims, returnSign = false } = options
   const operands = promoteDTypesInexact('logsumexp', b === undefined ? [x] : [x, b])
   const [given] = b === undefined ? operands : broadcastAll('logsumexp', operands)

@@ -5,17 +5,18 @@
  * the leaves, and the compiled program runs. Everything else goes through the cache of signatures.
  */
 import {
-  type Aval,
   ArgumentError,
+  type Aval,
+  type Backend,
   backendFor,
   backendNamed,
-  type Backend,
+  checkOptions,
   compiled,
   type CostSummary,
   currentInterpreter,
   type DeviceName,
-  execute,
   type Executable,
+  execute,
   hasEffects,
   NDArray,
   stage,
@@ -363,6 +364,7 @@ export function jit<A extends readonly unknown[], R>(
   options: JitOptions = {},
 ): Jitted<A, R> {
   requireFunction('jit', f)
+  checkOptions(callName('jit', f), options, ['staticArgnums', 'donateArgnums', 'device', 'name'])
   const statics = positions(options.staticArgnums)
   const donations = positions(options.donateArgnums)
   for (const i of [...statics, ...donations]) {

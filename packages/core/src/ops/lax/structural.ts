@@ -5,7 +5,7 @@ import type { Shape } from '../../types/aval'
 import type { DType } from '../../types/dtype'
 import { ArgumentError } from '../../types/errors'
 import { broadcastShapes as broadcastShapeLists, range } from '../../types/shape'
-import { canonicalAxes, canonicalAxis, canonicalShape } from '../arguments'
+import { canonicalAxes, canonicalAxis, canonicalShape, checkOptions, given } from '../arguments'
 import { type ArrayLike, asArray, checkDType, convert } from '../promotion'
 import * as np from '../np'
 
@@ -98,15 +98,21 @@ export const slice = (
   startIndices: readonly number[],
   limitIndices: readonly number[],
   strides: readonly number[] | null = null,
-): NDArray => prim.slice(asArray('slice', x), { startIndices, limitIndices, strides })
+): NDArray =>
+  prim.slice(asArray('slice', x), {
+    startIndices: given('slice', 'startIndices', startIndices),
+    limitIndices: given('slice', 'limitIndices', limitIndices),
+    strides,
+  })
 
 /** Elements `start, start + stride, …` before `limit` of one axis. */
 export function sliceInDim(
   x: ArrayLike,
   startIndex: number | null,
   limitIndex: number | null,
-  { stride = 1, axis = 0 }: { readonly stride?: number; readonly axis?: number } = {},
+  options: { readonly stride?: number; readonly axis?: number } = {},
 ): NDArray {
+  const { stride = 1, axis = 0 } = checkOptions('sliceInDim', options, ['stride', 'axis'])
   const a = asArray('sliceInDim', x)
   const along = canonicalAxis('sliceInDim', axis, a)
   const n = a.shape[along]
@@ -122,8 +128,9 @@ export function sliceInDim(
 export function indexInDim(
   x: ArrayLike,
   index: number,
-  { axis = 0, keepdims = true }: { readonly axis?: number; readonly keepdims?: boolean } = {},
+  options: { readonly axis?: number; readonly keepdims?: boolean } = {},
 ): NDArray {
+  const { axis = 0, keepdims = true } = checkOptions('indexInDim', options, ['axis', 'keepdims'])
   const a = asArray('indexInDim', x)
   const along = canonicalAxis('indexInDim', axis, a)
   const at = index < 0 ? index + a.shape[along] : index
@@ -180,6 +187,7 @@ const cumulative =
   (x, axisOrOptions = {}, rest = {}) => {
     const options =
       typeof axisOrOptions === 'number' ? { ...rest, axis: axisOrOptions } : axisOrOptions
+    checkOptions(op, options, ['axis', 'reverse'])
     const a = asArray(op, x)
     return primitive(a, {
       axis: canonicalAxis(op, options.axis ?? 0, a),
@@ -206,11 +214,12 @@ export const dotGeneral = (
   lhs: ArrayLike,
   rhs: ArrayLike,
   dimensionNumbers: prim.DotDimensionNumbers,
-  { preferredElementType }: DotOptions = {},
+  options: DotOptions = {},
 ): NDArray =>
   prim.dotGeneral(asArray('dotGeneral', lhs), asArray('dotGeneral', rhs), {
-    dimensionNumbers,
-    preferredElementType: preferredElementType ?? null,
+    dimensionNumbers: given('dotGeneral', 'dimensionNumbers', dimensionNumbers),
+    preferredElementType:
+      checkOptions('dotGeneral', options, ['preferredElementType']).preferredElementType ?? null,
   })
 
 /** The product of vectors and matrices: the last axis of `lhs` with the first of `rhs`. */
@@ -256,8 +265,13 @@ export function sort(operand: ArrayLike, options?: SortOptions): NDArray
 export function sort(operands: readonly ArrayLike[], options?: SortOptions): NDArray[]
 export function sort(
   operand: ArrayLike | readonly ArrayLike[],
-  { dimension = -1, isStable = true, numKeys = 1 }: SortOptions = {},
+  options: SortOptions = {},
 ): NDArray | NDArray[] {
+  const {
+    dimension = -1,
+    isStable = true,
+    numKeys = 1,
+  } = checkOptions('sort', options, ['dimension', 'isStable', 'numKeys'])
   const many = Array.isArray(operand)
   const operands = (many ? (operand as readonly ArrayLike[]) : [operand as ArrayLike]).map((x) =>
     asArray('sort', x),
@@ -277,8 +291,9 @@ export const sortKeyVal = (keys: ArrayLike, values: ArrayLike, dimension = -1): 
 export function topK(
   x: ArrayLike,
   k: number,
-  { axis = -1 }: { readonly axis?: number } = {},
+  options: { readonly axis?: number } = {},
 ): [values: NDArray, indices: NDArray] {
+  const { axis = -1 } = checkOptions('topK', options, ['axis'])
   const a = asArray('topK', x)
   const [values, indices] = prim.topK(a, { k, axis: canonicalAxis('topK', axis, a) })
   return [values, indices]

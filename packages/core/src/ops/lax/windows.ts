@@ -5,6 +5,7 @@ import type { Shape } from '../../types/aval'
 import type { DType } from '../../types/dtype'
 import { ArgumentError, ShapeError } from '../../types/errors'
 import { dilated, namedPadding, range } from '../../types/shape'
+import { checkOptions, given } from '../arguments'
 import { type ArrayLike, asArray, broadcastTo, convert } from '../promotion'
 import * as lax from './elementwise'
 
@@ -93,14 +94,24 @@ export function convGeneralDilated(
   padding: Padding,
   options: ConvGeneralOptions = {},
 ): NDArray {
+  given('convGeneralDilated', 'windowStrides', windowStrides)
+  given('convGeneralDilated', 'padding', padding)
+  checkOptions('convGeneralDilated', options, [
+    'lhsDilation',
+    'rhsDilation',
+    'dimensionNumbers',
+    'featureGroupCount',
+    'batchGroupCount',
+    'preferredElementType',
+  ])
   const [x, filters] = [asArray('convGeneralDilated', lhs), asArray('convGeneralDilated', rhs)]
   const standard = range(x.ndim)
-  const given = options.dimensionNumbers ?? {
+  const numbers = options.dimensionNumbers ?? {
     lhsSpec: standard,
     rhsSpec: standard,
     outSpec: standard,
   }
-  const dimensionNumbers = isLayout(given) ? convDimensionNumbers(given) : given
+  const dimensionNumbers = isLayout(numbers) ? convDimensionNumbers(numbers) : numbers
   if (x.ndim !== filters.ndim || x.ndim < 2 || dimensionNumbers.lhsSpec.length !== x.ndim) {
     throw new ShapeError({
       op: 'convGeneralDilated(lhs, rhs)',
@@ -168,11 +179,19 @@ export function convTranspose(
   padding: Padding,
   options: ConvTransposeOptions = {},
 ): NDArray {
+  given('convTranspose', 'strides', strides)
+  given('convTranspose', 'padding', padding)
+  checkOptions('convTranspose', options, [
+    'rhsDilation',
+    'dimensionNumbers',
+    'transposeKernel',
+    'preferredElementType',
+  ])
   const [x, filters] = [asArray('convTranspose', lhs), asArray('convTranspose', rhs)]
   const letters = 'HWD'.slice(0, x.ndim - 2)
-  const given =
+  const layout =
     options.dimensionNumbers ?? ([`N${letters}C`, `${letters}IO`, `N${letters}C`] as const)
-  const numbers = isLayout(given) ? convDimensionNumbers(given) : given
+  const numbers = isLayout(layout) ? convDimensionNumbers(layout) : layout
   const spatialFilters = numbers.rhsSpec.slice(2)
   const dilation = options.rhsDilation ?? strides.map(() => 1)
   const reach = spatialFilters.map((axis, i) => dilated(filters.shape[axis], dilation[i]))
@@ -255,6 +274,10 @@ export function reduceWindow(
       rule: 'computation is lax.add, lax.max or lax.min',
     })
   }
+  for (const [name, value] of Object.entries({ windowDimensions, windowStrides, padding })) {
+    given('reduceWindow', name, value)
+  }
+  checkOptions('reduceWindow', options, ['baseDilation', 'windowDilation'])
   if (windowDimensions.length !== x.ndim || windowStrides.length !== x.ndim) {
     throw new ShapeError({
       op: 'reduceWindow(operand, …, windowDimensions, windowStrides)',

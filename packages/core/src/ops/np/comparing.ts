@@ -3,6 +3,7 @@ import type { NDArray } from '../../array/ndarray'
 import * as prim from '../../primitives'
 import { shapesEqual } from '../../types/aval'
 import { ShapeError } from '../../types/errors'
+import { checkOptions } from '../arguments'
 import { type ArrayLike, asArray, convert, full, promoteInexact } from '../promotion'
 import { add, multiply } from './elementwise'
 import { equal, isfinite, isnan, lessEqual, logicalAnd, logicalOr } from './logic'
@@ -16,11 +17,12 @@ export interface ClosenessOptions {
 }
 
 /** Where |x − y| ≤ atol + rtol·|y|; equal infinities are close. */
-export function isclose(
-  x: ArrayLike,
-  y: ArrayLike,
-  { rtol = 1e-5, atol = 1e-8, equalNan = false }: ClosenessOptions = {},
-): NDArray {
+export function isclose(x: ArrayLike, y: ArrayLike, options: ClosenessOptions = {}): NDArray {
+  const {
+    rtol = 1e-5,
+    atol = 1e-8,
+    equalNan = false,
+  } = checkOptions('isclose', options, ['rtol', 'atol', 'equalNan'])
   const [a, b] = promoteInexact('isclose', [x, y])
   const tolerance = (t: ArrayLike): NDArray => convert(asArray('isclose', t), a.dtype)
   const allowed = add(tolerance(atol), multiply(tolerance(rtol), prim.abs(b)))
@@ -37,8 +39,9 @@ export const allclose = (x: ArrayLike, y: ArrayLike, options?: ClosenessOptions)
 export function arrayEqual(
   x: ArrayLike,
   y: ArrayLike,
-  { equalNan = false }: { readonly equalNan?: boolean } = {},
+  options: { readonly equalNan?: boolean } = {},
 ): NDArray {
+  const { equalNan = false } = checkOptions('arrayEqual', options, ['equalNan'])
   const [a, b] = [asArray('arrayEqual', x), asArray('arrayEqual', y)]
   if (!shapesEqual(a.shape, b.shape)) return full([], false, 'bool')
   const same = equal(a, b)

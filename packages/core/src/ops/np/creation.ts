@@ -5,7 +5,7 @@ import { type Elements, makeArray, makeScalar } from '../../trace/interpreter'
 import { Aval, type Shape, shapesEqual, sizeOf } from '../../types/aval'
 import { type DType, isFloating } from '../../types/dtype'
 import { ArgumentError, DTypeError, ShapeError } from '../../types/errors'
-import { canonicalAxis, canonicalShape, isOptions } from '../arguments'
+import { canonicalAxis, canonicalShape, checkOptions, isOptions } from '../arguments'
 import {
   type ArrayLike,
   asArray,
@@ -48,7 +48,13 @@ export interface ArrayOptions extends DTypeOptions {
   readonly shape?: Shape
 }
 
-export function ofDType(op: string, options: DTypeOptions | undefined, otherwise: DType): DType {
+/** The dtype that options ask for. `more` lists what else the operation takes. */
+export function ofDType<T extends DTypeOptions>(
+  op: string,
+  options: T | undefined,
+  otherwise: DType,
+  more: readonly (keyof T & string)[] = [],
+): DType {
   if (options === undefined) return otherwise
   if (!isOptions(options)) {
     throw new ArgumentError({
@@ -58,6 +64,7 @@ export function ofDType(op: string, options: DTypeOptions | undefined, otherwise
       hint: `for example ${op}([2, 3], { dtype: 'int32' })`,
     })
   }
+  checkOptions(op, options, ['dtype', ...more])
   return options.dtype === undefined ? otherwise : checkDType(op, options.dtype)
 }
 
@@ -89,6 +96,7 @@ const typedArrayDTypes: { readonly [tag: string]: DType } = {
  * np.array(new Float32Array(6), { shape: [2, 3] })
  */
 export function array(data: NestedArray, options: ArrayOptions = {}): NDArray {
+  checkOptions('array', options, ['dtype', 'shape'])
   if (options.dtype !== undefined) checkDType('array', options.dtype)
   const result = fromNested(data, options.dtype)
   if (options.shape === undefined) return result
@@ -244,12 +252,13 @@ export const ones = (shape: number | Shape, options?: DTypeOptions): NDArray =>
 export const empty: typeof zeros = zeros
 
 /** An array filled with `value`, which is broadcast to `shape`; its dtype is the value's own. */
-export function full(shape: number | Shape, value: ArrayLike, options?: DTypeOptions): NDArray {
+export function full(shape: number | Shape, value: ArrayLike, options: DTypeOptions = {}): NDArray {
   const target = canonicalShape('full', shape)
+  const { dtype } = checkOptions('full', options, ['dtype'])
   const typed =
-    options?.dtype === undefined
+    dtype === undefined
       ? asArray('full', value)
-      : scalarOf('full', value, checkDType('full', options.dtype))
+      : scalarOf('full', value, checkDType('full', dtype))
   return broadcastChecked('full', typed, target)
 }
 
@@ -267,7 +276,7 @@ const likeWith = (
   options: LikeOptions = {},
 ): NDArray => {
   const like = asArray(op, x)
-  const dtype = ofDType(op, options, like.dtype)
+  const dtype = ofDType(op, options, like.dtype, ['shape'])
   const weak = options.dtype === undefined && like.aval.weakType
   const shape = options.shape === undefined ? like.shape : canonicalShape(op, options.shape)
   const fill =
@@ -355,6 +364,8 @@ export interface LinspaceOptions extends DTypeOptions {
   readonly axis?: number
 }
 
+const linspaceKeys = ['num', 'endpoint', 'axis'] as const
+
 /**
  * `num` (50) evenly spaced samples from `start` to `stop`.
  * With `retstep: true` the result is `[samples, step]`.
@@ -393,7 +404,10 @@ export function linspace(
     })
   }
   const common = resultTypeOf('linspace', [start, stop])
-  const dtype = ofDType('linspace', given, inexactTypeOf(common).dtype)
+  const dtype = ofDType('linspace', given, inexactTypeOf(common).dtype, [
+    ...linspaceKeys,
+    'retstep',
+  ])
   const working = inexactTypeOf({ dtype, weakType: false }).dtype
   const ends = [start, stop].map((x) => convert(asArray('linspace', x), working))
   const bounds = broadcastShapes('linspace', ends)
@@ -439,7 +453,11 @@ export function logspace(
 ): NDArray {
   const given =
     typeof numOrOptions === 'number' ? { ...lastOptions, num: numOrOptions } : numOrOptions
-  const { base = 10, dtype, ...linear } = given
+  const {
+    base = 10,
+    dtype,
+    ...linear
+  } = checkOptions('logspace', given, [...linspaceKeys, 'dtype', 'base'])
   const exponents = linspace(start, stop, linear)
   const samples = prim.pow(filledLike(exponents, base), exponents)
   return castTo(samples, dtype === undefined ? exponents.dtype : checkDType('logspace', dtype))
@@ -461,7 +479,7 @@ export function geomspace(
       rule: 'a geometric progression stays on one side of zero',
     })
   }
-  const dtype = ofDType('geomspace', given, 'float32')
+  const dtype = ofDType('geomspace', given, 'float32', linspaceKeys)
   const exponents = linspace(Math.log(Math.abs(start)), Math.log(Math.abs(stop)), {
     ...given,
     dtype: inexactTypeOf({ dtype, weakType: false }).dtype,

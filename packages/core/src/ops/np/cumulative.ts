@@ -30,7 +30,7 @@ const running =
     axisOrOptions?: number | null | CumulativeOptions,
     rest?: CumulativeOptions,
   ): NDArray => {
-    const { axis = null, dtype } = axisOptions(axisOrOptions, rest) ?? {}
+    const { axis = null, dtype } = axisOptions(op, ['axis', 'dtype'], axisOrOptions, rest) ?? {}
     const a = asArray(op, x)
     const operand = axis === null || a.ndim === 0 ? prim.reshape(a, { newSizes: [a.size] }) : a
     const along = axis === null ? 0 : canonicalAxis(op, axis, operand)

@@ -3,7 +3,7 @@ import type { NDArray } from '../../array/ndarray'
 import { sizeOf } from '../../types/aval'
 import { ArgumentError, ShapeError } from '../../types/errors'
 import { type ArrayLike, asArray, operandReports } from '../promotion'
-import { isOptions } from '../arguments'
+import { checkOptions, isOptions } from '../arguments'
 import {
   arrange,
   dropBroadcastAxes,
@@ -35,7 +35,9 @@ export function einsum(
   ...args: readonly (ArrayLike | ProductOptions)[]
 ): NDArray {
   const last = args.at(-1)
-  const options: ProductOptions = isOptions<ProductOptions>(last) ? last : {}
+  const options: ProductOptions = isOptions<ProductOptions>(last)
+    ? checkOptions('einsum', last, ['preferredElementType'])
+    : {}
   const operands = (isOptions(last) ? args.slice(0, -1) : args).map((x) =>
     asArray('einsum', x as ArrayLike),
   )

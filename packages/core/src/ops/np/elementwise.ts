@@ -15,7 +15,7 @@ import {
   type UnaryPrimitive,
 } from './families'
 import { isnan, isneginf, isposinf, signbit } from './logic'
-import { isOptions } from '../arguments'
+import { checkOptions, isOptions } from '../arguments'
 import {
   type ArrayLike,
   asArray,
@@ -299,7 +299,9 @@ export function round(
   decimalsOrOptions: number | { readonly decimals?: number } = 0,
 ): NDArray {
   const decimals =
-    typeof decimalsOrOptions === 'number' ? decimalsOrOptions : (decimalsOrOptions.decimals ?? 0)
+    typeof decimalsOrOptions === 'number'
+      ? decimalsOrOptions
+      : (checkOptions('round', decimalsOrOptions, ['decimals']).decimals ?? 0)
   const a = asArray('round', x)
   notForBooleans('round', [a], "convert first: x.astype('int32')")
   if (!isFloating(a.dtype)) {
@@ -357,7 +359,9 @@ export function clip(
   minOrOptions?: ArrayLike | ClipOptions | null,
   max?: ArrayLike | null,
 ): NDArray {
-  const options = isOptions(minOrOptions) ? minOrOptions : { min: minOrOptions, max }
+  const options = isOptions(minOrOptions)
+    ? checkOptions('clip', minOrOptions, ['min', 'max'])
+    : { min: minOrOptions, max }
   let result = asArray('clip', x)
   if (options.min != null) result = maximum(options.min, result)
   if (options.max != null) result = minimum(options.max, result)
@@ -384,8 +388,9 @@ export const nextafter: Binary = binary('nextafter', promoteInexact, prim.nextaf
 /** Replaces NaN and the infinities by finite numbers. */
 export function nanToNum(
   x: ArrayLike,
-  { nan = 0, posinf, neginf }: { nan?: ArrayLike; posinf?: ArrayLike; neginf?: ArrayLike } = {},
+  options: { nan?: ArrayLike; posinf?: ArrayLike; neginf?: ArrayLike } = {},
 ): NDArray {
+  const { nan = 0, posinf, neginf } = checkOptions('nanToNum', options, ['nan', 'posinf', 'neginf'])
   const a = asArray('nanToNum', x)
   if (!isFloating(a.dtype)) return a
   const { max } = floatInfo(a.dtype)

@@ -3,7 +3,7 @@ import type { NDArray } from '../../array/ndarray'
 import * as prim from '../../primitives'
 import type { Shape } from '../../types/aval'
 import { ShapeError } from '../../types/errors'
-import { canonicalShape, isOptions } from '../arguments'
+import { canonicalShape, checkOptions, isOptions } from '../arguments'
 import {
   type ArrayLike,
   asArray,
@@ -42,7 +42,10 @@ export function eye(
       ? { ...lastOptions, M: columnsOrOptions }
       : columnsOrOptions
   const shape = canonicalShape('eye', [n, given.M ?? n])
-  return convert(diagonalMask(shape, given.k ?? 0, 'eq'), ofDType('eye', given, 'float32'))
+  return convert(
+    diagonalMask(shape, given.k ?? 0, 'eq'),
+    ofDType('eye', given, 'float32', ['M', 'k']),
+  )
 }
 
 export const identity = (n: number, options?: DTypeOptions): NDArray => eye(n, options)
@@ -58,7 +61,10 @@ export function tri(
       ? { ...lastOptions, M: columnsOrOptions }
       : columnsOrOptions
   const shape = canonicalShape('tri', [n, given.M ?? n])
-  return convert(diagonalMask(shape, given.k ?? 0, 'le'), ofDType('tri', given, 'float32'))
+  return convert(
+    diagonalMask(shape, given.k ?? 0, 'le'),
+    ofDType('tri', given, 'float32', ['M', 'k']),
+  )
 }
 
 type Diagonal = number | { readonly k?: number }
@@ -95,7 +101,9 @@ export interface MeshgridOptions {
 /** Coordinate arrays of the grid spanned by vectors. */
 export function meshgrid(...args: readonly (ArrayLike | MeshgridOptions)[]): NDArray[] {
   const last = args.at(-1)
-  const options: MeshgridOptions = isOptions<MeshgridOptions>(last) ? last : {}
+  const options: MeshgridOptions = isOptions<MeshgridOptions>(last)
+    ? checkOptions('meshgrid', last, ['indexing', 'sparse'])
+    : {}
   const vectors = (isOptions(last) ? args.slice(0, -1) : args).map((v) =>
     isOptions(v) ? refuse('meshgrid', v) : asArray('meshgrid', v),
   )

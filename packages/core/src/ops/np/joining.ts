@@ -4,7 +4,7 @@ import * as prim from '../../primitives'
 import { readElements } from '../../trace/interpreter'
 import { ArgumentError, ShapeError } from '../../types/errors'
 import { range } from '../../types/shape'
-import { canonicalAxis } from '../arguments'
+import { canonicalAxis, checkOptions } from '../arguments'
 import {
   type ArrayLike,
   asArray,
@@ -17,8 +17,15 @@ import {
 import { atleast1d, atleast2d, atleast3d, ravel } from './shape'
 
 type AxisOption = number | { readonly axis?: number }
-const axisOr = (axis: AxisOption | undefined, otherwise: number): number =>
-  typeof axis === 'number' ? axis : (axis?.axis ?? otherwise)
+const axisOr = <Axis extends number | null>(
+  op: string,
+  axis: Axis | { readonly axis?: Axis },
+  otherwise: Axis,
+): Axis => {
+  if (axis === null || typeof axis === 'number') return axis
+  const { axis: given } = checkOptions(op, axis, ['axis'])
+  return given === undefined ? otherwise : given
+}
 
 function requireSome(op: string, xs: readonly ArrayLike[] | NDArray): readonly ArrayLike[] {
   const list = isArray(xs) ? unstack(xs) : xs
@@ -33,7 +40,7 @@ function requireSome(op: string, xs: readonly ArrayLike[] | NDArray): readonly A
 /** The slices along the first axis. */
 export function unstack(x: ArrayLike, axisOrOptions: AxisOption = 0): NDArray[] {
   const a = asArray('unstack', x)
-  const axis = canonicalAxis('unstack', axisOr(axisOrOptions, 0), a)
+  const axis = canonicalAxis('unstack', axisOr('unstack', axisOrOptions, 0), a)
   return range(a.shape[axis]).map((i) =>
     prim.squeeze(prim.sliceInAxis(a, axis, i, i + 1), { dimensions: [axis] }),
   )
@@ -44,12 +51,7 @@ export function concatenate(
   arrays: readonly ArrayLike[] | NDArray,
   axisOrOptions: number | null | { readonly axis?: number | null } = 0,
 ): NDArray {
-  const axis =
-    axisOrOptions !== null && typeof axisOrOptions === 'object'
-      ? axisOrOptions.axis === undefined
-        ? 0
-        : axisOrOptions.axis
-      : axisOrOptions
+  const axis = axisOr<number | null>('concatenate', axisOrOptions, 0)
   const list = requireSome('concatenate', arrays)
   const xs = promoteDTypes('concatenate', axis === null ? list.map(ravel) : list)
   if (axis !== null && xs[0].ndim === 0) {
@@ -85,7 +87,7 @@ export function stack(
   axisOrOptions: AxisOption = 0,
 ): NDArray {
   const xs = promoteDTypes('stack', requireSome('stack', arrays))
-  const axis = canonicalAxis('stack', axisOr(axisOrOptions, 0), xs[0], xs[0].ndim + 1)
+  const axis = canonicalAxis('stack', axisOr('stack', axisOrOptions, 0), xs[0], xs[0].ndim + 1)
   if (xs.some((x) => x.ndim !== xs[0].ndim || x.shape.some((n, i) => n !== xs[0].shape[i]))) {
     throw new ShapeError({
       op: signature('stack', xs.length),
@@ -128,10 +130,7 @@ export const append = (
   values: ArrayLike,
   axisOrOptions: number | null | { readonly axis?: number | null } = null,
 ): NDArray => {
-  const axis =
-    axisOrOptions !== null && typeof axisOrOptions === 'object'
-      ? (axisOrOptions.axis ?? null)
-      : axisOrOptions
+  const axis = axisOr<number | null>('append', axisOrOptions, null)
   return concatenate([asArray('append', x), asArray('append', values)], axis)
 }
 
@@ -152,7 +151,7 @@ export function arraySplit(
   axisOrOptions: AxisOption = 0,
 ): NDArray[] {
   const a = asArray('arraySplit', x)
-  const axis = canonicalAxis('arraySplit', axisOr(axisOrOptions, 0), a)
+  const axis = canonicalAxis('arraySplit', axisOr('arraySplit', axisOrOptions, 0), a)
   if (typeof sections !== 'number') return piecesAt(a, axis, sections)
   if (!Number.isInteger(sections) || sections < 1) {
     throw new ArgumentError({
@@ -175,7 +174,7 @@ export function split(
   axisOrOptions: AxisOption = 0,
 ): NDArray[] {
   const a = asArray('split', x)
-  const axis = canonicalAxis('split', axisOr(axisOrOptions, 0), a)
+  const axis = canonicalAxis('split', axisOr('split', axisOrOptions, 0), a)
   if (typeof sections === 'number' && a.shape[axis] % sections !== 0) {
     throw new ShapeError({
       op: 'split(a, sections)',
@@ -223,10 +222,7 @@ export function repeat(
   repeats: number | readonly number[] | NDArray,
   axisOrOptions: number | null | RepeatOptions = null,
 ): NDArray {
-  const given =
-    axisOrOptions !== null && typeof axisOrOptions === 'object'
-      ? (axisOrOptions.axis ?? null)
-      : axisOrOptions
+  const given = axisOr<number | null>('repeat', axisOrOptions, null)
   const a = given === null ? ravel(x) : asArray('repeat', x)
   const axis = given === null ? 0 : canonicalAxis('repeat', given, a)
   const n = a.shape[axis]
@@ -306,7 +302,10 @@ export function pad(
 ): NDArray {
   const options =
     typeof modeOrOptions === 'string' ? { ...rest, mode: modeOrOptions } : modeOrOptions
-  const { mode = 'constant', constantValues = 0 } = options
+  const { mode = 'constant', constantValues = 0 } = checkOptions('pad', options, [
+    'mode',
+    'constantValues',
+  ])
   const a = asArray('pad', x)
   const widths = pairs('pad(a, padWidth)', a, padWidth)
   if (

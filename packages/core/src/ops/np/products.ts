@@ -4,7 +4,7 @@ import * as prim from '../../primitives'
 import type { DType } from '../../types/dtype'
 import { ArgumentError, ShapeError } from '../../types/errors'
 import { range } from '../../types/shape'
-import { canonicalAxis } from '../arguments'
+import { canonicalAxis, checkOptions } from '../arguments'
 import { type ArrayLike, asArray, operandReports, promote, signature } from '../promotion'
 import {
   arrange,
@@ -71,6 +71,8 @@ function requireCommonBatch(left: NDArray, right: NDArray): void {
   })
 }
 
+const productKeys = ['preferredElementType'] as const
+
 /**
  * The matrix product. Leading axes are batch axes, broadcast together; a vector on the left is a
  * row, on the right a column, and its axis does not appear in the result.
@@ -80,6 +82,7 @@ function requireCommonBatch(left: NDArray, right: NDArray): void {
  * np.matmul(np.ones([2, 3]), np.ones([3, 4])).shape // [2, 4]
  */
 export function matmul(x: ArrayLike, y: ArrayLike, options: ProductOptions = {}): NDArray {
+  checkOptions('matmul', options, productKeys)
   const given = [asArray('matmul', x), asArray('matmul', y)]
   requireAxes('matmul', given)
   const [left, right] = given
@@ -122,6 +125,7 @@ const restoreMatrixAxes = (operand: Labelled, original: Labelled): Labelled => (
 
 /** NumPy's `dot`: scalars multiply, otherwise the last axis of `a` meets the second last of `b`. */
 export function dot(x: ArrayLike, y: ArrayLike, options: ProductOptions = {}): NDArray {
+  checkOptions('dot', options, productKeys)
   const [a, b] = [asArray('dot', x), asArray('dot', y)]
   if (a.ndim === 0 || b.ndim === 0) return multiply(a, b)
   const axisB = b.ndim === 1 ? 0 : b.ndim - 2
@@ -132,6 +136,7 @@ export function dot(x: ArrayLike, y: ArrayLike, options: ProductOptions = {}): N
 
 /** Sum of products over the last axes. */
 export function inner(x: ArrayLike, y: ArrayLike, options: ProductOptions = {}): NDArray {
+  checkOptions('inner', options, productKeys)
   const [a, b] = [asArray('inner', x), asArray('inner', y)]
   if (a.ndim === 0 || b.ndim === 0) return multiply(a, b)
   if (a.shape[a.ndim - 1] !== b.shape[b.ndim - 1])
@@ -150,6 +155,7 @@ export function outer(x: ArrayLike, y: ArrayLike): NDArray {
 
 /** The dot product of the flattened operands. */
 export function vdot(x: ArrayLike, y: ArrayLike, options: ProductOptions = {}): NDArray {
+  checkOptions('vdot', options, productKeys)
   const [a, b] = [asArray('vdot', x), asArray('vdot', y)]
   if (a.size !== b.size) {
     throw new ShapeError({
@@ -169,7 +175,10 @@ export function vecdot(
   y: ArrayLike,
   axisOrOptions: number | { readonly axis?: number } = -1,
 ): NDArray {
-  const axis = typeof axisOrOptions === 'number' ? axisOrOptions : (axisOrOptions.axis ?? -1)
+  const axis =
+    typeof axisOrOptions === 'number'
+      ? axisOrOptions
+      : (checkOptions('vecdot', axisOrOptions, ['axis']).axis ?? -1)
   const [a, b] = [asArray('vecdot', x), asArray('vecdot', y)]
   requireAxes('vecdot', [a, b])
   const [p, q] = [moveaxis(a, axis, -1), moveaxis(b, axis, -1)]
@@ -194,6 +203,10 @@ export function tensordot(
     typeof v === 'number' || Array.isArray(v)
   const axes: TensordotAxes = isPair(axesOrOptions) ? axesOrOptions : (axesOrOptions.axes ?? 2)
   const options = isPair(axesOrOptions) ? rest : axesOrOptions
+  checkOptions<ProductOptions & { readonly axes?: TensordotAxes }>('tensordot', options, [
+    'axes',
+    ...productKeys,
+  ])
   const [a, b] = [asArray('tensordot', x), asArray('tensordot', y)]
   const listOf = (v: number | readonly number[]): readonly number[] =>
     typeof v === 'number' ? [v] : v
@@ -260,6 +273,7 @@ export interface CrossOptions {
 
 /** The vector product of vectors of 3 (or 2) components, along the last axis unless told. */
 export function cross(x: ArrayLike, y: ArrayLike, options: CrossOptions = {}): NDArray {
+  checkOptions('cross', options, ['axis', 'axisa', 'axisb', 'axisc'])
   const axisOf = (own: number | undefined): number => options.axis ?? own ?? -1
   const a = moveaxis(x, axisOf(options.axisa), -1)
   const b = moveaxis(y, axisOf(options.axisb), -1)

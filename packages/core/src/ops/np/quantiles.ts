@@ -26,6 +26,8 @@ export interface QuantileOptions {
   readonly method?: QuantileMethod
 }
 
+const quantileKeys = ['axis', 'keepdims', 'method'] as const
+
 /**
  * The `q`-th quantiles, `q` from 0 to 1: a scalar, or a vector whose axis comes first in the
  * result. NaN anywhere among the reduced elements makes the result NaN.
@@ -36,7 +38,11 @@ export function quantile(
   axisOrOptions?: Axes | QuantileOptions,
   rest?: QuantileOptions,
 ): NDArray {
-  const { axis, keepdims, method = 'linear' } = axisOptions(axisOrOptions, rest) ?? {}
+  const {
+    axis,
+    keepdims,
+    method = 'linear',
+  } = axisOptions('quantile', quantileKeys, axisOrOptions, rest) ?? {}
   const [a] = promoteDTypesInexact('quantile', [x])
   const at = convert(asArray('quantile', q), a.dtype)
   if (at.ndim > 1) {
@@ -132,7 +138,8 @@ export const percentile = (
   options?: QuantileOptions,
 ): NDArray => {
   const [percent] = promoteDTypesInexact('percentile', [q])
-  return quantile(x, prim.div(percent, filledLike(percent, 100)), axisOrOptions, options)
+  const fraction = prim.div(percent, filledLike(percent, 100))
+  return quantile(x, fraction, axisOptions('percentile', quantileKeys, axisOrOptions, options))
 }
 
 /** The middle element, or the mean of the two in the middle. */
@@ -141,6 +148,7 @@ export const median = (
   axisOrOptions?: Axes | QuantileOptions,
   options?: QuantileOptions,
 ): NDArray => {
-  const { axis, keepdims } = axisOptions(axisOrOptions, options) ?? {}
+  const { axis, keepdims } =
+    axisOptions('median', ['axis', 'keepdims'], axisOrOptions, options) ?? {}
   return quantile(x, 0.5, { axis, keepdims, method: 'midpoint' })
 }

@@ -40,6 +40,11 @@ export interface IndexReductionOptions {
   readonly keepdims?: boolean
 }
 
+const reductionKeys = ['axis', 'keepdims', 'where'] as const
+const extremumKeys = [...reductionKeys, 'initial'] as const
+const sumKeys = [...extremumKeys, 'dtype'] as const
+const positionKeys = ['axis', 'keepdims'] as const
+
 type Reduce = (x: NDArray, params: { readonly axes: readonly number[] }) => NDArray
 type Combine = (x: NDArray, y: NDArray) => NDArray
 
@@ -103,7 +108,7 @@ function withInitial(
 const accumulation =
   (op: string, reduce: Reduce, combine: Combine, identity: number) =>
   (x: ArrayLike, axisOrOptions?: Axes | SumOptions, rest?: SumOptions): NDArray => {
-    const options = axisOptions(axisOrOptions, rest) ?? {}
+    const options = axisOptions(op, sumKeys, axisOrOptions, rest) ?? {}
     const given = asArray(op, x)
     const axes = canonicalAxes(op, options.axis, given)
     const dtype =
@@ -112,7 +117,8 @@ const accumulation =
     if (dtype === 'bool') {
       // In truth values a sum is `or` and a product is `and`.
       const logicalReduce = identity === 0 ? any : all
-      const result = logicalReduce(given, { ...options, axis: axes })
+      const { keepdims, where } = options
+      const result = logicalReduce(given, { axis: axes, keepdims, where })
       return withInitial(op, result, options.initial, identity === 0 ? prim.or : prim.and)
     }
     // Half precision accumulates in single: sums of a few thousand terms would not grow any more.
@@ -146,7 +152,7 @@ export function highest(dtype: DType): number {
 const extremum =
   (op: string, reduce: Reduce, combine: Combine, identityOf: (dtype: DType) => number) =>
   (x: ArrayLike, axisOrOptions?: Axes | ExtremumOptions, rest?: ExtremumOptions): NDArray => {
-    const options = axisOptions(axisOrOptions, rest) ?? {}
+    const options = axisOptions(op, extremumKeys, axisOrOptions, rest) ?? {}
     const a = asArray(op, x)
     const axes = canonicalAxes(op, options.axis, a)
     if (options.initial === undefined) {
@@ -162,7 +168,8 @@ const extremum =
       requireElements(op, a, axes)
     }
     if (a.dtype === 'bool') {
-      const result = (op === 'max' ? any : all)(a, { ...options, axis: axes })
+      const { keepdims, where } = options
+      const result = (op === 'max' ? any : all)(a, { axis: axes, keepdims, where })
       return withInitial(op, result, options.initial, op === 'max' ? prim.or : prim.and)
     }
     const identity = identityOf(a.dtype)
@@ -200,14 +207,14 @@ export const ptp = (
   axisOrOptions?: Axes | ReductionOptions,
   options?: ReductionOptions,
 ): NDArray => {
-  const { axis, keepdims } = axisOptions(axisOrOptions, options) ?? {}
+  const { axis, keepdims } = axisOptions('ptp', reductionKeys, axisOrOptions, options) ?? {}
   return prim.sub(max(x, { axis, keepdims }), min(x, { axis, keepdims }))
 }
 
 const logicalReduction =
   (op: string, reduce: Reduce, identity: boolean) =>
   (x: ArrayLike, axisOrOptions?: Axes | ReductionOptions, rest?: ReductionOptions): NDArray => {
-    const options = axisOptions(axisOrOptions, rest) ?? {}
+    const options = axisOptions(op, reductionKeys, axisOrOptions, rest) ?? {}
     const a = toBool(asArray(op, x))
     const axes = canonicalAxes(op, options.axis, a)
     const operand =
@@ -234,7 +241,11 @@ export const countNonzero = (
   x: ArrayLike,
   axisOrOptions?: Axes | ReductionOptions,
   options?: ReductionOptions,
-): NDArray => sum(toBool(asArray('countNonzero', x)), axisOrOptions, options)
+): NDArray =>
+  sum(
+    toBool(asArray('countNonzero', x)),
+    axisOptions('countNonzero', reductionKeys, axisOrOptions, options),
+  )
 
 // --- positions ------------------------------------------------------------------------------------
 
@@ -248,7 +259,7 @@ const position =
     axisOrOptions?: number | null | IndexReductionOptions,
     rest?: IndexReductionOptions,
   ): NDArray => {
-    const { axis = null, keepdims } = axisOptions(axisOrOptions, rest) ?? {}
+    const { axis = null, keepdims } = axisOptions(op, positionKeys, axisOrOptions, rest) ?? {}
     const a = asArray(op, x)
     const operand = axis === null ? prim.reshape(a, { newSizes: [a.size] }) : a
     const along = axis === null ? 0 : canonicalAxis(op, axis, a)
@@ -276,7 +287,7 @@ const nanPosition =
     axisOrOptions?: number | null | IndexReductionOptions,
     rest?: IndexReductionOptions,
   ): NDArray => {
-    const options = axisOptions(axisOrOptions, rest)
+    const options = axisOptions(op, positionKeys, axisOrOptions, rest)
     const a = asArray(op, x)
     if (!isFloating(a.dtype)) return locate(a, options)
     const nan = prim.ne(a, a)
@@ -298,15 +309,15 @@ const withoutNaN = (op: string, x: ArrayLike, identity: number): NDArray => {
 
 /** `sum` with NaN as 0. */
 export const nansum: typeof sum = (x, axisOrOptions, options) =>
-  sum(withoutNaN('nansum', x, 0), axisOrOptions, options)
+  sum(withoutNaN('nansum', x, 0), axisOptions('nansum', sumKeys, axisOrOptions, options))
 /** `prod` with NaN as 1. */
 export const nanprod: typeof sum = (x, axisOrOptions, options) =>
-  prod(withoutNaN('nanprod', x, 1), axisOrOptions, options)
+  prod(withoutNaN('nanprod', x, 1), axisOptions('nanprod', sumKeys, axisOrOptions, options))
 
 const nanExtremum =
   (op: string, reduce: typeof max, identity: number): typeof max =>
   (x, axisOrOptions, rest) => {
-    const options = axisOptions(axisOrOptions, rest) ?? {}
+    const options = axisOptions(op, extremumKeys, axisOrOptions, rest) ?? {}
     const a = asArray(op, x)
     if (!isFloating(a.dtype)) return reduce(a, options)
     const found = reduce(withoutNaN(op, a, identity), options)

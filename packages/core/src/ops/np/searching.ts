@@ -6,7 +6,7 @@ import type { Shape } from '../../types/aval'
 import { isInteger } from '../../types/dtype'
 import { ArgumentError, ConcretizationError, DTypeError, ShapeError } from '../../types/errors'
 import { range } from '../../types/shape'
-import { canonicalAxis } from '../arguments'
+import { canonicalAxis, checkOptions } from '../arguments'
 import {
   checkMode,
   gatherSlices,
@@ -55,6 +55,8 @@ function resolveMode(
   return [indexArray(op, index, size), mode]
 }
 
+const takeKeys = ['axis', 'mode', 'fillValue'] as const
+
 /** The slices at these positions of an axis; of the flattened array without one. */
 export function take(
   x: ArrayLike,
@@ -66,6 +68,7 @@ export function take(
     axisOrOptions !== null && typeof axisOrOptions === 'object'
       ? axisOrOptions
       : { ...rest, axis: axisOrOptions }
+  checkOptions('take', options, takeKeys)
   const a = options.axis == null ? ravel(x) : asArray('take', x)
   const axis = options.axis == null ? 0 : canonicalAxis('take', options.axis, a)
   const [index, mode] = resolveMode(
@@ -117,6 +120,7 @@ export function takeAlongAxis(
     axisOrOptions !== null && typeof axisOrOptions === 'object'
       ? { axis: -1, ...axisOrOptions }
       : { ...rest, axis: axisOrOptions }
+  checkOptions('takeAlongAxis', options, takeKeys)
   const flat = options.axis === null
   const given = asArray('takeAlongAxis', x)
   const axis = options.axis === null ? 0 : canonicalAxis('takeAlongAxis', options.axis, given)
@@ -143,7 +147,9 @@ export function putAlongAxis(
   values: ArrayLike,
   axisOrOptions: number | { readonly axis?: number; readonly mode?: IndexMode } = -1,
 ): NDArray {
-  const options = typeof axisOrOptions === 'number' ? { axis: axisOrOptions } : axisOrOptions
+  const options: { readonly axis?: number; readonly mode?: IndexMode } =
+    typeof axisOrOptions === 'number' ? { axis: axisOrOptions } : axisOrOptions
+  checkOptions('putAlongAxis', options, ['axis', 'mode'])
   const a = asArray('putAlongAxis', x)
   const axis = canonicalAxis('putAlongAxis', options.axis ?? -1, a)
   const aligned = alignedIndices('putAlongAxis', a, indices, axis)
@@ -154,7 +160,7 @@ export function putAlongAxis(
     indices: alongAxis(index.shape, axis, index),
     windowAxes: [],
     combine: 'set',
-    mode: 'mode' in options && options.mode !== undefined ? options.mode : 'drop',
+    mode: options.mode ?? 'drop',
   })
 }
 
@@ -180,6 +186,7 @@ function requireConcrete(op: string, x: NDArray, hint: string): void {
 
 /** The positions of nonzero elements, one vector per axis, in row-major order. */
 export function nonzero(x: ArrayLike, options: NonzeroOptions = {}): NDArray[] {
+  checkOptions('nonzero', options, ['size', 'fillValue'])
   const a = asArray('nonzero', x)
   if (a.ndim === 0) {
     throw new ShapeError({
@@ -241,8 +248,10 @@ export function searchsorted(
   values: ArrayLike,
   sideOrOptions: 'left' | 'right' | SearchOptions = {},
 ): NDArray {
-  const { side = 'left', sorter } =
-    typeof sideOrOptions === 'string' ? { side: sideOrOptions } : sideOrOptions
+  const { side = 'left', sorter }: SearchOptions =
+    typeof sideOrOptions === 'string'
+      ? { side: sideOrOptions }
+      : checkOptions('searchsorted', sideOrOptions, ['side', 'sorter'])
   const [vector, v] = promoteDTypes('searchsorted', [
     sorter === undefined ? sorted : take(sorted, sorter),
     values,
@@ -289,8 +298,9 @@ const before = (x: NDArray, y: NDArray): NDArray =>
 export function digitize(
   x: ArrayLike,
   bins: ArrayLike,
-  { right = false }: { readonly right?: boolean } = {},
+  options: { readonly right?: boolean } = {},
 ): NDArray {
+  const { right = false } = checkOptions('digitize', options, ['right'])
   const edges = asArray('digitize', bins)
   if (edges.ndim !== 1) {
     throw new ShapeError({
@@ -320,6 +330,7 @@ export interface BincountOptions {
 
 /** How often each nonnegative integer occurs. */
 export function bincount(x: ArrayLike, options: BincountOptions = {}): NDArray {
+  checkOptions('bincount', options, ['weights', 'minlength', 'length'])
   const given = asArray('bincount', x)
   const a = given.dtype === 'bool' ? convert(given, 'int32') : given
   if (!isInteger(a.dtype) || a.ndim !== 1) {
@@ -372,6 +383,7 @@ export interface HistogramOptions {
 
 /** Counts per bin and the edges of the bins; the last bin includes its right edge. */
 export function histogram(x: ArrayLike, options: HistogramOptions = {}): [NDArray, NDArray] {
+  checkOptions('histogram', options, ['bins', 'range', 'weights', 'density'])
   const [a, weights] = promoteDTypesInexact('histogram', [
     ravel(x),
     options.weights === undefined ? filledLike(ravel(x), 1) : ravel(options.weights),

@@ -3,7 +3,7 @@ import type { NDArray } from '../../array/ndarray'
 import * as prim from '../../primitives'
 import { floatInfo } from '../../types/dtype'
 import { ArgumentError, ShapeError } from '../../types/errors'
-import { canonicalAxis } from '../arguments'
+import { canonicalAxis, checkOptions } from '../arguments'
 import { gatherSlices } from '../gathering'
 import {
   type ArrayLike,
@@ -33,7 +33,11 @@ export interface DiffOptions {
 /** Differences of neighbours along an axis, the last unless given. */
 export function diff(x: ArrayLike, nOrOptions: number | DiffOptions = {}): NDArray {
   const options = typeof nOrOptions === 'number' ? { n: nOrOptions } : nOrOptions
-  const { n = 1, prepend, append } = options
+  const {
+    n = 1,
+    prepend,
+    append,
+  } = checkOptions('diff', options, ['n', 'axis', 'prepend', 'append'])
   const a = asArray('diff', x)
   if (!Number.isInteger(n) || n < 0) {
     throw new ArgumentError({
@@ -82,7 +86,9 @@ function slide(
   otherwise: ConvolutionMode,
 ): NDArray {
   const mode =
-    (typeof modeOrOptions === 'string' ? modeOrOptions : modeOrOptions?.mode) ?? otherwise
+    (typeof modeOrOptions === 'string'
+      ? modeOrOptions
+      : checkOptions(op, modeOrOptions ?? {}, ['mode']).mode) ?? otherwise
   const [a, v] = promoteDTypesInexact(op, [x, y])
   if (a.ndim !== 1 || v.ndim !== 1 || a.size === 0 || v.size === 0) {
     throw new ShapeError({
@@ -141,6 +147,7 @@ export function interp(
   fp: ArrayLike,
   options: InterpOptions = {},
 ): NDArray {
+  checkOptions('interp', options, ['left', 'right', 'period'])
   let [at, points] = promoteDTypesInexact('interp', [x, xp])
   let [values] = promoteDTypesInexact('interp', [fp])
   if (points.ndim !== 1 || values.ndim !== 1 || points.size !== values.size || points.size === 0) {
@@ -207,7 +214,7 @@ export interface TrapezoidOptions {
 
 /** The integral along an axis by the trapezoidal rule. */
 export function trapezoid(y: ArrayLike, options: TrapezoidOptions = {}): NDArray {
-  const axis = options.axis ?? -1
+  const { axis = -1 } = checkOptions('trapezoid', options, ['x', 'dx', 'axis'])
   const [values] = promoteDTypesInexact('trapezoid', [y])
   const f = moveaxis(values, axis, -1)
   const last = f.ndim - 1

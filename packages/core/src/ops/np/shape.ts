@@ -4,7 +4,14 @@ import * as prim from '../../primitives'
 import { type Shape, sizeOf } from '../../types/aval'
 import { ArgumentError, ShapeError } from '../../types/errors'
 import { range } from '../../types/shape'
-import { type Axes, canonicalAxes, canonicalAxis, canonicalShape } from '../arguments'
+import {
+  type Axes,
+  axisOptions,
+  canonicalAxes,
+  canonicalAxis,
+  canonicalShape,
+  checkOptions,
+} from '../arguments'
 import { type ArrayLike, asArray, broadcastAll, operandReports, signature } from '../promotion'
 import { broadcastChecked } from './creation'
 
@@ -153,13 +160,13 @@ export function expandDims(x: ArrayLike, axis: number | readonly number[]): NDAr
   return prim.expandDims(a, canonicalAxes('expandDims', axis, a, a.ndim + count))
 }
 
+const axisOf = (op: string, axis?: Axes | { readonly axis?: Axes }): Axes | undefined =>
+  axisOptions<Axes, { readonly axis?: Axes }>(op, ['axis'], axis, undefined)?.axis
+
 /** Drops axes of size 1: all of them, or these. */
 export function squeeze(x: ArrayLike, axisOrOptions?: Axes | { readonly axis?: Axes }): NDArray {
   const a = asArray('squeeze', x)
-  const axis =
-    axisOrOptions !== null && typeof axisOrOptions === 'object' && 'axis' in axisOrOptions
-      ? axisOrOptions.axis
-      : (axisOrOptions as Axes | undefined)
+  const axis = axisOf('squeeze', axisOrOptions)
   const dimensions =
     axis == null ? range(a.ndim).filter((i) => a.shape[i] === 1) : canonicalAxes('squeeze', axis, a)
   const wide = dimensions.find((i) => a.shape[i] !== 1)
@@ -210,10 +217,7 @@ export const atleast3d: (x: ArrayLike) => NDArray = atLeast('atleast3d', (s) => 
 /** Reverses the order of elements along axes, all of them if left out. */
 export function flip(x: ArrayLike, axisOrOptions?: Axes | { readonly axis?: Axes }): NDArray {
   const a = asArray('flip', x)
-  const axis =
-    axisOrOptions !== null && typeof axisOrOptions === 'object' && 'axis' in axisOrOptions
-      ? axisOrOptions.axis
-      : (axisOrOptions as Axes | undefined)
+  const axis = axisOf('flip', axisOrOptions)
   return prim.rev(a, { dimensions: canonicalAxes('flip', axis, a) })
 }
 
@@ -239,8 +243,9 @@ export const fliplr = (x: ArrayLike): NDArray => {
 /** Rotates by `k` quarter turns in the plane of two axes, from the first towards the second. */
 export function rot90(
   x: ArrayLike,
-  { k = 1, axes = [0, 1] }: { readonly k?: number; readonly axes?: readonly [number, number] } = {},
+  options: { readonly k?: number; readonly axes?: readonly [number, number] } = {},
 ): NDArray {
+  const { k = 1, axes = [0, 1] } = checkOptions('rot90', options, ['k', 'axes'])
   const a = asArray('rot90', x)
   requireRank('rot90', a, 2)
   const [i, j] = axes.map((axis) => canonicalAxis('rot90', axis, a))
@@ -264,10 +269,7 @@ export function roll(
   axisOrOptions?: Axes | { readonly axis?: Axes },
 ): NDArray {
   const a = asArray('roll', x)
-  const axis =
-    axisOrOptions !== null && typeof axisOrOptions === 'object' && 'axis' in axisOrOptions
-      ? axisOrOptions.axis
-      : (axisOrOptions as Axes | undefined)
+  const axis = axisOf('roll', axisOrOptions)
   if (axis == null) return reshape(roll(ravel(a), shift, 0), a.shape)
   const axes = (typeof axis === 'number' ? [axis] : axis).map((i) => canonicalAxis('roll', i, a))
   const shifts = typeof shift === 'number' ? axes.map(() => shift) : shift
@@ -301,11 +303,13 @@ export interface DiagonalOptions {
   readonly axis2?: number
 }
 
+const diagonalKeys = ['offset', 'axis1', 'axis2'] as const
+
 /** The diagonals in the plane of two axes, as the last axis of the result. */
 export function diagonal(x: ArrayLike, offsetOrOptions: number | DiagonalOptions = {}): NDArray {
   const options =
     typeof offsetOrOptions === 'number' ? { offset: offsetOrOptions } : offsetOrOptions
-  const { offset = 0, axis1 = 0, axis2 = 1 } = options
+  const { offset = 0, axis1 = 0, axis2 = 1 } = checkOptions('diagonal', options, diagonalKeys)
   const a = asArray('diagonal', x)
   requireRank('diagonal', a, 2)
   const matrix = moveaxis(a, [axis1, axis2], [-2, -1])
@@ -335,7 +339,8 @@ export function diagonal(x: ArrayLike, offsetOrOptions: number | DiagonalOptions
 
 /** A matrix with this vector as its `k`-th diagonal, or the `k`-th diagonal of this matrix. */
 export function diag(x: ArrayLike, kOrOptions: number | { readonly k?: number } = 0): NDArray {
-  const k = typeof kOrOptions === 'number' ? kOrOptions : (kOrOptions.k ?? 0)
+  const k =
+    typeof kOrOptions === 'number' ? kOrOptions : (checkOptions('diag', kOrOptions, ['k']).k ?? 0)
   const a = asArray('diag', x)
   if (a.ndim === 2) return diagonal(a, { offset: k })
   if (a.ndim !== 1) {
@@ -382,6 +387,7 @@ function diagonalMatrix(x: NDArray, k: number): NDArray {
 
 /** The sum of a diagonal. */
 export function trace(x: ArrayLike, options: DiagonalOptions = {}): NDArray {
+  checkOptions('trace', options, diagonalKeys)
   const a = asArray('trace', x)
   requireRank('trace', a, 2)
   const values = diagonal(a, options)

@@ -3,7 +3,7 @@ import type { NDArray } from '../../array/ndarray'
 import * as prim from '../../primitives'
 import { readElements } from '../../trace/interpreter'
 import { ConcretizationError, ShapeError } from '../../types/errors'
-import { axisOptions, canonicalAxis } from '../arguments'
+import { axisOptions, canonicalAxis, checkOptions } from '../arguments'
 import { type ArrayLike, asArray, operandReports } from '../promotion'
 import { array } from './creation'
 import { ravel } from './shape'
@@ -15,6 +15,8 @@ export interface SortOptions {
   /** Equal elements keep their order. Always true here. */
   readonly stable?: boolean
 }
+
+const sortKeys = ['axis', 'descending', 'stable'] as const
 
 function sortable(op: string, x: ArrayLike, options: SortOptions): [NDArray, number] {
   const given = asArray(op, x)
@@ -32,7 +34,7 @@ export function sort(
   axisOrOptions?: number | null | SortOptions,
   rest?: SortOptions,
 ): NDArray {
-  const options = axisOptions(axisOrOptions, rest) ?? {}
+  const options = axisOptions('sort', sortKeys, axisOrOptions, rest) ?? {}
   const [a, axis] = sortable('sort', x, options)
   const [sorted] = sortOn([a], axis, 1)
   return options.descending ? prim.rev(sorted, { dimensions: [axis] }) : sorted
@@ -44,7 +46,7 @@ export function argsort(
   axisOrOptions?: number | null | SortOptions,
   rest?: SortOptions,
 ): NDArray {
-  const options = axisOptions(axisOrOptions, rest) ?? {}
+  const options = axisOptions('argsort', sortKeys, axisOrOptions, rest) ?? {}
   const [a, axis] = sortable('argsort', x, options)
   const index = prim.iota({ dtype: 'int32', shape: a.shape, dimension: axis })
   if (!options.descending) return sortOn([a, index], axis, 1)[1]
@@ -59,7 +61,10 @@ export function lexsort(
   keys: readonly ArrayLike[],
   axisOrOptions: number | { readonly axis?: number } = -1,
 ): NDArray {
-  const given = typeof axisOrOptions === 'number' ? axisOrOptions : (axisOrOptions.axis ?? -1)
+  const given =
+    typeof axisOrOptions === 'number'
+      ? axisOrOptions
+      : (checkOptions('lexsort', axisOrOptions, ['axis']).axis ?? -1)
   const arrays = keys.map((k) => asArray('lexsort', k))
   if (arrays.length === 0 || arrays.some((k) => k.ndim === 0)) {
     throw new ShapeError({
@@ -91,6 +96,7 @@ export function unique(
   options?: { readonly [K in keyof UniqueOptions]?: false },
 ): NDArray
 export function unique(x: ArrayLike, options: UniqueOptions = {}): NDArray | NDArray[] {
+  checkOptions('unique', options, ['returnIndex', 'returnInverse', 'returnCounts'])
   const a = asArray('unique', x)
   if (a.owner !== null) {
     throw new ConcretizationError({

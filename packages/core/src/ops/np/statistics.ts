@@ -32,6 +32,9 @@ export interface VarianceOptions extends MeanOptions {
   readonly mean?: ArrayLike
 }
 
+const meanKeys = ['axis', 'keepdims', 'where', 'dtype'] as const
+const varianceKeys = [...meanKeys, 'ddof', 'correction', 'mean'] as const
+
 const widened = (dtype: DType): DType =>
   dtype === 'float16' || dtype === 'bfloat16' ? 'float32' : dtype
 
@@ -41,7 +44,7 @@ export function mean(
   axisOrOptions?: Axes | MeanOptions,
   rest?: MeanOptions,
 ): NDArray {
-  const options = axisOptions(axisOrOptions, rest) ?? {}
+  const options = axisOptions('mean', meanKeys, axisOrOptions, rest) ?? {}
   const a = asArray('mean', x)
   const type = inexactTypeOf(a.aval)
   const dtype = options.dtype === undefined ? type.dtype : checkDType('mean', options.dtype)
@@ -60,45 +63,49 @@ export function mean(
 const integerMean = (total: NDArray, count: NDArray): NDArray =>
   total.dtype === 'bool' ? total : prim.div(total, count)
 
+/** The variance, in the name of what the user called. */
+function varianceFor(op: string, x: ArrayLike, options: VarianceOptions): NDArray {
+  const a = asArray(op, x)
+  const type = inexactTypeOf(a.aval)
+  const dtype = options.dtype === undefined ? type.dtype : checkDType(op, options.dtype)
+  const working = widened(options.dtype === undefined ? type.dtype : dtype)
+  if (!isFloating(working)) {
+    throw new DTypeError({
+      op: `${op}(a, { dtype })`,
+      problem: `${dtype} cannot hold a variance`,
+      operands: operandReports([a]),
+      rule: 'dtype is a floating dtype',
+    })
+  }
+  const axes = canonicalAxes(op, options.axis, a)
+  const values = convert(a, working)
+  const { where, keepdims } = options
+  const center =
+    options.mean === undefined
+      ? mean(values, { axis: axes, keepdims: true, where })
+      : convert(asArray(op, options.mean), working)
+  const squares = prim.square(subtract(values, center))
+  const total = sum(squares, { axis: axes, keepdims, where })
+  const count = reducedCount(op, a, axes, options, working)
+  const ddof = options.correction ?? options.ddof ?? 0
+  const divisor = prim.sub(count, filledLike(count, ddof))
+  const result = convert(prim.div(total, divisor), dtype)
+  return choose(prim.gt(divisor, filledLike(divisor, 0)), result, filledLike(result, NaN))
+}
+
 /** The mean squared deviation from the mean, over `count − ddof`. */
 export function variance(
   x: ArrayLike,
   axisOrOptions?: Axes | VarianceOptions,
   rest?: VarianceOptions,
 ): NDArray {
-  const options = axisOptions(axisOrOptions, rest) ?? {}
-  const a = asArray('var', x)
-  const type = inexactTypeOf(a.aval)
-  const dtype = options.dtype === undefined ? type.dtype : checkDType('var', options.dtype)
-  const working = widened(options.dtype === undefined ? type.dtype : dtype)
-  if (!isFloating(working)) {
-    throw new DTypeError({
-      op: 'var(a, { dtype })',
-      problem: `${dtype} cannot hold a variance`,
-      operands: operandReports([a]),
-      rule: 'dtype is a floating dtype',
-    })
-  }
-  const axes = canonicalAxes('var', options.axis, a)
-  const values = convert(a, working)
-  const { where, keepdims } = options
-  const center =
-    options.mean === undefined
-      ? mean(values, { axis: axes, keepdims: true, where })
-      : convert(asArray('var', options.mean), working)
-  const squares = prim.square(subtract(values, center))
-  const total = sum(squares, { axis: axes, keepdims, where })
-  const count = reducedCount('var', a, axes, options, working)
-  const ddof = options.correction ?? options.ddof ?? 0
-  const divisor = prim.sub(count, filledLike(count, ddof))
-  const result = convert(prim.div(total, divisor), dtype)
-  return choose(prim.gt(divisor, filledLike(divisor, 0)), result, filledLike(result, NaN))
+  return varianceFor('var', x, axisOptions('var', varianceKeys, axisOrOptions, rest) ?? {})
 }
 export { variance as var }
 
 /** The square root of the variance. */
 export const std: typeof variance = (x, axisOrOptions, rest) =>
-  prim.sqrt(variance(x, axisOrOptions, rest))
+  prim.sqrt(varianceFor('std', x, axisOptions('std', varianceKeys, axisOrOptions, rest) ?? {}))
 
 /** `mean` of the elements that are not NaN. */
 export function nanmean(
@@ -106,7 +113,7 @@ export function nanmean(
   axisOrOptions?: Axes | MeanOptions,
   rest?: MeanOptions,
 ): NDArray {
-  const options = axisOptions(axisOrOptions, rest) ?? {}
+  const options = axisOptions('nanmean', meanKeys, axisOrOptions, rest) ?? {}
   const a = asArray('nanmean', x)
   if (!isFloating(a.dtype)) return mean(a, options)
   const dtype = options.dtype === undefined ? a.dtype : checkDType('nanmean', options.dtype)
@@ -120,7 +127,7 @@ export function nanvar(
   axisOrOptions?: Axes | VarianceOptions,
   rest?: VarianceOptions,
 ): NDArray {
-  const options = axisOptions(axisOrOptions, rest) ?? {}
+  const options = axisOptions('nanvar', varianceKeys, axisOrOptions, rest) ?? {}
   const a = asArray('nanvar', x)
   if (!isFloating(a.dtype)) return variance(a, options)
   const present = prim.eq(a, a)
@@ -131,7 +138,7 @@ export function nanvar(
 const convertMask = (op: string, where: ArrayLike): NDArray => convert(asArray(op, where), 'bool')
 
 export const nanstd: typeof nanvar = (x, axisOrOptions, rest) =>
-  prim.sqrt(nanvar(x, axisOrOptions, rest))
+  prim.sqrt(nanvar(x, axisOptions('nanstd', varianceKeys, axisOrOptions, rest)))
 
 export interface AverageOptions {
   readonly axis?: Axes
@@ -160,7 +167,8 @@ export function average(
   axisOrOptions?: Axes | (AverageOptions & { readonly returned?: boolean }),
   rest?: AverageOptions & { readonly returned?: boolean },
 ): NDArray | [NDArray, NDArray] {
-  const options = axisOptions(axisOrOptions, rest) ?? {}
+  const options =
+    axisOptions('average', ['axis', 'weights', 'keepdims', 'returned'], axisOrOptions, rest) ?? {}
   const { keepdims, returned = false } = options
   if (options.weights === undefined) {
     const [a] = promoteDTypesInexact('average', [x])

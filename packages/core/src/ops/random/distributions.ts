@@ -5,7 +5,7 @@ import type { Shape } from '../../types/aval'
 import { type DType, floatInfo, isFloating } from '../../types/dtype'
 import { ArgumentError, DTypeError } from '../../types/errors'
 import { range } from '../../types/shape'
-import { canonicalAxis, canonicalShape } from '../arguments'
+import { canonicalAxis, canonicalShape, checkOptions } from '../arguments'
 import {
   type ArrayLike,
   asArray,
@@ -84,11 +84,8 @@ export const maxwell: Standard = standard('maxwell', (k, shape, dtype) => {
 })
 
 /** −1 or 1 with equal probability, int32 unless another dtype is given. */
-export function rademacher(
-  k: Key,
-  shape: Shape = [],
-  { dtype = 'int32' }: SampleOptions = {},
-): NDArray {
+export function rademacher(k: Key, shape: Shape = [], options: SampleOptions = {}): NDArray {
+  const { dtype = 'int32' } = checkOptions('rademacher', options, ['dtype'])
   const heads = convert(bernoulli(k, 0.5, shape), checkDType('rademacher', dtype))
   return prim.sub(prim.mul(heads, filledLike(heads, 2)), filledLike(heads, 1))
 }
@@ -146,7 +143,9 @@ export function categorical(
   logits: ArrayLike,
   axisOrOptions: number | CategoricalOptions = {},
 ): NDArray {
-  const options = typeof axisOrOptions === 'number' ? { axis: axisOrOptions } : axisOrOptions
+  const options: CategoricalOptions =
+    typeof axisOrOptions === 'number' ? { axis: axisOrOptions } : axisOrOptions
+  checkOptions('categorical', options, ['axis', 'shape', 'replace'])
   const a = asArray('categorical', logits)
   const axis = canonicalAxis('categorical', options.axis ?? -1, a)
   const batch = a.shape.filter((_, i) => i !== axis)
@@ -180,6 +179,7 @@ export function multivariateNormal(
   rest?: SampleOptions,
 ): NDArray {
   const [shape, options] = shapeAndOptions(shapeOrOptions, rest)
+  checkOptions('multivariateNormal', options ?? {}, ['dtype'])
   const [mu, covariance] = promoteDTypesInexact('multivariateNormal', [mean, cov])
   const dtype = floatDType('multivariateNormal', { dtype: options?.dtype ?? mu.dtype })
   const n = mu.shape[mu.ndim - 1]
@@ -249,8 +249,9 @@ export function geometric(
   k: Key,
   p: ArrayLike,
   shape?: Shape,
-  { dtype = 'int32' }: SampleOptions = {},
+  options: SampleOptions = {},
 ): NDArray {
+  const { dtype = 'int32' } = checkOptions('geometric', options, ['dtype'])
   const [probability] = promoteDTypesInexact('geometric', [p])
   const sizes = sampleShape('geometric', shape, probability)
   const u = uniform(k, sizes, { dtype: probability.dtype })

@@ -3,7 +3,7 @@ import type { NDArray } from '../../array/ndarray'
 import * as prim from '../../primitives'
 import { type Shape, sizeOf } from '../../types/aval'
 import { ArgumentError, ShapeError } from '../../types/errors'
-import { canonicalAxis, canonicalShape } from '../arguments'
+import { canonicalAxis, canonicalShape, checkOptions } from '../arguments'
 import { type ArrayLike, asArray, convert, isArray, promoteDTypesInexact } from '../promotion'
 import { arange } from '../np/creation'
 import { cumsum } from '../np/cumulative'
@@ -42,7 +42,9 @@ export function permutation(
   x: ArrayLike,
   axisOrOptions: number | PermutationOptions = {},
 ): NDArray {
-  const options = typeof axisOrOptions === 'number' ? { axis: axisOrOptions } : axisOrOptions
+  const options: PermutationOptions =
+    typeof axisOrOptions === 'number' ? { axis: axisOrOptions } : axisOrOptions
+  checkOptions('permutation', options, ['axis', 'independent'])
   if (!isArray(x)) return shuffled(k, arange(countOf('permutation(key, n)', x)), 0)
   if (x.ndim === 0) return shuffled(k, arange(countOf('permutation(key, n)', x.scalarLiteral)), 0)
   const axis = canonicalAxis('permutation', options.axis ?? 0, x)
@@ -74,7 +76,7 @@ export function choice(
   shape: Shape = [],
   options: ChoiceOptions = {},
 ): NDArray {
-  const { replace = true, p } = options
+  const { replace = true, p } = checkOptions('choice', options, ['replace', 'p', 'axis'])
   const sizes = canonicalShape('choice', shape)
   const array = isArray(a) && a.ndim > 0 ? a : null
   const axis = array === null ? 0 : canonicalAxis('choice', options.axis ?? 0, array)

@@ -11,7 +11,7 @@ import {
   isInteger,
 } from '../../types/dtype'
 import { DTypeError, ShapeError } from '../../types/errors'
-import { canonicalShape, isOptions } from '../arguments'
+import { canonicalShape, checkOptions, given, isOptions } from '../arguments'
 import {
   type ArrayLike,
   asArray,
@@ -31,7 +31,12 @@ export interface SampleOptions {
 }
 
 /** The dtype of samples, checked to be floating. */
-export function floatDType(op: string, options: SampleOptions): DType {
+export function floatDType<T extends SampleOptions>(
+  op: string,
+  options: T,
+  more: readonly (keyof T & string)[] = [],
+): DType {
+  checkOptions(op, options, ['dtype', ...more])
   const dtype = options.dtype === undefined ? 'float32' : checkDType(op, options.dtype)
   if (isFloating(dtype)) return dtype
   throw new DTypeError({
@@ -64,7 +69,8 @@ export function sampleShape(
 }
 
 /** Uniformly random bits of an unsigned dtype, uint32 unless given. */
-export function bits(k: Key, shape: Shape = [], { dtype = 'uint32' }: SampleOptions = {}): NDArray {
+export function bits(k: Key, shape: Shape = [], options: SampleOptions = {}): NDArray {
+  const { dtype = 'uint32' } = checkOptions('bits', options, ['dtype'])
   const sizes = canonicalShape('bits', shape)
   if (!['uint8', 'uint16', 'uint32'].includes(checkDType('bits', dtype))) {
     throw new DTypeError({
@@ -141,7 +147,7 @@ export function uniform(k: Key, shape: Shape = [], options: UniformOptions = {})
     'uniform',
     k,
     canonicalShape('uniform', shape),
-    floatDType('uniform', options),
+    floatDType('uniform', options, ['minval', 'maxval']),
     minval,
     maxval,
   )
@@ -153,8 +159,11 @@ export function randint(
   shape: Shape,
   minval: ArrayLike,
   maxval: ArrayLike,
-  { dtype = 'int32' }: SampleOptions = {},
+  options: SampleOptions = {},
 ): NDArray {
+  const { dtype = 'int32' } = checkOptions('randint', options, ['dtype'])
+  given('randint', 'minval', minval)
+  given('randint', 'maxval', maxval)
   const sizes = canonicalShape('randint', shape)
   if (!isInteger(checkDType('randint', dtype))) {
     throw new DTypeError({
