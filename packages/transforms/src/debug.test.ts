@@ -230,4 +230,20 @@ describe('debug.callback', () => {
       expect(watched[i].toArray()).toEqual(array.toArray())
     })
   })
+  it('ends donated arguments, as programs without callbacks do', () => {
+    const step = jit(
+      (w: NDArray, x: NDArray) => {
+        debug.print('{}', np.sum(w))
+        return [np.sub(w, x), x] as const
+      },
+      { donateArgnums: [0, 1] },
+    )
+    const [w, x] = [np.add(np.ones([3]), 1), np.add(np.ones([3]), 0)]
+    const [next, handed] = step(w, x)
+    expect(next.toArray()).toEqual([1, 1, 1])
+    expect(handed.toArray()).toEqual([1, 1, 1])
+    expect(output()).toEqual(['6.'])
+    expect(() => w.toArray()).toThrow(/donated/)
+    expect(step(next, next).map((y) => y.toArray())[0]).toEqual([0, 0, 0])
+  })
 })

@@ -15,6 +15,7 @@ import {
   type CostSummary,
   currentInterpreter,
   type DeviceName,
+  dispose,
   type Executable,
   execute,
   hasEffects,
@@ -135,10 +136,12 @@ class Tracer<A extends readonly unknown[], R> {
     const { program, leaves } = this.recall(args) ?? this.find(args)
     const { constants } = program.closed
     const operands = constants.length === 0 ? leaves : [...constants, ...leaves]
+    const isOutermost = currentInterpreter().parent === null
     const outputs =
-      currentInterpreter().parent === null && !program.hasEffects
+      isOutermost && !program.hasEffects
         ? this.run(program, operands)
         : callJit(this.name, program.closed.jaxpr, operands)
+    if (isOutermost && program.hasEffects) endDonated(operands, program.donated, outputs)
     return (
       program.outStructure.kind === 'leaf'
         ? outputs[0]
@@ -338,6 +341,18 @@ const isUsable = (program: Program): boolean =>
   !program.hasTracers || program.closed.constants.every((c) => c.owner === null || c.owner.active)
 
 /** A leaf of an argument; `lower` and `evalShape` also take types in place of arrays. */
+/** A program that runs in parts reuses nothing, but what was donated to it ends as it always does. */
+function endDonated(
+  operands: readonly NDArray[],
+  donated: readonly boolean[],
+  outputs: readonly NDArray[],
+): void {
+  const kept = new Set(outputs.map((x) => x.content))
+  donated.forEach((isDonated, i) => {
+    if (isDonated && !kept.has(operands[i].content)) dispose(operands[i])
+  })
+}
+
 const abstractLeaf = leafToArray
 
 const positions = (argnums: number | readonly number[] | undefined): readonly number[] =>
