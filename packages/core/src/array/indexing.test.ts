@@ -127,3 +127,20 @@ describe('indices', () => {
     `)
   })
 })
+
+describe('updates under all their names', () => {
+  const x = np.array([1, 2, 4, 8], { dtype: 'float32' })
+  test('sub, div and power do what JAX does', () => {
+    expect(x.at([1, 1]).sub(3).toArray()).toEqual([1, -4, 4, 8])
+    expect(x.at([1, 1]).subtract(3).toArray()).toEqual([1, -4, 4, 8])
+    expect(x.at(3).div(4).toArray()).toEqual([1, 2, 4, 2])
+    expect(x.at('2:').power(2).toArray()).toEqual([1, 2, 16, 64])
+  })
+  test('unknown options are refused', () => {
+    const options = { fill: 3 } as object
+    expect(() => x.at(0).get(options)).toThrow(
+      /at\(...\).get: there is no option 'fill'[^]*did you mean 'fillValue'/,
+    )
+    expect(() => x.at(0).set(1, options)).toThrow(/at\(...\).set: there is no option 'fill'/)
+  })
+})

@@ -19,7 +19,7 @@ import {
   scatterSlices,
   wrappedIndex,
 } from '../ops/gathering'
-import { isOptions } from '../ops/arguments'
+import { checkOptions, isOptions } from '../ops/arguments'
 import * as np from '../ops/np'
 import {
   type ArrayLike,
@@ -59,10 +59,13 @@ export interface UpdateOptions {
 export interface IndexUpdate {
   set(value: ArrayLike, options?: UpdateOptions): NDArray
   add(value: ArrayLike, options?: UpdateOptions): NDArray
+  sub(value: ArrayLike, options?: UpdateOptions): NDArray
   subtract(value: ArrayLike, options?: UpdateOptions): NDArray
   mul(value: ArrayLike, options?: UpdateOptions): NDArray
   multiply(value: ArrayLike, options?: UpdateOptions): NDArray
+  div(value: ArrayLike, options?: UpdateOptions): NDArray
   divide(value: ArrayLike, options?: UpdateOptions): NDArray
+  power(value: ArrayLike, options?: UpdateOptions): NDArray
   min(value: ArrayLike, options?: UpdateOptions): NDArray
   max(value: ArrayLike, options?: UpdateOptions): NDArray
   get(options?: ReadOptions): NDArray
@@ -353,16 +356,22 @@ export function updateAt(x: NDArray, index: readonly Index[]): IndexUpdate {
       scatterAt(x, index, value, combine, options)
   const mul = update('mul')
   const add = update('add')
+  const subtract: IndexUpdate['subtract'] = (value, options) => add(np.negative(value), options)
+  const divide: IndexUpdate['divide'] = (value, options) => mul(np.reciprocal(value), options)
   return {
     set: update('set'),
     add,
-    subtract: (value, options) => add(np.negative(value), options),
+    sub: subtract,
+    subtract,
     mul,
     multiply: mul,
-    divide: (value, options) => mul(np.reciprocal(value), options),
+    div: divide,
+    divide,
+    power: (value, options) => np.power(x, updateAt(np.onesLike(x), index).mul(value, options)),
     min: update('min'),
     max: update('max'),
-    get: (options) => get(x, index, options),
+    get: (options = {}) =>
+      get(x, index, checkOptions('at(...).get', options, ['mode', 'fillValue'])),
   }
 }
 
@@ -384,6 +393,7 @@ function scatterAt(
     })
   }
   const given = asArray(op, value)
+  checkOptions(op, options, ['mode'])
   const updates =
     x.dtype === 'bool' ? np.astype(given, 'bool') : convert(given, x.dtype, x.aval.weakType)
   const masked = byTracedMask(x, index, updates, combine)

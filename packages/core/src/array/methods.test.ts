@@ -71,6 +71,7 @@ describe('methods', () => {
         x: i32[2]
         hint: use the result of the program instead, or do not donate this argument]
     `)
+    expect(String(a)).toBe('Array(i32[2]: disposed of, or donated)')
   })
 
   test('JavaScript operators are refused where they can be seen', () => {

@@ -10,7 +10,7 @@ import type { ArrayLike } from '../ops/promotion'
 import type { DeviceData } from '../backends/backend'
 import type { DType } from '../types/dtype'
 import type { Shape } from '../types/aval'
-import { ConcretizationError, DeviceError, IndexingError } from '../types/errors'
+import { ConcretizationError, DeletedArrayError, DeviceError, IndexingError } from '../types/errors'
 import { describe, type Elements, readElements } from '../trace/interpreter'
 import { deviceOf, dispose, readAsync, readSync } from './eager'
 import { get, type Index, type IndexUpdate, updateAt } from './indexing'
@@ -131,9 +131,11 @@ export interface ArrayMethods {
   diagonal(...args: Rest<typeof np.diagonal>): NDArray
   trace(...args: Rest<typeof np.trace>): NDArray
   astype(dtype: DType): NDArray
+  copy(): NDArray
 
   // --- elements -------------------------------------------------------------------------------
   take(...args: Rest<typeof np.take>): NDArray
+  searchsorted(...args: Rest<typeof np.searchsorted>): NDArray
   sort(...args: Rest<typeof np.sort>): NDArray
   argsort(...args: Rest<typeof np.argsort>): NDArray
   nonzero(...args: Rest<typeof np.nonzero>): NDArray[]
@@ -263,7 +265,9 @@ const sameName = {
   diagonal: np.diagonal,
   trace: np.trace,
   astype: np.astype,
+  copy: np.copy,
   take: np.take,
+  searchsorted: np.searchsorted,
   sort: np.sort,
   argsort: np.argsort,
   nonzero: np.nonzero,
@@ -356,7 +360,8 @@ function toArray(x: NDArray): Nested {
 
 function describeElements(x: NDArray): string {
   const values = elementsNow(x)
-  if (values === null) return `Array(${x.aval} on ${deviceOf(x)}: await x.data())`
+  if (values === 'elsewhere') return `Array(${x.aval} on ${deviceOf(x)}: await x.data())`
+  if (values === 'ended') return `Array(${x.aval}: disposed of, or donated)`
   return printArray({
     shape: x.shape,
     dtype: x.dtype,
@@ -365,12 +370,13 @@ function describeElements(x: NDArray): string {
   })
 }
 
-/** The elements, or null on a device that is only read asynchronously: printing must not fail there. */
-function elementsNow(x: NDArray): Elements | null {
+/** The elements, or why they cannot be had now: printing must not fail. */
+function elementsNow(x: NDArray): Elements | 'elsewhere' | 'ended' {
   try {
     return readElements(x, 'String(x)')
   } catch (error) {
-    if (error instanceof DeviceError) return null
+    if (error instanceof DeviceError) return 'elsewhere'
+    if (error instanceof DeletedArrayError) return 'ended'
     throw error
   }
 }
