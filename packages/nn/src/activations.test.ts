@@ -22,6 +22,15 @@ const functions: Record<keyof typeof golden.cases, (x: NDArray) => NDArray> = {
   mish: activations.mish,
   softSign: activations.softSign,
   squareplus: (x) => activations.squareplus(x),
+  sparsePlus: activations.sparsePlus,
+  sparseSigmoid: activations.sparseSigmoid,
+  tanh: activations.tanh,
+  identity: activations.identity,
+  leakyRelu02: (x) => activations.leakyRelu(x, { negativeSlope: 0.2 }),
+  elu05: (x) => activations.elu(x, { alpha: 0.5 }),
+  celu05: (x) => activations.celu(x, { alpha: 0.5 }),
+  squareplus1: (x) => activations.squareplus(x, { b: 1 }),
+  log1mexp: (x) => activations.log1mexp(np.add(np.abs(x), 1e-3)),
   geluExact: (x) => activations.gelu(x, { approximate: false }),
 }
 
@@ -66,6 +75,45 @@ describe('over an axis', () => {
     expect(activations.softmax(rows, 0).get(0, 0).item()).toBeLessThan(0.02)
   })
 
+  it.each([
+    ['softmax', activations.softmax, golden.softmaxWhere],
+    ['logSoftmax', activations.logSoftmax, golden.logSoftmaxWhere],
+  ] as const)('%s of some elements, with the gradients of those', (_, f, { values, gradient }) => {
+    const mask = np.array(golden.mask)
+    const x = np.array(golden.plain, { dtype: 'float32' })
+    const wanted = values.flat().map((v) => (v === '-inf' ? -Infinity : Number(v)))
+    const actual = f(x, { where: mask }).ravel()
+    wanted.forEach((e, i) => {
+      if (Number.isFinite(e)) expect(actual.get(i).item()).toBeCloseTo(e, 5)
+      else expect(actual.get(i).item()).toBe(e)
+    })
+    const loss = (at: NDArray): NDArray =>
+      np.sum(np.multiply(np.where(mask, f(at, { where: mask }), 0), np.arange(9).reshape([3, 3])))
+    close(grad(loss)(x).ravel(), gradient.flat())
+  })
+
+  it('takes axes by position, by name, and several', () => {
+    const cube = np.array(golden.cube, { dtype: 'float32' })
+    const flat = golden.softmaxOfAxes.flat(2)
+    close(activations.softmax(cube, { axis: [0, 2] }).ravel(), flat)
+    close(activations.softmax(cube, [0, 2]).ravel(), flat)
+    expect(activations.logSoftmax(cube, { axis: 1 }).toArray()).toEqual(
+      activations.logSoftmax(cube, 1).toArray(),
+    )
+    expect(activations.glu(cube, { axis: 2 }).toArray()).toEqual(
+      activations.glu(cube, 2).toArray(),
+    )
+  })
+
+  it('standardize and logmeanexp', () => {
+    const cube = np.array(golden.cube, { dtype: 'float32' })
+    close(activations.standardize(cube).ravel(), golden.standardize.flat(2))
+    const given = { axis: 1, mean: 0.5, variance: 2, epsilon: 0.1 }
+    close(activations.standardize(cube, given).ravel(), golden.standardizeGiven.flat(2))
+    close(activations.logmeanexp(cube, { axis: 1 }).ravel(), golden.logmeanexp.flat())
+    expect(activations.logsumexp(np.zeros([4])).item()).toBeCloseTo(Math.log(4), 6)
+  })
+
   it('glu', () => {
     close(activations.glu(np.array(golden.xs.slice(0, 12), { dtype: 'float32' })), golden.glu)
     expect(activations.glu(np.ones([4, 3]), 0).shape).toEqual([2, 3])
@@ -88,6 +136,11 @@ describe('over an axis', () => {
       [0, 0, 0],
     ])
     expect(activations.oneHot(np.array([1]), 2, { dtype: 'bool' }).dtype).toBe('bool')
+    const labels = np.array([
+      [0, 2],
+      [3, -1],
+    ])
+    expect(activations.oneHot(labels, 3, { axis: 1 }).toArray()).toEqual(golden.oneHotFirst)
   })
 })
 

@@ -1,6 +1,40 @@
-/** Activations under JAX's names; each takes and returns an array of any shape. */
-import { np, special, type ArrayLike, type NDArray } from '@adjoint/core'
+/**
+ * Activations under JAX's names; each takes and returns an array of any shape. JAX's keyword
+ * arguments are options, of which the first may also stand by itself: `softmax(x, 0)`.
+ */
+import { type ArrayLike, type DType, lax, NDArray, np, special } from '@adjoint/core'
 import { customJvp, stopGradient } from '@adjoint/transforms'
+
+type Axes = number | readonly number[]
+
+const isOptions = <Options extends object>(given: unknown): given is Options =>
+  typeof given === 'object' &&
+  given !== null &&
+  !(given instanceof NDArray) &&
+  !Array.isArray(given)
+
+/** The number that an activation has besides its operand, by position or by name. */
+const parameter = <Name extends string>(
+  given: ArrayLike | Readonly<Partial<Record<Name, ArrayLike>>>,
+  name: Name,
+  fallback: number,
+): ArrayLike =>
+  isOptions<Readonly<Partial<Record<Name, ArrayLike>>>>(given)
+    ? (given[name] ?? fallback)
+    : given
+
+export interface AxisOptions {
+  /** The last unless given. */
+  readonly axis?: Axes
+}
+
+export interface SoftmaxOptions extends AxisOptions {
+  /** Which elements take part; the others have the probability 0. */
+  readonly where?: NDArray
+}
+
+const optionsOf = <Options extends AxisOptions>(given: Axes | Options): Options | AxisOptions =>
+  isOptions<Options>(given) ? given : { axis: given }
 
 /** `max(x, 0)` with derivative 0 at 0, as JAX has it. */
 export const relu: (x: NDArray) => NDArray = customJvp((x: NDArray) => np.maximum(x, 0)).defjvp(
@@ -29,20 +63,29 @@ export const softplus = (x: ArrayLike): NDArray => np.logaddexp(x, 0)
 export const logSigmoid = (x: NDArray): NDArray => np.negative(softplus(np.negative(x)))
 
 /** `x` where positive, `slope · x` elsewhere. Maas et al. 2013. */
-export const leakyRelu = (x: NDArray, slope = 0.01): NDArray =>
-  np.where(np.greaterEqual(x, 0), x, np.multiply(slope, x))
+export const leakyRelu = (
+  x: NDArray,
+  negativeSlope: ArrayLike | { readonly negativeSlope?: ArrayLike } = 0.01,
+): NDArray =>
+  np.where(
+    np.greaterEqual(x, 0),
+    x,
+    np.multiply(parameter(negativeSlope, 'negativeSlope', 0.01), x),
+  )
 
 /** `x` where positive, `alpha (e^x − 1)` elsewhere. Clevert et al. 2016. */
-export function elu(x: NDArray, alpha = 1): NDArray {
+export function elu(x: NDArray, alpha: ArrayLike | { readonly alpha?: ArrayLike } = 1): NDArray {
   const positive = np.greater(x, 0)
   // The branch not taken must not overflow, or its derivative would be NaN.
   const safe = np.where(positive, 0, x)
-  return np.where(positive, x, np.multiply(alpha, np.expm1(safe)))
+  return np.where(positive, x, np.multiply(parameter(alpha, 'alpha', 1), np.expm1(safe)))
 }
 
 /** `max(x, 0) + min(0, alpha (e^(x / alpha) − 1))`. Barron 2017. */
-export const celu = (x: NDArray, alpha = 1): NDArray =>
-  np.add(np.maximum(x, 0), np.multiply(alpha, np.expm1(np.divide(np.minimum(x, 0), alpha))))
+export function celu(x: NDArray, alpha: ArrayLike | { readonly alpha?: ArrayLike } = 1): NDArray {
+  const a = parameter(alpha, 'alpha', 1)
+  return np.add(np.maximum(x, 0), np.multiply(a, np.expm1(np.divide(np.minimum(x, 0), a))))
+}
 
 /** `elu` with the constants that keep mean 0 and variance 1 from layer to layer. Klambauer et al. 2017. */
 export const selu = (x: NDArray): NDArray =>
@@ -73,12 +116,44 @@ export const mish = (x: NDArray): NDArray => np.multiply(x, np.tanh(softplus(x))
 export const softSign = (x: NDArray): NDArray => np.divide(x, np.add(np.abs(x), 1))
 
 /** `(x + √(x² + b)) / 2`. Barron 2021. */
-export const squareplus = (x: NDArray, b = 4): NDArray =>
-  np.divide(np.add(x, np.sqrt(np.add(np.square(x), b))), 2)
+export const squareplus = (
+  x: NDArray,
+  b: ArrayLike | { readonly b?: ArrayLike } = 4,
+): NDArray => np.divide(np.add(x, np.sqrt(np.add(np.square(x), parameter(b, 'b', 4)))), 2)
+
+/** 0 below −1, `(x + 1)² / 4` up to 1, `x` above. Correia et al. 2019: what `sparseSigmoid` is the slope of. */
+export const sparsePlus = (x: NDArray): NDArray =>
+  np.where(
+    np.lessEqual(x, -1),
+    0,
+    np.where(np.greaterEqual(x, 1), x, np.divide(np.square(np.add(x, 1)), 4)),
+  )
+
+/** `(x + 1) / 2` between 0 and 1. */
+export const sparseSigmoid = (x: NDArray): NDArray =>
+  np.multiply(0.5, np.clip(np.add(x, 1), 0, 2))
+
+/** `x`. */
+export const identity = (x: NDArray): NDArray => x
+
+/** `tanh(x)`. */
+export const tanh = (x: ArrayLike): NDArray => np.tanh(x)
+
+/** `log(1 − e^−x)` for positive `x`, exact at both ends. Mächler 2012. */
+export function log1mexp(x: NDArray): NDArray {
+  const isSmall = np.less(x, Math.LN2)
+  // The branch not taken must not be infinite, or its derivative would be NaN.
+  const [small, large] = [np.where(isSmall, x, Math.LN2), np.where(isSmall, Math.LN2, x)]
+  return np.where(
+    isSmall,
+    np.log(np.negative(np.expm1(np.negative(small)))),
+    np.log1p(np.negative(np.exp(np.negative(large)))),
+  )
+}
 
 /** One half of an axis times the sigmoid of the other. Dauphin et al. 2017. */
-export function glu(x: NDArray, axis = -1): NDArray {
-  const [value, gate] = np.split(x, 2, axis)
+export function glu(x: NDArray, axis: number | { readonly axis?: number } = -1): NDArray {
+  const [value, gate] = np.split(x, 2, isOptions(axis) ? (axis.axis ?? -1) : axis)
   return np.multiply(value, sigmoid(gate))
 }
 
@@ -108,42 +183,111 @@ const tanhGelu = customJvp((x: NDArray) =>
   return [np.multiply(x, half), np.multiply(np.add(half, slope), xDot)]
 })
 
-/** `e^x / Σ e^x` over an axis, shifted by the maximum so that nothing overflows. */
-export function softmax(x: NDArray, axis = -1): NDArray {
-  return softmaxAlong(x, axis)
+/**
+ * `e^x / Σ e^x` over an axis (or several), shifted by the maximum so that nothing overflows.
+ *
+ * @param options.where which elements take part; the others are 0
+ */
+export function softmax(x: NDArray, options: Axes | SoftmaxOptions = -1): NDArray {
+  const { axis = -1, where }: SoftmaxOptions = optionsOf(options)
+  if (where === undefined) return softmaxAlong(x, axis)
+  return np.where(where, softmaxAlong(np.where(where, x, -Infinity), axis), 0)
 }
 
 /** Its derivative needs nothing but its result: `y (ẋ − Σ y ẋ)`. */
 const softmaxAlong = customJvp(
-  (x: NDArray, axis: number): NDArray => {
+  (x: NDArray, axis: Axes): NDArray => {
     const shifted = np.exp(np.subtract(x, maximumOf(x, axis)))
     return np.divide(shifted, np.sum(shifted, { axis, keepdims: true }))
   },
   { nondiffArgnums: 1 },
 ).defjvp((axis, [x], [xDot]) => {
-  const y = softmax(x, axis)
+  const y = softmaxAlong(x, axis)
   const weighed = np.multiply(y, xDot)
   return [y, np.subtract(weighed, np.multiply(y, np.sum(weighed, { axis, keepdims: true })))]
 })
 
-/** `x − logsumexp(x)` over an axis. */
-export function logSoftmax(x: NDArray, axis = -1): NDArray {
-  const shifted = np.subtract(x, maximumOf(x, axis))
-  return np.subtract(shifted, np.log(np.sum(np.exp(shifted), { axis, keepdims: true })))
+/**
+ * `x − logsumexp(x)` over an axis (or several).
+ *
+ * @param options.where which elements take part; the others are −∞
+ */
+export function logSoftmax(x: NDArray, options: Axes | SoftmaxOptions = -1): NDArray {
+  const { axis = -1, where }: SoftmaxOptions = optionsOf(options)
+  const shown = where === undefined ? x : np.where(where, x, -Infinity)
+  const shifted = np.subtract(shown, maximumOf(shown, axis))
+  const logits = np.subtract(
+    shifted,
+    np.log(np.sum(np.exp(shifted), { axis, keepdims: true })),
+  )
+  return where === undefined ? logits : np.where(where, logits, -Infinity)
 }
 
 // The maximum only shifts: its own derivative cancels, and leaving it out keeps ties harmless.
-const maximumOf = (x: NDArray, axis: number): NDArray =>
+const maximumOf = (x: NDArray, axis: Axes): NDArray =>
   stopGradient(np.max(x, { axis, keepdims: true }))
 
-/** Rows of the identity matrix: integer labels of shape `[...]` become `[..., classes]`. */
-export const oneHot = (
-  labels: NDArray,
-  classes: number,
-  options: {
-    readonly dtype?: 'float32' | 'float64' | 'float16' | 'bfloat16' | 'int32' | 'bool'
-  } = {},
-): NDArray =>
-  np
-    .equal(np.expandDims(labels, -1), np.arange(classes, { dtype: labels.dtype }))
-    .astype(options.dtype ?? 'float32')
+export interface StandardizeOptions extends SoftmaxOptions {
+  readonly mean?: ArrayLike
+  readonly variance?: ArrayLike
+  readonly epsilon?: ArrayLike
+}
+
+/** `(x − mean) / √(variance + epsilon)` over an axis (or several), by its own statistics unless given. */
+export function standardize(
+  x: NDArray,
+  options: Axes | StandardizeOptions = -1,
+): NDArray {
+  const given: StandardizeOptions = optionsOf(options)
+  const { axis = -1, epsilon = 1e-5, where } = given
+  const over = { axis, keepdims: true, ...(where && { where }) }
+  const mean = given.mean ?? np.mean(x, over)
+  const centred = np.subtract(x, mean)
+  const variance =
+    given.variance ??
+    (given.mean === undefined
+      ? np.mean(np.square(centred), over)
+      : np.subtract(np.mean(np.square(x), over), np.square(mean)))
+  return np.multiply(centred, lax.rsqrt(np.add(variance, epsilon)))
+}
+
+export interface ReductionOptions {
+  /** All unless given. */
+  readonly axis?: Axes
+  readonly keepdims?: boolean
+  /** Which elements take part. */
+  readonly where?: NDArray
+}
+
+/** `log(Σ e^x)` over all axes, or some, without overflow. */
+export const logsumexp = (
+  x: ArrayLike,
+  options: Axes | ReductionOptions = {},
+): NDArray => special.logsumexp(x, options)
+
+/** `log(mean(e^x))` over all axes, or some. */
+export function logmeanexp(x: NDArray, options: Axes | ReductionOptions = {}): NDArray {
+  const { axis, where, keepdims = false }: ReductionOptions = optionsOf(options)
+  const over = { ...(axis !== undefined && { axis }), keepdims }
+  const count = np.sum(np.broadcastTo(where ?? np.array(true), x.shape).astype(x.dtype), over)
+  return np.subtract(special.logsumexp(x, { ...over, ...(where && { where }) }), np.log(count))
+}
+
+/**
+ * Rows of the identity matrix: integer labels of shape `[...]` become `[..., numClasses]`; labels
+ * out of range become zeros.
+ *
+ * @param options.axis where the axis of classes goes: last unless given
+ */
+export function oneHot(
+  labels: ArrayLike,
+  numClasses: number,
+  options: { readonly dtype?: DType; readonly axis?: number } = {},
+): NDArray {
+  const { dtype = 'float32', axis = -1 } = options
+  const numbers = np.asarray(labels)
+  const classes = np.arange(numClasses, { dtype: numbers.dtype })
+  const place = axis < 0 ? axis + numbers.ndim + 1 : axis
+  const aligned = classes.reshape([numClasses, ...numbers.shape.slice(place).map(() => 1)])
+  return np.equal(np.expandDims(numbers, axis), aligned).astype(dtype)
+}
