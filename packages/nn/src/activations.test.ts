@@ -100,9 +100,7 @@ describe('over an axis', () => {
     expect(activations.logSoftmax(cube, { axis: 1 }).toArray()).toEqual(
       activations.logSoftmax(cube, 1).toArray(),
     )
-    expect(activations.glu(cube, { axis: 2 }).toArray()).toEqual(
-      activations.glu(cube, 2).toArray(),
-    )
+    expect(activations.glu(cube, { axis: 2 }).toArray()).toEqual(activations.glu(cube, 2).toArray())
   })
 
   it('standardize and logmeanexp', () => {

@@ -19,9 +19,7 @@ const parameter = <Name extends string>(
   name: Name,
   fallback: number,
 ): ArrayLike =>
-  isOptions<Readonly<Partial<Record<Name, ArrayLike>>>>(given)
-    ? (given[name] ?? fallback)
-    : given
+  isOptions<Readonly<Partial<Record<Name, ArrayLike>>>>(given) ? (given[name] ?? fallback) : given
 
 export interface AxisOptions {
   /** The last unless given. */
@@ -116,10 +114,8 @@ export const mish = (x: NDArray): NDArray => np.multiply(x, np.tanh(softplus(x))
 export const softSign = (x: NDArray): NDArray => np.divide(x, np.add(np.abs(x), 1))
 
 /** `(x + √(x² + b)) / 2`. Barron 2021. */
-export const squareplus = (
-  x: NDArray,
-  b: ArrayLike | { readonly b?: ArrayLike } = 4,
-): NDArray => np.divide(np.add(x, np.sqrt(np.add(np.square(x), parameter(b, 'b', 4)))), 2)
+export const squareplus = (x: NDArray, b: ArrayLike | { readonly b?: ArrayLike } = 4): NDArray =>
+  np.divide(np.add(x, np.sqrt(np.add(np.square(x), parameter(b, 'b', 4)))), 2)
 
 /** 0 below −1, `(x + 1)² / 4` up to 1, `x` above. Correia et al. 2019: what `sparseSigmoid` is the slope of. */
 export const sparsePlus = (x: NDArray): NDArray =>
@@ -130,8 +126,7 @@ export const sparsePlus = (x: NDArray): NDArray =>
   )
 
 /** `(x + 1) / 2` between 0 and 1. */
-export const sparseSigmoid = (x: NDArray): NDArray =>
-  np.multiply(0.5, np.clip(np.add(x, 1), 0, 2))
+export const sparseSigmoid = (x: NDArray): NDArray => np.multiply(0.5, np.clip(np.add(x, 1), 0, 2))
 
 /** `x`. */
 export const identity = (x: NDArray): NDArray => x
@@ -216,10 +211,7 @@ export function logSoftmax(x: NDArray, options: Axes | SoftmaxOptions = -1): NDA
   const { axis = -1, where }: SoftmaxOptions = optionsOf(options)
   const shown = where === undefined ? x : np.where(where, x, -Infinity)
   const shifted = np.subtract(shown, maximumOf(shown, axis))
-  const logits = np.subtract(
-    shifted,
-    np.log(np.sum(np.exp(shifted), { axis, keepdims: true })),
-  )
+  const logits = np.subtract(shifted, np.log(np.sum(np.exp(shifted), { axis, keepdims: true })))
   return where === undefined ? logits : np.where(where, logits, -Infinity)
 }
 
@@ -234,10 +226,7 @@ export interface StandardizeOptions extends SoftmaxOptions {
 }
 
 /** `(x − mean) / √(variance + epsilon)` over an axis (or several), by its own statistics unless given. */
-export function standardize(
-  x: NDArray,
-  options: Axes | StandardizeOptions = -1,
-): NDArray {
+export function standardize(x: NDArray, options: Axes | StandardizeOptions = -1): NDArray {
   const given: StandardizeOptions = optionsOf(options)
   const { axis = -1, epsilon = 1e-5, where } = given
   const over = { axis, keepdims: true, ...(where && { where }) }
@@ -260,10 +249,8 @@ export interface ReductionOptions {
 }
 
 /** `log(Σ e^x)` over all axes, or some, without overflow. */
-export const logsumexp = (
-  x: ArrayLike,
-  options: Axes | ReductionOptions = {},
-): NDArray => special.logsumexp(x, options)
+export const logsumexp = (x: ArrayLike, options: Axes | ReductionOptions = {}): NDArray =>
+  special.logsumexp(x, options)
 
 /** `log(mean(e^x))` over all axes, or some. */
 export function logmeanexp(x: NDArray, options: Axes | ReductionOptions = {}): NDArray {

@@ -131,6 +131,30 @@ describe('words', () => {
     `)
   })
 
+  it('are numbers of the size that the gradients have', () => {
+    const sizes = Array.from({ length: 71 }, (_, i) => 10 ** (i / 2 - 20))
+    const health = gradientHealth(sizes.map((size) => np.full([1], size, { dtype: 'float32' })))
+    const rows = String(health)
+      .split('\n')
+      .slice(1, 1 + sizes.length)
+    rows.forEach((row, i) => {
+      const shown = Number(row.split(/ +/)[1])
+      expect(Math.abs(shown / sizes[i] - 1), row).toBeLessThan(0.006)
+    })
+  })
+
+  it('say that weights get nothing where only biases do', () => {
+    const gradient = {
+      weight: np.full([3, 3], 1e-12),
+      last: np.full([3, 2], 1e-11),
+      bias: np.ones([2]),
+    }
+    const [finding] = gradientHealth(gradient).findings
+    expect(finding.problem).toBe('vanishing')
+    expect(finding.paths).toEqual(['last', 'weight'])
+    expect(finding.message).toMatch(/all weights together is 2\.47e-11, so that nothing but biases/)
+  })
+
   it('say where NaN and infinities are', () => {
     const broken = { ...healthyGradients, head: np.array([NaN, 1, Infinity]) }
     expect(words(broken)).toMatchInlineSnapshot(`

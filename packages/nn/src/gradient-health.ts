@@ -102,7 +102,11 @@ export class GradientHealth {
       short(layer.rootMeanSquare),
       short(layer.largest),
       percent(layer.zeros),
-      layer.paramNorm === null ? '' : short(layer.norm / layer.paramNorm),
+      layer.paramNorm === null
+        ? ''
+        : layer.paramNorm === 0
+          ? '–'
+          : short(layer.norm / layer.paramNorm),
     ])
     const table = aligned([
       ['gradient of', 'norm', 'rms', 'largest', 'zeros', this.hasParams ? 'norm / param' : ''],
@@ -120,8 +124,12 @@ export class GradientHealth {
   }
 }
 
-const short = (x: number): string =>
-  x === 0 || !Number.isFinite(x) ? String(x) : x.toPrecision(3).replace(/\.?0+(e|$)/, '$1')
+/** Three digits, and an exponent where there would be many zeros. */
+function short(x: number): string {
+  const rounded = Number(x.toPrecision(3))
+  const size = Math.abs(rounded)
+  return size >= 1e5 || (size > 0 && size < 1e-4) ? rounded.toExponential() : String(rounded)
+}
 const percent = (share: number): string => `${Math.round(100 * share)}%`
 
 function aligned(rows: readonly (readonly string[])[]): string[] {
@@ -460,6 +468,19 @@ function vanishing(
     ]
   }
   const weights = weightsOf(layers)
+  const ofWeights = Math.hypot(...weights.map(({ norm }) => norm))
+  if (ofWeights < vanished) {
+    return [
+      {
+        problem: 'vanishing',
+        paths: pathsOf(weights),
+        message:
+          `vanishing: the norm of the gradient of all weights together is ${short(ofWeights)}, so ` +
+          `that nothing but biases and scales learns${spread(layers)}. What the layers pass on is ` +
+          'as small: start from larger weights, or use residual connections or normalisation.',
+      },
+    ]
+  }
   const top = weights.reduce((best, layer) =>
     layer.rootMeanSquare > best.rootMeanSquare ? layer : best,
   )
