@@ -122,6 +122,13 @@ describe(`as PyTorch ${golden.torch} and JAX ${golden.jax} compute it`, () => {
       isCausal: c.isCausal,
       ...(c.mask && { mask: arrayOf(c.mask, 'bool') }),
       ...(c.bias && { bias: arrayOf(c.bias) }),
+      ...(c.lengths && {
+        querySeqLengths: np.array(c.lengths[0]),
+        keyValueSeqLengths: np.array(c.lengths[1]),
+      }),
+      ...(c.window !== null && {
+        localWindowSize: Array.isArray(c.window) ? [c.window[0], c.window[1]] : c.window,
+      }),
     })
     close(y, c.y)
   })
@@ -194,11 +201,25 @@ describe(`as PyTorch ${golden.torch} and JAX ${golden.jax} compute it`, () => {
     ['lecunNormal', initializers.lecunNormal()],
     ['normal', initializers.normal()],
     ['uniform', initializers.uniform()],
-    ['truncatedNormal', initializers.truncatedNormal(0.5, -1, 1.5)],
+    ['truncatedNormal', initializers.truncatedNormal({ stddev: 0.5, lower: -1, upper: 1.5 })],
     ['orthogonal', initializers.orthogonal()],
     ['orthogonalHigh', initializers.orthogonal(2)],
     ['orthogonalWide', initializers.orthogonal()],
     ['orthogonalDeep', initializers.orthogonal()],
+    ['orthogonalColumns', initializers.orthogonal({ scale: 0.5, columnAxis: 1 })],
+    ['deltaOrthogonal', initializers.deltaOrthogonal({ scale: 2 })],
+    ['geometric', initializers.varianceScaling(2, 'fanGeoAvg', 'uniform')],
+    [
+      'ofAxes',
+      initializers.varianceScaling(3, 'fan_in', 'truncated_normal', {
+        inAxis: [0, 1],
+        outAxis: 3,
+        batchAxis: 2,
+      }),
+    ],
+    ['heFirst', initializers.heNormal({ inAxis: 1, outAxis: 0 })],
+    ['normalNamed', initializers.normal({ stddev: 0.5 })],
+    ['uniformNamed', initializers.uniform({ scale: 2 })],
   ] as const)('%s gives the numbers of the key', (name, init) => {
     const expected = golden.initialisers[name]
     close(init(random.key(7), expected.shape), expected, 1e-5)

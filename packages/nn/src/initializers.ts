@@ -1,5 +1,6 @@
 /** Initialisers under JAX's names: functions of a key and a shape. */
 import {
+  ArgumentError,
   lax,
   linalg,
   np,
@@ -16,32 +17,77 @@ export type Initializer = (key: Key, shape: Shape, dtype?: DType) => NDArray
 export const zeros: Initializer = (_key, shape, dtype = 'float32') => np.zeros(shape, { dtype })
 export const ones: Initializer = (_key, shape, dtype = 'float32') => np.ones(shape, { dtype })
 
-export interface VarianceScalingOptions {
-  readonly scale: number
-  readonly mode: 'fanIn' | 'fanOut' | 'fanAvg'
-  readonly distribution: 'truncatedNormal' | 'normal' | 'uniform'
-  /** Axes of inputs and outputs; all others are the receptive field. */
-  readonly inAxis?: number
-  readonly outAxis?: number
+type Axes = number | readonly number[]
+
+export interface DTypeOptions {
+  /** The dtype of what is drawn, where the initialiser is not given one; float32 unless given. */
+  readonly dtype?: DType
 }
+
+/** Which axes of a shape are what; all others are the receptive field. */
+export interface FanOptions extends DTypeOptions {
+  /** The axes of the inputs; the last but one unless given. */
+  readonly inAxis?: Axes
+  /** The axes of the outputs; the last unless given. */
+  readonly outAxis?: Axes
+  /** Axes of several weights side by side, which share nothing. */
+  readonly batchAxis?: Axes
+}
+
+/** What the variance is divided by: `fanGeoAvg` is the geometric mean of both. */
+export type FanMode = 'fanIn' | 'fanOut' | 'fanAvg' | 'fanGeoAvg'
+export type Distribution = 'truncatedNormal' | 'normal' | 'uniform'
 
 /** The standard deviation of a unit normal cut off at ±2. */
 const truncatedDeviation = 0.8796256610342398
+
+/** `fan_in` is `fanIn`: JAX's own spelling will do. */
+const camel = (name: string): string =>
+  name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
+function oneOf<Name extends string>(what: string, given: string, names: readonly Name[]): Name {
+  const known = names.find((name) => name === camel(given))
+  if (known !== undefined) return known
+  throw new ArgumentError({
+    op: 'varianceScaling(scale, mode, distribution)',
+    problem: `there is no ${what} ${given}`,
+    rule: `${what} is ${names.join(', ')}`,
+  })
+}
+
+function fansOf(
+  shape: Shape,
+  { inAxis = -2, outAxis = -1, batchAxis = [] }: FanOptions,
+): Readonly<Record<FanMode, number>> {
+  const size = (axes: Axes): number =>
+    (typeof axes === 'number' ? [axes] : axes).reduce(
+      (product, axis) => product * (shape.at(axis) ?? 1),
+      1,
+    )
+  const total = shape.reduce((product, n) => product * n, 1) / size(batchAxis)
+  const [fanIn, fanOut] = [total / size(outAxis), total / size(inAxis)]
+  return { fanIn, fanOut, fanAvg: (fanIn + fanOut) / 2, fanGeoAvg: Math.sqrt(fanIn * fanOut) }
+}
 
 /**
  * Zero mean, variance `scale / fan`. Glorot & Bengio 2010; He et al. 2015.
  *
  * For a weight of shape `[...field, in, out]` the fans are `in · |field|` and `out · |field|`.
+ *
+ * @param mode which fan: `'fanIn'`, `'fanOut'`, their mean `'fanAvg'` or geometric mean `'fanGeoAvg'`
+ * @param distribution `'truncatedNormal'`, `'normal'` or `'uniform'`
  */
-export function varianceScaling(options: VarianceScalingOptions): Initializer {
-  const { scale, mode, distribution, inAxis = -2, outAxis = -1 } = options
-  return (key, shape, dtype = 'float32') => {
-    const size = (axis: number): number => shape[axis < 0 ? axis + shape.length : axis] ?? 1
-    const total = shape.reduce((product, n) => product * n, 1)
-    const [fanIn, fanOut] = [total / size(outAxis), total / size(inAxis)]
-    const fan = { fanIn, fanOut, fanAvg: (fanIn + fanOut) / 2 }[mode]
-    const variance = scale / Math.max(fan, 1)
-    switch (distribution) {
+export function varianceScaling(
+  scale: number,
+  mode: FanMode | 'fan_in' | 'fan_out' | 'fan_avg' | 'fan_geo_avg',
+  distribution: Distribution | 'truncated_normal',
+  options: FanOptions = {},
+): Initializer {
+  const fan = oneOf('mode', mode, ['fanIn', 'fanOut', 'fanAvg', 'fanGeoAvg'])
+  const drawn = oneOf('distribution', distribution, ['truncatedNormal', 'normal', 'uniform'])
+  return (key, shape, dtype = options.dtype ?? 'float32') => {
+    const variance = scale / Math.max(fansOf(shape, options)[fan], 1)
+    switch (drawn) {
       case 'normal':
         return np.multiply(random.normal(key, shape, { dtype }), Math.sqrt(variance))
       case 'uniform': {
@@ -58,13 +104,9 @@ export function varianceScaling(options: VarianceScalingOptions): Initializer {
 }
 
 const named =
-  (
-    scale: number,
-    mode: VarianceScalingOptions['mode'],
-    distribution: VarianceScalingOptions['distribution'],
-  ) =>
-  (): Initializer =>
-    varianceScaling({ scale, mode, distribution })
+  (scale: number, mode: FanMode, distribution: Distribution) =>
+  (options: FanOptions = {}): Initializer =>
+    varianceScaling(scale, mode, distribution, options)
 
 export const glorotUniform = named(1, 'fanAvg', 'uniform')
 export const glorotNormal = named(1, 'fanAvg', 'truncatedNormal')
@@ -75,44 +117,72 @@ export const lecunNormal = named(1, 'fanIn', 'truncatedNormal')
 
 /** One value everywhere. */
 export const constant =
-  (value: number): Initializer =>
-  (_key, shape, dtype = 'float32') =>
+  (value: number, options: DTypeOptions = {}): Initializer =>
+  (_key, shape, dtype = options.dtype ?? 'float32') =>
     np.full(shape, value, { dtype })
 
-/** Normal numbers of this standard deviation. */
-export const normal =
-  (deviation = 1e-2): Initializer =>
-  (key, shape, dtype = 'float32') =>
-    np.multiply(random.normal(key, shape, { dtype }), deviation)
+/** Normal numbers of this standard deviation, 0.01 unless given: `normal(0.02)`, `normal({ stddev: 0.02 })`. */
+export function normal(
+  options: number | (DTypeOptions & { readonly stddev?: number }) = {},
+): Initializer {
+  const { stddev = 1e-2, dtype: own = 'float32' } =
+    typeof options === 'number' ? { stddev: options } : options
+  return (key, shape, dtype = own) => np.multiply(random.normal(key, shape, { dtype }), stddev)
+}
 
-/** Uniform numbers from 0 to `scale`. */
-export const uniform =
-  (scale = 1e-2): Initializer =>
-  (key, shape, dtype = 'float32') =>
-    np.multiply(random.uniform(key, shape, { dtype }), scale)
+/** Uniform numbers from 0 to `scale`, 0.01 unless given. */
+export function uniform(
+  options: number | (DTypeOptions & { readonly scale?: number }) = {},
+): Initializer {
+  const { scale = 1e-2, dtype: own = 'float32' } =
+    typeof options === 'number' ? { scale: options } : options
+  return (key, shape, dtype = own) => np.multiply(random.uniform(key, shape, { dtype }), scale)
+}
 
-/**
- * Normal numbers cut off at `lower` and `upper` deviations. `deviation` is that of the normal
- * numbers before they are cut off.
- */
-export const truncatedNormal =
-  (deviation = 1e-2, lower = -2, upper = 2): Initializer =>
-  (key, shape, dtype = 'float32') =>
-    np.multiply(random.truncatedNormal(key, lower, upper, shape, { dtype }), deviation)
+export interface TruncatedNormalOptions extends DTypeOptions {
+  /** The standard deviation of the numbers before they are cut off; 0.01 unless given. */
+  readonly stddev?: number
+  /** Where they are cut off, in standard deviations; −2 and 2 unless given. */
+  readonly lower?: number
+  readonly upper?: number
+}
+
+/** Normal numbers cut off at `lower` and `upper` deviations. */
+export function truncatedNormal(options: number | TruncatedNormalOptions = {}): Initializer {
+  const {
+    stddev = 1e-2,
+    lower = -2,
+    upper = 2,
+    dtype: own = 'float32',
+  }: TruncatedNormalOptions = typeof options === 'number' ? { stddev: options } : options
+  return (key, shape, dtype = own) =>
+    np.multiply(random.truncatedNormal(key, lower, upper, shape, { dtype }), stddev)
+}
+
+export interface OrthogonalOptions extends DTypeOptions {
+  /** 1 unless given. */
+  readonly scale?: number
+  /** The axis along which columns are counted; the last unless given. */
+  readonly columnAxis?: number
+}
 
 /**
  * A matrix with orthonormal columns (rows, where it is wider than high), uniformly distributed,
- * times `scale`. Leading axes count as rows. Saxe et al. 2014.
+ * times `scale`. All axes but that of the columns count as rows. Saxe et al. 2014.
  *
  * It is the orthogonal factor, with a positive diagonal in the other, of a matrix of normal numbers
  * (Mezzadri 2007).
  *
+ * @param options the scale, or `{ scale, columnAxis }`
  * @throws ShapeError when the shape has fewer than two axes
  */
-export const orthogonal =
-  (scale = 1): Initializer =>
-  (key, shape, dtype = 'float32') => {
-    const columns = shape.at(-1) ?? 0
+export function orthogonal(options: number | OrthogonalOptions = {}): Initializer {
+  const {
+    scale = 1,
+    columnAxis = -1,
+    dtype: own = 'float32',
+  }: OrthogonalOptions = typeof options === 'number' ? { scale: options } : options
+  return (key, shape, dtype = own) => {
     if (shape.length < 2) {
       throw new ShapeError({
         op: 'orthogonal()(key, shape)',
@@ -120,12 +190,42 @@ export const orthogonal =
         rule: 'shape has at least two axes',
       })
     }
-    const rows = shape.slice(0, -1).reduce((product, n) => product * n, 1)
+    const columns = shape.at(columnAxis) ?? 0
+    const others = shape.filter((_, axis) => axis !== (columnAxis + shape.length) % shape.length)
+    const rows = others.reduce((product, n) => product * n, 1)
     const [high, wide] = [Math.max(rows, columns), Math.min(rows, columns)]
     const basis = orthonormalColumns(random.normal(key, [high, wide]))
     const matrix = rows < columns ? basis.T : basis
-    return np.multiply(matrix, scale).reshape(shape).astype(dtype)
+    const shaped = np.multiply(matrix, scale).reshape([...others, columns])
+    return np.moveaxis(shaped, -1, columnAxis).astype(dtype)
   }
+}
+
+/**
+ * Kernels that are an orthogonal matrix in their middle and zero elsewhere: a deep stack of such
+ * convolutions keeps norms. Xiao et al. 2018.
+ *
+ * @throws ShapeError unless the shape is `[...window, inputs, outputs]` with no more inputs than outputs
+ */
+export function deltaOrthogonal(options: number | OrthogonalOptions = {}): Initializer {
+  const inner = orthogonal(options)
+  return (key, shape, dtype) => {
+    const [inputs, outputs] = shape.slice(-2)
+    if (shape.length < 3 || inputs > outputs) {
+      throw new ShapeError({
+        op: 'deltaOrthogonal()(key, shape)',
+        problem: `[${shape.join(',')}] is not the shape of kernels that keep norms`,
+        rule: 'shape is [...window, inputs, outputs], with no more inputs than outputs',
+      })
+    }
+    const matrix = inner(key, [inputs, outputs], dtype)
+    const middle = shape.slice(0, -2).map((size) => Math.floor((size - 1) / 2))
+    return np
+      .zeros(shape, { dtype: matrix.dtype })
+      .at(...middle)
+      .set(matrix)
+  }
+}
 
 /**
  * The orthogonal factor of a matrix of full rank by three Cholesky factorisations, the first of

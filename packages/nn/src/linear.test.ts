@@ -28,11 +28,7 @@ describe('initialisers', () => {
     ['normal', initializers.normal(0.02), 0.02 ** 2],
     ['orthogonal', initializers.orthogonal(), 1 / 300],
     ['truncatedNormal', initializers.truncatedNormal(0.3), (0.3 * 0.8796256610342398) ** 2],
-    [
-      'varianceScaling',
-      initializers.varianceScaling({ scale: 3, mode: 'fanOut', distribution: 'normal' }),
-      3 / 300,
-    ],
+    ['varianceScaling', initializers.varianceScaling(3, 'fanOut', 'normal'), 3 / 300],
   ] as const)('%s has the variance of its name', (_name, init, variance) => {
     const found = moments(init(key, shape))
     expect(found.variance / variance).toBeCloseTo(1, 1)
@@ -57,6 +53,12 @@ describe('initialisers', () => {
 
   it('orthogonal refuses what is no matrix', () => {
     expect(() => initializers.orthogonal()(key, [3])).toThrow('shape has at least two axes')
+    expect(() => initializers.deltaOrthogonal()(key, [3, 4, 2])).toThrow('no more inputs')
+    expect(() => initializers.varianceScaling(1, 'fanMiddle' as 'fanIn', 'normal'))
+      .toThrowErrorMatchingInlineSnapshot(`
+      [ArgumentError: varianceScaling(scale, mode, distribution): there is no mode fanMiddle
+        rule: mode is fanIn, fanOut, fanAvg, fanGeoAvg]
+    `)
   })
 
   it('constant and uniform are what they say', () => {

@@ -111,7 +111,7 @@ export function lora<P, S>(
 }
 
 /** Gaussian, as in the paper; the variance keeps `x · down` as large as `x`. */
-const initDown = varianceScaling({ scale: 1, mode: 'fanIn', distribution: 'normal' })
+const initDown = varianceScaling(1, 'fanIn', 'normal')
 
 function newAdapter(key: Key, weight: NDArray, rank: number): Adapter {
   const [inputs, outputs] = weight.shape.slice(-2)

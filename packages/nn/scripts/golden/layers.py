@@ -134,13 +134,16 @@ pools = {
 # --- attention and positions ---
 
 
-def attention(heads, key_heads, causal, mask, bias):
+def attention(heads, key_heads, causal, mask, bias, lengths=False, window=None):
     q, k, v = draw(2, 5, heads, 4), draw(2, 6, key_heads, 4), draw(2, 6, key_heads, 4)
     m = rng.random((2, 1, 5, 6)) < 0.7 if mask else None
     b = draw(2, heads, 5, 6) if bias else None
-    y = jax.nn.dot_product_attention(q, k, v, bias=b, mask=m, is_causal=causal)
+    queries, keys = (np.array([5, 3]), np.array([4, 6])) if lengths else (None, None)
+    y = jax.nn.dot_product_attention(q, k, v, bias=b, mask=m, is_causal=causal, query_seq_lengths=queries,
+                                     key_value_seq_lengths=keys, local_window_size=window)
     return {
         "query": array(q), "key": array(k), "value": array(v), "isCausal": causal,
+        "lengths": [queries.tolist(), keys.tolist()] if lengths else None, "window": window,
         "mask": array(m) if mask else None, "bias": array(b) if bias else None, "y": array(y),
     }
 
@@ -150,6 +153,9 @@ attentions = [
     attention(2, 2, True, False, False),
     attention(4, 2, True, True, False),
     attention(4, 1, False, True, True),
+    attention(2, 2, False, False, False, lengths=True),
+    attention(4, 2, True, False, False, lengths=True, window=(1, 0)),
+    attention(2, 1, False, True, True, window=2),
 ]
 
 torch.manual_seed(0)
@@ -236,6 +242,14 @@ functions = {
     "orthogonalHigh": (init.orthogonal(2.0), [6, 3]),
     "orthogonalWide": (init.orthogonal(), [2, 5]),
     "orthogonalDeep": (init.orthogonal(), [2, 3, 4]),
+    "orthogonalColumns": (init.orthogonal(0.5, column_axis=1), [2, 3, 4]),
+    "deltaOrthogonal": (init.delta_orthogonal(2.0), [3, 4, 2, 3]),
+    "geometric": (init.variance_scaling(2.0, "fan_geo_avg", "uniform"), [3, 5]),
+    "ofAxes": (init.variance_scaling(3.0, "fan_in", "truncated_normal", in_axis=(0, 1), out_axis=3, batch_axis=2),
+               [2, 3, 4, 5, 2]),
+    "heFirst": (init.he_normal(in_axis=1, out_axis=0), [3, 5]),
+    "normalNamed": (init.normal(stddev=0.5), [6]),
+    "uniformNamed": (init.uniform(scale=2.0), [6]),
 }
 initialisers = {
     name: array(f(jax.random.key(7), tuple(shape), jnp.float32))
