@@ -1,7 +1,16 @@
 /** Attention: values weighed by how well their keys fit a query. Vaswani et al. 2017. */
-import { ArgumentError, lax, np, random, ShapeError, type Key, type NDArray } from '@adjoint/core'
+import {
+  ArgumentError,
+  type ArrayLike,
+  type Key,
+  lax,
+  NDArray,
+  np,
+  random,
+  ShapeError,
+} from '@adjoint/core'
 import { softmax } from './activations'
-import { dropped, requireKey } from './dropout'
+import { dropped, requireKey, requireRate } from './dropout'
 import { glorotUniform, type Initializer } from './initializers'
 import type { Context, Layer } from './layer'
 import { linear, type LinearParams, requireFeatures, type WeightParams } from './linear'
@@ -14,8 +23,14 @@ export interface DotProductAttentionOptions {
   readonly mask?: NDArray
   /** Whether the i-th query looks at the first i keys only. */
   readonly isCausal?: boolean
+  /** How many of the queries there are, by example (`[...]`); the results of the others are 0. */
+  readonly querySeqLengths?: NDArray
+  /** How many of the keys there are, by example (`[...]`). */
+  readonly keyValueSeqLengths?: NDArray
+  /** How far a query sees to both sides, or `[left, right]`. Beltagy et al. 2020. */
+  readonly localWindowSize?: number | readonly [left: number, right: number]
   /** `1 / √features` unless given. */
-  readonly scale?: number
+  readonly scale?: ArrayLike
   /** Drops weights, while training. */
   readonly dropout?: { readonly rate: number; readonly key: Key }
 }
@@ -54,22 +69,49 @@ export function dotProductAttention(
   )
   const scores = group === 1 ? products : products.reshape([...lead, heads, queries, keys])
   const weights = attentionWeights(scores, scale, queries, keys, options).astype(value.dtype)
-  if (group === 1) return np.einsum('...nts,...snh->...tnh', weights, value)
-  const split = weights.reshape([...lead, keyHeads, group, queries, keys])
-  return np.einsum('...kgts,...skh->...tkgh', split, value).reshape(query.shape)
+  const result = (): NDArray => {
+    if (group === 1) return np.einsum('...nts,...snh->...tnh', weights, value)
+    const split = weights.reshape([...lead, keyHeads, group, queries, keys])
+    return np.einsum('...kgts,...skh->...tkgh', split, value).reshape(query.shape)
+  }
+  const { querySeqLengths } = options
+  if (querySeqLengths === undefined) return result()
+  const isThere = np.less(np.arange(queries), np.expandDims(querySeqLengths, -1))
+  return np.where(np.expandDims(isThere, [-2, -1]), result(), 0)
+}
+
+/** Which keys a query may look at, as far as that follows from their places; `[..., 1, queries, keys]`. */
+function placesSeen(
+  queries: number,
+  keys: number,
+  options: DotProductAttentionOptions,
+): readonly NDArray[] {
+  const { isCausal = false, keyValueSeqLengths: length, localWindowSize: local } = options
+  const distance = np.subtract(np.arange(keys), np.expandDims(np.arange(queries), -1))
+  const [left, right] = typeof local === 'number' ? [local, local] : (local ?? [])
+  return [
+    isCausal && np.tri(queries, keys, { dtype: 'bool' }),
+    left !== undefined && np.greaterEqual(distance, -left),
+    right !== undefined && np.lessEqual(distance, right),
+    length && np.less(np.arange(keys), np.expandDims(length, [-3, -2, -1])),
+  ].filter((mask) => mask instanceof NDArray)
 }
 
 function attentionWeights(
   products: NDArray,
-  scale: number,
+  scale: ArrayLike,
   queries: number,
   keys: number,
-  { bias, mask, isCausal = false, dropout }: DotProductAttentionOptions,
+  options: DotProductAttentionOptions,
 ): NDArray {
+  const { bias, mask, dropout } = options
   const scaled = np.multiply(products, scale)
   const biased = bias === undefined ? scaled : np.add(scaled, bias)
-  const causal = isCausal ? np.tri(queries, keys, { dtype: 'bool' }) : undefined
-  const allowed = mask && causal ? np.logicalAnd(mask, causal) : (mask ?? causal)
+  const [first, ...others] = [...(mask ? [mask] : []), ...placesSeen(queries, keys, options)]
+  const allowed = others.reduce<NDArray | undefined>(
+    (all, other) => all && np.logicalAnd(all, other),
+    first,
+  )
   // Far below every score, yet finite: a row without any key has a softmax, and derivatives.
   const scores = allowed ? np.where(allowed, biased, lowest) : biased
   const weights = softmax(scores)
@@ -166,6 +208,7 @@ export function multiHeadAttention(features: number, options: AttentionOptions):
       rule: 'features is a multiple of heads, and heads of keyHeads',
     })
   }
+  requireRate(op, dropout)
   const linearOptions = { useBias, weightInit: options.weightInit ?? glorotUniform() }
   const toQuery = linear(features, heads * headSize, linearOptions)
   const toKey = linear(features, keyHeads * headSize, linearOptions)
@@ -221,12 +264,13 @@ export function multiHeadAttention(features: number, options: AttentionOptions):
     apply: ({ params, state: cache }, x, context = {}) => {
       if (cache === null) return [attend(params, x, x, context), null]
       const time = x.shape.at(-2) ?? 0
+      requireRoom(op, x, cache)
       const positions = np.add(cache.position, np.arange(time))
       const query = turned(project(toQuery, params.query, x, heads), positions)
       const key = turned(project(toKey, params.key, x, keyHeads), positions)
       const value = project(toKey, params.value, x, keyHeads)
       const next = extended(cache, key, value)
-      const length = cache.keys.shape.at(-3) ?? 0
+      const length = roomOf(cache)
       const known = np.less(
         np.arange(length),
         np.expandDims(causal ? np.add(positions, 1) : np.full([time], next.position), -1),
@@ -244,6 +288,29 @@ export function multiHeadAttention(features: number, options: AttentionOptions):
       position: np.zeros([], { dtype: 'int32' }),
     }),
   }
+}
+
+const roomOf = (cache: AttentionCache): number => cache.keys.shape.at(-3) ?? 0
+
+/** Refuses what no cache could continue with: a piece longer than all of it, or another batch. */
+function requireRoom(op: string, x: NDArray, cache: AttentionCache): void {
+  const [batch, room] = [cache.keys.shape.slice(0, -3), roomOf(cache)]
+  const time = x.shape.at(-2) ?? 0
+  const isSameBatch =
+    x.ndim - 2 === batch.length && batch.every((size, axis) => size === x.shape[axis])
+  if (time <= room && isSameBatch) return
+  throw new ShapeError({
+    op,
+    problem: isSameBatch
+      ? `a piece of ${time} positions does not fit into a cache of ${room}`
+      : 'the cache is for another batch',
+    operands: [
+      { name: 'x', aval: x.aval },
+      { name: 'cache.keys', aval: cache.keys.aval, note: '[...batch, length, heads, features]' },
+    ],
+    rule: 'x has shape [...batch, time, features], and all pieces fit into the length',
+    hint: 'say for what the cache is: withCache(layer, state, { batch, length })',
+  })
 }
 
 function extended(cache: AttentionCache, key: NDArray, value: NDArray): AttentionCache {

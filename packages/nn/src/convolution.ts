@@ -33,12 +33,14 @@ const perAxis = (value: number | readonly number[], axes: number): readonly numb
   typeof value === 'number' ? Array.from({ length: axes }, () => value) : value
 
 function windowOf(op: string, window: Window, axes: number): readonly number[] {
-  const sizes = perAxis(window, axes)
-  if (sizes.length === axes) return sizes
+  // Without types a window may be missing.
+  const sizes = Array.isArray(window) ? (window as readonly number[]) : perAxis(window, axes)
+  if (sizes?.length === axes) return sizes
   throw new ArgumentError({
     op,
-    problem: `a window of ${sizes.length} axes`,
+    problem: sizes === undefined ? 'the window is missing' : `a window of ${sizes.length} axes`,
     rule: `the window is one number, or ${axes} of them`,
+    hint: `give the size of the filters: conv${axes}d(inputs, outputs, 3)`,
   })
 }
 

@@ -12,6 +12,7 @@ export function dropout(
   rate: number,
   options: { readonly broadcastAxes?: readonly number[] } = {},
 ): Layer<null> {
+  requireRate(`dropout(${rate})`, rate)
   return {
     init: () => ({ params: null, state: null }),
     apply: (_variables, x, context = {}) => {
@@ -33,6 +34,16 @@ export function dropped(
 ): NDArray {
   const keep = random.bernoulli(key, 1 - rate, shape)
   return np.where(keep, np.divide(x, 1 - rate), 0)
+}
+
+/** Refuses a rate that is no probability. */
+export function requireRate(op: string, rate: number): void {
+  if (rate >= 0 && rate <= 1) return
+  throw new ArgumentError({
+    op,
+    problem: `the rate of dropout is ${rate}`,
+    rule: 'it is a probability, from 0 to 1',
+  })
 }
 
 /** The context's key, or an error that says how to give one. */

@@ -52,8 +52,11 @@ describe('convolutions', () => {
     `)
     expect(() => conv1d(3, 4, [3, 3])).toThrowErrorMatchingInlineSnapshot(`
       [ArgumentError: conv1d(3, 4, …): a window of 2 axes
-        rule: the window is one number, or 1 of them]
+        rule: the window is one number, or 1 of them
+        hint: give the size of the filters: conv1d(inputs, outputs, 3)]
     `)
+    const untyped: (...args: readonly number[]) => unknown = conv2d as never
+    expect(() => untyped(3, 4)).toThrow('conv2d(3, 4, …): the window is missing')
   })
 })
 
@@ -73,6 +76,14 @@ describe('pooling', () => {
         rule: x has shape [..., position..., features], one position per axis of the window]
     `)
     expect(() => adaptiveMaxPool(np.ones([4, 4]), [2, 2])).toThrow('2 sizes for an array of 2 axes')
+    expect(() => averagePool(x, [0, 2])).toThrow('the window is [0, 2]')
+    expect(() => adaptiveAveragePool(x, [0, 2])).toThrow('the sizes are [0, 2]')
+  })
+
+  it('takes one number for the two axes of an image', () => {
+    expect(maxPool(x, 2).toArray()).toEqual(maxPool(x, [2, 2]).toArray())
+    expect(averagePool(x, 2, { stride: 1 }).shape).toEqual([2, 5, 3, 3])
+    expect(adaptiveMaxPool(x, 2).shape).toEqual([2, 2, 2, 3])
   })
 })
 

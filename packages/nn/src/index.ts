@@ -104,6 +104,7 @@ export {
   globalMaxPool,
   maxPool,
   type PoolOptions,
+  type PoolWindow,
 } from './pooling'
 export {
   learnedPositions,

@@ -1,5 +1,5 @@
 /** Summaries of windows of images: functions of arrays `[..., position..., features]`. */
-import { lax, np, ShapeError, type NDArray } from '@adjoint/core'
+import { ArgumentError, lax, np, ShapeError, type NDArray } from '@adjoint/core'
 
 export interface PoolOptions {
   /** Distance between windows, one number or one per axis; the window's size unless given. */
@@ -13,13 +13,28 @@ export interface AveragePoolOptions extends PoolOptions {
   readonly countIncludePad?: boolean
 }
 
+/** The sizes of a window: one per axis, or one number for the two axes of an image. */
+export type PoolWindow = number | readonly number[]
+
+const sizesOf = (window: PoolWindow): readonly number[] =>
+  typeof window === 'number' ? [window, window] : window
+
 /** The number of elements before the windowed axes is that of the array; windows of 1 there. */
 function windows(
   op: string,
   x: NDArray,
-  window: readonly number[],
-  { stride = window, padding = 'VALID' }: PoolOptions,
+  given: PoolWindow,
+  options: PoolOptions,
 ): { sizes: number[]; strides: number[]; pads: lax.Padding } {
+  const window = sizesOf(given)
+  const { stride = window, padding = 'VALID' } = options
+  if (!window.every((size) => Number.isInteger(size) && size > 0)) {
+    throw new ArgumentError({
+      op,
+      problem: `the window is [${window.join(', ')}]`,
+      rule: 'its sizes are positive integers',
+    })
+  }
   const before = x.ndim - window.length - 1
   if (before < 0) {
     throw new ShapeError({
@@ -46,11 +61,12 @@ function windows(
 /**
  * The largest element of each window and feature.
  *
- * @param window the size of the windows, one number per axis before the last
+ * @param window the size of the windows, one number per axis before the last; a single number is a
+ *   square of an image
  * @example
  * maxPool(np.ones([5, 8, 6, 3]), [2, 2]).shape // [ 5, 4, 3, 3 ]
  */
-export function maxPool(x: NDArray, window: readonly number[], options: PoolOptions = {}): NDArray {
+export function maxPool(x: NDArray, window: PoolWindow, options: PoolOptions = {}): NDArray {
   const { sizes, strides, pads } = windows('maxPool(x, window)', x, window, options)
   return lax.reduceWindow(x, -Infinity, lax.max, sizes, strides, pads)
 }
@@ -58,7 +74,7 @@ export function maxPool(x: NDArray, window: readonly number[], options: PoolOpti
 /** The mean of each window and feature. */
 export function averagePool(
   x: NDArray,
-  window: readonly number[],
+  window: PoolWindow,
   options: AveragePoolOptions = {},
 ): NDArray {
   const { sizes, strides, pads } = windows('averagePool(x, window)', x, window, options)
@@ -66,7 +82,7 @@ export function averagePool(
   if (options.countIncludePad === false) return np.divide(sum(x), sum(np.onesLike(x)))
   return np.divide(
     sum(x),
-    window.reduce((product, n) => product * n, 1),
+    sizesOf(window).reduce((product, n) => product * n, 1),
   )
 }
 
@@ -81,9 +97,17 @@ const bins = (size: number, outputs: number): readonly (readonly [number, number
 function adaptive(
   op: string,
   x: NDArray,
-  outputs: readonly number[],
+  given: PoolWindow,
   along: (x: NDArray, axis: number, outputs: number) => NDArray,
 ): NDArray {
+  const outputs = sizesOf(given)
+  if (!outputs.every((size) => Number.isInteger(size) && size > 0)) {
+    throw new ArgumentError({
+      op,
+      problem: `the sizes are [${outputs.join(', ')}]`,
+      rule: 'they are positive integers',
+    })
+  }
   const before = x.ndim - outputs.length - 1
   if (before < 0) {
     throw new ShapeError({
@@ -100,7 +124,7 @@ function adaptive(
  * The mean of each of `outputs` windows per axis, whatever the size of the array. Windows are
  * PyTorch's: they overlap where the size is not a multiple.
  */
-export function adaptiveAveragePool(x: NDArray, outputs: readonly number[]): NDArray {
+export function adaptiveAveragePool(x: NDArray, outputs: PoolWindow): NDArray {
   return adaptive('adaptiveAveragePool(x, outputs)', x, outputs, (y, axis, size) => {
     const weights = bins(y.shape[axis], size).map(([low, high]) =>
       Array.from({ length: y.shape[axis] }, (_, i) =>
@@ -113,7 +137,7 @@ export function adaptiveAveragePool(x: NDArray, outputs: readonly number[]): NDA
 }
 
 /** The largest element of each of `outputs` windows per axis, whatever the size of the array. */
-export function adaptiveMaxPool(x: NDArray, outputs: readonly number[]): NDArray {
+export function adaptiveMaxPool(x: NDArray, outputs: PoolWindow): NDArray {
   return adaptive('adaptiveMaxPool(x, outputs)', x, outputs, (y, axis, size) =>
     np.concatenate(
       bins(y.shape[axis], size).map(([low, high]) =>

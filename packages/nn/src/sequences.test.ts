@@ -117,6 +117,24 @@ describe('attention', () => {
     })
   })
 
+  it('refuses a piece or a batch that the cache is not for', () => {
+    const layer = multiHeadAttention(4, { heads: 2, causal: true })
+    const { params } = layer.init(random.key(0))
+    const state = withCache(layer, null, { batch: [2], length: 3 })
+    const read = (x: NDArray) => (): unknown => layer.apply({ params, state }, x)
+    expect(read(np.ones([2, 4, 4]))).toThrowErrorMatchingInlineSnapshot(`
+      [ShapeError: multiHeadAttention(4, { heads: 2 }): a piece of 4 positions does not fit into a cache of 3
+        x:          f32[2,4,4]
+        cache.keys: f32[2,3,2,2]   [...batch, length, heads, features]
+        rule: x has shape [...batch, time, features], and all pieces fit into the length
+        hint: say for what the cache is: withCache(layer, state, { batch, length })]
+    `)
+    expect(read(np.ones([3, 4]))).toThrow('the cache is for another batch')
+    expect(() => multiHeadAttention(4, { heads: 2, dropout: 1.5 })).toThrow(
+      'the rate of dropout is 1.5',
+    )
+  })
+
   it('refuses what does not fit', () => {
     expect(() => multiHeadAttention(6, { heads: 4 })).toThrowErrorMatchingInlineSnapshot(`
       [ArgumentError: multiHeadAttention(6, { heads: 4 }): 4 heads do not divide 6 features
