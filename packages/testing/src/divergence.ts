@@ -6,12 +6,12 @@ import {
   isVar,
   Jaxpr,
   printJaxpr,
+  readToReference,
   type Var,
   withDevice,
 } from '@adjoint/core/internal'
 import { jit, makeJaxpr } from '@adjoint/transforms'
 import { compareTrees, type Difference } from './compare'
-import { readBack } from './device-results'
 import type { Tolerance } from './tolerance'
 
 /** The first equation of a program whose results differ although everything before it agrees. */
@@ -60,7 +60,7 @@ async function differenceOn(
   const run = (...xs: NDArray[]): readonly NDArray[] => evaluateJaxpr(jaxpr, xs)
   const expected = withDevice('reference', () => run(...inputs))
   const results = withDevice(device, () => jit(run)(...inputs))
-  const actual = await Promise.all(results.map(readBack))
+  const actual = await Promise.all(results.map(readToReference))
   let worst: Difference | null = null
   for (const [i, y] of expected.entries()) {
     const difference = compareTrees(actual[i], y, { tolerance: tolerance(y) })

@@ -1,4 +1,4 @@
-import { np, type NDArray } from '@adjoint/core'
+import { type DType, np, type NDArray } from '@adjoint/core'
 import {
   bind,
   definePrimitive,
@@ -34,6 +34,18 @@ const applied =
   (primitive: Primitive, params = {}) =>
   (x: NDArray): NDArray =>
     bind(primitive, [x], params)[0]
+
+const dtypes: readonly DType[] = [
+  'float64',
+  'float32',
+  'float16',
+  'bfloat16',
+  'int8',
+  'uint16',
+  'int32',
+  'uint32',
+  'bool',
+]
 
 const x = np.array([0.3, -0.7, 1.2])
 const rows = np.array([
@@ -155,6 +167,17 @@ describe('equivalence', () => {
     const params = { w: rows, b: x }
     const report = await equivalence('lookup', f, [params, np.array([1, 0, 1])])
     expect(report.comparisons.every(({ agrees }) => agrees)).toBe(true)
+  })
+
+  it.each(dtypes)('compares %s as numbers, whatever the memory of a device holds', async (dtype) => {
+    const whole = np.array([0, 1, 1, 2, 5]).astype(dtype)
+    const report = await equivalence('whole numbers', (y: NDArray) => np.add(y, y), [whole])
+    expect(report.comparisons.map(({ difference }) => difference?.excess ?? 0)).toEqual(
+      report.comparisons.map(() => 0),
+    )
+    const counted = (y: NDArray): NDArray => np.sum(np.equal(y, 1).astype('int32'))
+    const { comparisons } = await equivalence('ones', counted, [whole])
+    expect(comparisons.every(({ agrees }) => agrees)).toBe(true)
   })
 
   it('leaves derivatives out where there are none', async () => {

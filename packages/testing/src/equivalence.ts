@@ -1,11 +1,11 @@
 /** One program on every device: its values, its derivatives and its batched gradient. */
 import { type DeviceName, devices, type NDArray, tree } from '@adjoint/core'
-import { asArray, openWebGpu, withDevice } from '@adjoint/core/internal'
+import { asArray, openWebGpu, readToReference, withDevice } from '@adjoint/core/internal'
 import { jit } from '@adjoint/transforms'
 import fc from 'fast-check'
 import { type Aspect, type AspectProgram, aspectsOf } from './aspects'
 import { compareTrees, type Difference, numbersOf } from './compare'
-import { reachable, readBack } from './device-results'
+import { reachable } from './device-results'
 import { type Divergence, firstDivergence } from './divergence'
 import { exact, type Tolerance, toleranceOf, ulpsBetween } from './tolerance'
 
@@ -112,7 +112,7 @@ async function compareOn(
   const expected = withDevice('reference', () => program(...inputs))
   const run = aspect === 'eager value' ? program : jit(program)
   const results = withDevice(device, () => run(...inputs))
-  const worst = worstDifference(await Promise.all(results.map(readBack)), expected, options)
+  const worst = worstDifference(await Promise.all(results.map(readToReference)), expected, options)
   const agrees = worst.difference === null || worst.difference.excess <= 1
   const question = { device, tolerance: (y: NDArray) => allowanceFor(y, options) }
   const divergence =

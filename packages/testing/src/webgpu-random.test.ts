@@ -1,12 +1,11 @@
 /** Random programs under random stacks of transformations compute on the GPU what the stack means. */
 import { np, type NDArray, setDevice } from '@adjoint/core'
-import { withDevice } from '@adjoint/core/internal'
+import { readToReference, withDevice } from '@adjoint/core/internal'
 import { jit } from '@adjoint/transforms'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, it, vi } from 'vitest'
 import type { ArbitraryProgram } from './arbitrary-program'
 import { arbitraryTransformations, type Endomorphism } from './arbitrary-transformations'
-import { readBack } from './device-results'
 import {
   doublesOf,
   expectClose,
@@ -38,7 +37,7 @@ describe.runIf(process.env['ADJOINT_WEBGPU'] !== '')('random programs on the GPU
   afterAll(() => setDevice('wasm'))
 
   const compiled = (f: Endomorphism, x: NDArray): Promise<NDArray> =>
-    readBack(withDevice('webgpu', () => jit(f)(onDevice(x))))
+    readToReference(withDevice('webgpu', () => jit(f)(onDevice(x))))
 
   it('mean what they mean on the reference device', async () => {
     await fc.assert(

@@ -3,7 +3,7 @@ import type { Backend } from '../backends/backend'
 import type { HostArray } from '../backends/reference/host-array'
 import { ReferenceBackend } from '../backends/reference/index'
 import { backendNamed } from './device'
-import { storageOn, wrap } from './eager'
+import { readAsync, storageOn, wrap } from './eager'
 import type { NDArray } from './ndarray'
 
 function reference(): ReferenceBackend {
@@ -22,3 +22,7 @@ export const toHostArray = (x: NDArray): HostArray => {
 /** An array on the reference device with exactly these elements: float32 arrays keep all 53 bits. */
 export const fromHostArray = (x: HostArray): NDArray =>
   wrap(reference().fromHostArray(x), x.aval, false)
+
+/** The same elements on the reference device, from a device that may answer only later. */
+export const readToReference = async (x: NDArray): Promise<NDArray> =>
+  wrap(reference().fromHost(x.aval, await readAsync(x)), x.aval, false)

@@ -144,11 +144,13 @@ const polygamma: PrimitiveSamples = {
 
 const conversions: PrimitiveSamples = {
   name: 'convert_element_type',
-  smooth: smallShape().chain((shape) =>
-    arrayOf(shape, 'float32', between(-3, 3)).map((x) =>
-      sample([x], { newDtype: 'float64', weakType: false, sharding: null }),
+  smooth: fc
+    .tuple(fc.constantFrom<DType>('float64', 'float32'), smallShape())
+    .chain(([newDtype, shape]) =>
+      arrayOf(shape, 'float32', between(-3, 3)).map((x) =>
+        sample([x], { newDtype, weakType: false, sharding: null }),
+      ),
     ),
-  ),
   edges: fc
     .tuple(fc.constantFrom(...everything), fc.constantFrom(...everything), smallShape())
     .chain(([from, to, shape]) =>

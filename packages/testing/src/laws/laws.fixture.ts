@@ -89,27 +89,70 @@ const on = <T>(device: 'wasm' | 'reference', f: () => T): T => {
   }
 }
 
-/** Compiled = reference, also at the edges of the domain. */
-export function compiledIsReference(primitive: Primitive, sample: PrimitiveSample): void {
-  const f = call(primitive, sample)
-  const expected = f(...arraysOf(sample))
-  const actual = on('wasm', () => jit(f)(...arraysOf(sample)))
-  expect(actual.length).toBe(expected.length)
-  actual.forEach((y, i) => {
-    expect(String(y.aval)).toBe(String(expected[i].aval))
-    const [computed, reference] = [numbersOf(y), numbersOf(expected[i])]
-    const difference = largestDifference(
-      computed,
-      expectedFor(sample, computed, reference),
-      deviceAllowance(sample, y.aval),
-    )
-    if (difference && difference.excess > 1) {
-      expect.fail(
-        `result ${i} ${y.aval} at ${difference.where}: ${difference.actual}, reference ${difference.expected}`,
-      )
-    }
-  })
+/** A program for a device, and what its results must be. */
+export interface Question {
+  readonly program: (...xs: NDArray[]) => readonly NDArray[]
+  readonly inputs: readonly NDArray[]
+  /** Throws unless these results, read to where they can be compared, are right. */
+  readonly check: (results: readonly NDArray[]) => void
 }
+
+/** The compiled program of a question answers on the WebAssembly device what it must. */
+export function wasmAnswers({ program, inputs, check }: Question): void {
+  check(on('wasm', () => jit(program)(...inputs)))
+}
+
+/** Throws where a result of a call is further from the reference than its operands excuse. */
+function requireAnswer(sample: PrimitiveSample, y: NDArray, expected: NDArray, i: number): void {
+  expect(String(y.aval)).toBe(String(expected.aval))
+  const [computed, reference] = [numbersOf(y), numbersOf(expected)]
+  const difference = largestDifference(
+    computed,
+    expectedFor(sample, computed, reference),
+    deviceAllowance(sample, y.aval),
+  )
+  if (difference && difference.excess > 1) {
+    expect.fail(
+      `result ${i} ${y.aval} at ${difference.where}: ${difference.actual}, reference ${difference.expected}`,
+    )
+  }
+}
+
+/** A call computes what the reference computes, also at the edges of the domain. */
+export function valueQuestion(primitive: Primitive, sample: PrimitiveSample): Question {
+  const program = call(primitive, sample)
+  const expected = program(...arraysOf(sample))
+  const check = (actual: readonly NDArray[]): void => {
+    expect(actual.length).toBe(expected.length)
+    actual.forEach((y, i) => requireAnswer(sample, y, expected[i], i))
+  }
+  return { program, inputs: arraysOf(sample), check }
+}
+
+/** So does a batch of calls of one signature: what each of them computes alone. */
+export function batchQuestion(primitive: Primitive, samples: readonly PrimitiveSample[]): Question {
+  const mapped = vmap(call(primitive, samples[0]))
+  const inputs = samples[0].operands.map((_, i) =>
+    fromHostArray(
+      stack(
+        samples.map(({ operands }) => operands[i]),
+        0,
+      ),
+    ),
+  )
+  const expected = samples.map((sample) => call(primitive, sample)(...arraysOf(sample)))
+  const check = (actual: readonly NDArray[]): void => {
+    samples.forEach((sample, row) => {
+      expect(actual.length).toBe(expected[row].length)
+      actual.forEach((y, i) => requireAnswer(sample, y.get(row), expected[row][i], i))
+    })
+  }
+  return { program: (...xs) => mapped(...xs), inputs, check }
+}
+
+/** Compiled = reference, also at the edges of the domain. */
+export const compiledIsReference = (primitive: Primitive, sample: PrimitiveSample): void =>
+  wasmAnswers(valueQuestion(primitive, sample))
 
 /** Derivatives = finite differences, to second order. */
 export function derivativesAreDifferences(
@@ -161,31 +204,90 @@ export function vmapIsLoop(
   })
 }
 
+/** What is made of a function of arrays by differentiating it. */
+type Derivative = (f: (...xs: NDArray[]) => NDArray[]) => (...xs: NDArray[]) => readonly NDArray[]
+
+/** The derivative along the operands themselves. */
+const forward: Derivative =
+  (f) =>
+  (...xs) =>
+    jvp(f, xs, xs)[1]
+
+/** The cotangents of the operands where those of the results are the results. */
+const reverse: Derivative =
+  (f) =>
+  (...xs) => {
+    const [ys, pullback] = vjp(f, ...xs)
+    return pullback(ys)
+  }
+
+const second =
+  (derivative: Derivative): Derivative =>
+  (f) =>
+    forward((...xs) => [...derivative(f)(...xs)])
+
+const batched =
+  (derivative: Derivative): Derivative =>
+  (f) =>
+  (...xs) =>
+    vmap((...rows: NDArray[]) => [...derivative(f)(...rows)])(...xs)
+
+/** A derivative of a call, where it has one, is what the reference says. */
+function derivativeQuestion(
+  primitive: Primitive,
+  sample: PrimitiveSample,
+  derivative: Derivative,
+  batch: boolean,
+): Question | null {
+  const smooth = smoothPart(primitive, sample)
+  if (smooth === null) return null
+  const program = (batch ? batched(derivative) : derivative)(smooth.f)
+  const inputs = smooth.varied.map((x) =>
+    batch ? fromHostArray(stack([toHostArray(x), toHostArray(x)], 0)) : x,
+  )
+  const expected = program(...inputs)
+  const scale = Math.max(
+    1,
+    ...expected.flatMap((x) => Array.from(numbersOf(x), Math.abs).filter(Number.isFinite)),
+  )
+  const tolerance = { relative: 1e-4, absolute: 1e-5 * scale }
+  const check = (actual: readonly NDArray[]): void =>
+    requireClose(`derivative of ${primitive.name}`, tree.leaves(actual), tree.leaves(expected), {
+      tolerance,
+    })
+  return { program, inputs, check }
+}
+
 /** The compiled derivative of a batch = the reference one; in reverse where that exists. */
 export function compiledBatchedGradientIsReference(
   primitive: Primitive,
   sample: PrimitiveSample,
   modes: readonly Mode[] = bothModes,
 ): void {
-  const smooth = smoothPart(primitive, sample)
-  if (smooth === null) return
-  const { f, varied } = smooth
-  const gradient = (...xs: NDArray[]): readonly NDArray[] => {
-    if (!modes.includes('reverse')) return jvp(f, xs, xs)[1]
-    const [ys, pullback] = vjp(f, ...xs)
-    return pullback(ys)
-  }
-  const batched = (...xs: NDArray[]): readonly NDArray[] => vmap(gradient)(...xs)
-  const batch = varied.map((x) => fromHostArray(stack([toHostArray(x), toHostArray(x)], 0)))
-  const expected = batched(...batch)
-  const actual = on('wasm', () => jit(batched)(...batch))
-  const scale = Math.max(
-    1,
-    ...expected.flatMap((x) => Array.from(numbersOf(x), Math.abs).filter(Number.isFinite)),
-  )
-  requireClose(`gradient of ${primitive.name}`, tree.leaves(actual), tree.leaves(expected), {
-    tolerance: { relative: 1e-4, absolute: 1e-5 * scale },
-  })
+  const question = derivativeQuestion(primitive, sample, firstDerivative(modes), true)
+  if (question !== null) wasmAnswers(question)
+}
+
+const firstDerivative = (modes: readonly Mode[]): Derivative =>
+  modes.includes('reverse') ? reverse : forward
+
+/** What a device is asked about the derivatives of a call, by name. */
+export const derivativeQuestions: Readonly<
+  Record<
+    string,
+    (p: Primitive, sample: PrimitiveSample, modes: readonly Mode[]) => Question | null
+  >
+> = {
+  jvp: (p, sample, modes) =>
+    modes.includes('forward') ? derivativeQuestion(p, sample, forward, false) : null,
+  transpose: (p, sample, modes) =>
+    modes.includes('reverse') ? derivativeQuestion(p, sample, reverse, false) : null,
+  'derivative of a batch': (p, sample, modes) =>
+    derivativeQuestion(p, sample, firstDerivative(modes), true),
+  'second order': (p, sample, modes) =>
+    modes.includes('forward')
+      ? derivativeQuestion(p, sample, second(firstDerivative(modes)), false)
+      : null,
 }
 
 /** The same elements in another order: another well-typed operand. */
