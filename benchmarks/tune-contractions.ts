@@ -211,7 +211,7 @@ async function tune(runtime: GpuRuntime, sizes: Sizes, layout: Layout): Promise<
     const name = named(strategy)
     const space = new KernelSpace(
       facts,
-      ({ id, size }) => ({ resource: id, offset: 0, words: size, base: [] }),
+      ({ id, size }) => ({ resource: id, offset: 0, words: size, form: 'words', base: [] }),
       0,
     )
     const dispatches = contractWith(node, space, strategy)

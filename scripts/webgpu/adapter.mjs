@@ -1,4 +1,4 @@
-/** Says which adapter the WebGPU tests will use: `node scripts/webgpu/adapter.mjs`. */
+/** Says which adapter the WebGPU tests will use, and its features: `node scripts/webgpu/adapter.mjs`. */
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -10,6 +10,7 @@ try {
   if (adapter === null) throw new Error('no adapter: is there a Vulkan driver?')
   const { vendor, architecture, description } = adapter.info
   console.log([vendor, architecture, description].filter(Boolean).join(' '))
+  console.log([...adapter.features].join(' '))
   process.exit(0)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)

@@ -56,11 +56,13 @@ export const byteSize = (buffer: Buffer): number => buffer.size * bytesOf(buffer
 /** How a device holds buffers. */
 export interface MemoryLayout {
   readonly byteSize: (buffer: Buffer) => number
+  /** Of an input or output, which may be held in another form than temporaries. */
+  readonly arrayBytes: (buffer: Buffer) => number
   /** Of places in the arena, in bytes. */
   readonly alignment: number
 }
 /** Elements in the bytes of their dtype: the form that hosts use. */
-export const packedLayout: MemoryLayout = { byteSize, alignment }
+export const packedLayout: MemoryLayout = { byteSize, arrayBytes: byteSize, alignment }
 
 const roundUp = (bytes: number, unit: number): number => Math.ceil(bytes / unit) * unit
 
@@ -93,7 +95,7 @@ class Planner {
 
   plan(program: Program, mayTakeOver: TakeOver): Plan {
     const { inputs, outputs, nodes } = program
-    const { byteSize, alignment } = this.layout
+    const { byteSize, arrayBytes, alignment } = this.layout
     const alignUp = (bytes: number): number => roundUp(bytes, alignment)
     const inputIndex = new Map(inputs.map((b, i) => [b, i]))
     const outputIndex = new Map(outputs.map((b, i) => [b, i]))
@@ -138,7 +140,7 @@ class Planner {
           const free = (input: number): boolean =>
             mayTakeOver(output, input) &&
             !takenInputs.has(input) &&
-            byteSize(inputs[input]) === byteSize(target)
+            arrayBytes(inputs[input]) === arrayBytes(target)
           const sameIndex = ending.find((b) => {
             const input = inputIndex.get(b)
             return input !== undefined && free(input) && replaceable(node, target, b)

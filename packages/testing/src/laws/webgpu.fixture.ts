@@ -117,10 +117,11 @@ export async function edgesHold(
   programs: number,
 ): Promise<void> {
   const drawn = fitting(samples, DRAWN)
-  const batches = Map.groupBy(
-    drawn.filter(({ operands }) => operands.length > 0),
-    signature,
-  )
+  const batches = new Map<string, PrimitiveSample[]>()
+  for (const sample of drawn.filter(({ operands }) => operands.length > 0)) {
+    const key = signature(sample)
+    batches.set(key, [...(batches.get(key) ?? []), sample])
+  }
   const alone = drawn.slice(0, Math.max(1, programs >> 2))
   const questions = () => [
     ...alone.map((sample) => valueQuestion(primitive, sample)),

@@ -10,10 +10,10 @@ import { requestAdapter } from './adapter'
 import { GpuRuntime } from './device'
 import { type StorageOwner, WebGpuExecutable } from './executable'
 import type { DeviceFacts } from './kernel'
-import { wordLayout } from './layout'
+import { arrayBytes, formOf, layoutOn, wordsOf } from './layout'
 import { gpuRows } from './rows'
 import { GpuStorage, type Residence } from './storage'
-import { fromWords, toWords } from './words'
+import { fromWords, packed, toWords, unpacked } from './words'
 
 export interface WebGpuBackendOptions {
   /** Called when the device was lost: its arrays are gone, and it takes no more programs. */
@@ -38,9 +38,11 @@ export class WebGpuBackend implements StorageOwner {
   fromHost(aval: Aval, data: DeviceData): Storage {
     const { runtime } = this
     runtime.requireAlive()
-    const block = runtime.pool.acquire(4 * aval.size, aval, 'fromHost')
+    const { facts } = runtime
+    const block = runtime.pool.acquire(arrayBytes(aval, facts), aval, 'fromHost')
     // A block from the pool has no work before it, so nothing is overtaken.
-    if (aval.size > 0) runtime.device.queue.writeBuffer(block.buffer, 0, toWords(aval.dtype, data))
+    const words = formOf(aval.dtype, facts) === 'halves' ? packed(data) : toWords(aval.dtype, data)
+    if (aval.size > 0) runtime.device.queue.writeBuffer(block.buffer, 0, words)
     const outcomes = block.outcome.matters ? [block.outcome] : []
     return new GpuStorage(this, aval, { block }, outcomes)
   }
@@ -60,17 +62,18 @@ export class WebGpuBackend implements StorageOwner {
     const { block } = residence
     if (block === null) throw new Error('storage without memory')
     // The copy takes its turn now: what happens to the array afterwards does not matter.
+    const form = formOf(aval.dtype, this.runtime.facts)
     const [words] = await Promise.all([
-      this.runtime.read(block.buffer, aval.size),
+      this.runtime.read(block.buffer, wordsOf(aval.size, form)),
       ...outcomes.map((outcome) => outcome.check()),
     ])
-    return fromWords(aval.dtype, words)
+    return form === 'halves' ? unpacked(words, aval.size) : fromWords(aval.dtype, words)
   }
 
   compile(jaxpr: Jaxpr, { donated, name }: CompileOptions): Executable {
     this.runtime.requireAlive()
     requireWords(jaxpr, name)
-    const planned = lower(jaxpr, { donated, layout: wordLayout, rows: gpuRows })
+    const planned = lower(jaxpr, { donated, layout: layoutOn(this.runtime.facts), rows: gpuRows })
     return new WebGpuExecutable(this, this.runtime, jaxpr, planned, name, donated)
   }
 
@@ -84,7 +87,7 @@ export class WebGpuBackend implements StorageOwner {
 
   track(handle: object, storage: Storage): void {
     if (!(storage instanceof GpuStorage)) return
-    storage.weight ??= this.ballast.weigh(4 * storage.aval.size)
+    storage.weight ??= this.ballast.weigh(arrayBytes(storage.aval, this.runtime.facts))
     this.collected.register(handle, storage.residence)
   }
 

@@ -28,7 +28,7 @@ const LIMITS = [
   'maxComputeWorkgroupsPerDimension',
 ] as const
 
-const FEATURES = ['subgroups'] as const
+const FEATURES = ['subgroups', 'shader-f16'] as const
 
 export class GpuRuntime {
   readonly stream = new Stream()
@@ -63,6 +63,7 @@ export class GpuRuntime {
       workgroups: limits.maxComputeWorkgroupsPerDimension,
       bindingBytes: limits.maxStorageBufferBindingSize,
       subgroups: features.has('subgroups') && languageHas('subgroup_id'),
+      halves: features.has('shader-f16'),
       software: adapter.info.isFallbackAdapter,
       residentLoops: true,
       ...restricted,

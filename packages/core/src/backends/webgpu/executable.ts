@@ -9,6 +9,7 @@ import { type AdjointError, ArgumentError } from '../../types/errors'
 import type { Backend, CostSummary, Executable, Storage, TextFormat } from '../backend'
 import { USAGE } from './constants'
 import type { GpuRuntime, Pipeline } from './device'
+import { arrayBytes } from './layout'
 import type { Block } from './memory'
 import { Outcome } from './outcome'
 import { arraysOf, type DispatchStep, type ProgramCode, programCode, type Step } from './program'
@@ -115,9 +116,9 @@ export class WebGpuExecutable implements Executable {
           results.push(from)
           return
         }
-        const to = runtime.pool.acquire(4 * aval.size, aval, op)
+        const to = runtime.pool.acquire(arrayBytes(aval, runtime.facts), aval, op)
         acquired.push(to)
-        if (from !== null) copies.push({ from, to, bytes: 4 * aval.size })
+        if (from !== null) copies.push({ from, to, bytes: arrayBytes(aval, runtime.facts) })
         arrays[array] = to
         results.push(to)
       })

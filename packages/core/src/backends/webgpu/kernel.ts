@@ -6,6 +6,7 @@
 import type { Buffer } from '../../compiler/expr'
 import type { LoopNode } from '../../compiler/nodes'
 import type { DType } from '../../types/dtype'
+import { requireMath } from './wgsl/math/index'
 import { fromWord, toWord } from './words'
 
 /** What a kernel may use of the adapter. */
@@ -22,6 +23,8 @@ export interface DeviceFacts {
   readonly bindingBytes: number
   /** Subgroups, and their numbers in a workgroup. */
   readonly subgroups: boolean
+  /** Elements of two bytes in storage, each with an address of its own (`shader-f16`). */
+  readonly halves: boolean
   /** A driver without a GPU: waiting for each other is dear for its invocations. */
   readonly software: boolean
   /** Whether loops of little work become one kernel. */
@@ -40,12 +43,16 @@ export interface Counter {
   readonly word: number
 }
 
+/** One word for every element, or two bytes, which is for float16 alone. */
+export type Form = 'words' | 'halves'
+
 /** A range of words of a GPU buffer, moved by counters of the loops around. */
 export interface Place {
   readonly resource: Resource
   /** In words, a multiple of 64. */
   readonly offset: number
   readonly words: number
+  readonly form: Form
   readonly base: readonly { readonly counter: Counter; readonly stride: number }[]
 }
 
@@ -58,6 +65,7 @@ export interface Binding {
   readonly offset: number
   /** The control block is always bound whole. */
   readonly words: number
+  readonly form: Form
   readonly access: 'read' | 'read_write'
 }
 
@@ -100,6 +108,7 @@ export class KernelSpace {
       resource: 'arena',
       offset: this.scratchStart + this.scratchWords,
       words: size,
+      form: 'words',
       base: [],
     })
     this.scratchWords += Math.ceil(size / PLACE_ALIGNMENT) * PLACE_ALIGNMENT
@@ -123,6 +132,7 @@ interface OpenBinding {
   readonly variable: string
   readonly resource: Resource
   readonly offset: number
+  readonly form: Form
   words: number
   written: boolean
   vectors: boolean
@@ -164,7 +174,7 @@ export class KernelSource {
   }
 
   /** Asks for a language extension that the device is known to have. */
-  enable(extension: 'subgroups'): void {
+  enable(extension: 'subgroups' | 'f16'): void {
     this.extensions.add(extension)
   }
 
@@ -191,26 +201,62 @@ export class KernelSource {
 
   /** The element at an address (an i32 expression, in elements), as a register of the buffer's dtype. */
   load(buffer: Buffer, address: string): string {
-    return fromWord(buffer.dtype, this.word(buffer, address, false))
+    const element = this.element(buffer, address, false)
+    return element.form === 'halves'
+      ? this.fromHalf(element.text)
+      : fromWord(buffer.dtype, element.text)
   }
 
   /** Writes a register of the buffer's dtype. */
   store(buffer: Buffer, address: string, value: string): void {
-    this.line(`${this.word(buffer, address, true)} = ${toWord(buffer.dtype, value)};`)
+    const { form, text } = this.element(buffer, address, true)
+    const memory = form === 'halves' ? this.toHalf(value) : toWord(buffer.dtype, value)
+    this.line(`${text} = ${memory};`)
   }
 
-  /** The word at an address, as a reference. */
-  word(buffer: Buffer, address: string, written: boolean): string {
+  /** The word at an address, as it is. */
+  word(buffer: Buffer, address: string): string {
+    const { form, text } = this.element(buffer, address, false)
+    return form === 'halves' ? `bitcast<u32>(${this.fromHalf(text)})` : text
+  }
+
+  /** Writes a word as it is. */
+  storeWord(buffer: Buffer, address: string, word: string): void {
+    const { form, text } = this.element(buffer, address, true)
+    const memory = form === 'halves' ? this.toHalf(`bitcast<f32>(${word})`) : word
+    this.line(`${text} = ${memory};`)
+  }
+
+  // Halves are moved as bits, because WGSL lets a device lose NaNs and small numbers in conversions.
+
+  private fromHalf(reference: string): string {
+    return this.math(`f16_from_bits(bitcast<u32>(vec2<f16>(${reference}, 0.0h)))`)
+  }
+
+  private toHalf(register: string): string {
+    return this.math(`bitcast<vec2<f16>>(f16_to_bits(${register})).x`)
+  }
+
+  private math(text: string): string {
+    requireMath(text, (name, code) => this.define(name, code))
+    return text
+  }
+
+  /** An element in memory, as a reference. */
+  private element(
+    buffer: Buffer,
+    address: string,
+    written: boolean,
+  ): { readonly text: string; readonly form: Form } {
     const shared = this.space.shared.get(buffer)
     if (shared !== undefined) {
       this.define(shared, `var<workgroup> ${shared}: array<u32, ${Math.max(1, buffer.size)}>;`)
-      return `${shared}[${address}]`
+      return { text: `${shared}[${address}]`, form: 'words' }
     }
     const { binding, base } = this.bound(this.space.place(buffer), written)
     const at = plus(base, address)
-    return binding.vectors
-      ? `${binding.variable}[(${at}) >> 2u][(${at}) & 3]`
-      : `${binding.variable}[${at}]`
+    const { variable, vectors, form } = binding
+    return { text: vectors ? `${variable}[(${at}) >> 2u][(${at}) & 3]` : `${variable}[${at}]`, form }
   }
 
   /**
@@ -219,6 +265,7 @@ export class KernelSource {
    */
   asVectors(buffer: Buffer): boolean {
     const place = this.space.place(buffer)
+    if (place.form === 'halves') return false
     if (this.space.wholeArena && place.resource === 'arena') return false
     if (place.base.some(({ stride }) => stride % 4 !== 0)) return false
     const known = this.find(place)
@@ -236,7 +283,7 @@ export class KernelSource {
 
   /** A word of the control block, as a reference; the block is bound whole. */
   control(word: number | string, written = false): string {
-    const place: Place = { resource: 'control', offset: 0, words: 0, base: [] }
+    const place: Place = { resource: 'control', offset: 0, words: 0, form: 'words', base: [] }
     const binding = this.find(place) ?? this.open(place)
     if (written) binding.written = true
     return `${binding.variable}[${word}]`
@@ -253,14 +300,18 @@ export class KernelSource {
 
   private find(place: Place): OpenBinding | undefined {
     const offset = this.isWhole(place) ? 0 : place.offset
-    return this.bindings.find((b) => b.resource === place.resource && b.offset === offset)
+    return this.bindings.find(
+      (b) => b.resource === place.resource && b.offset === offset && b.form === place.form,
+    )
   }
 
   private open(place: Place): OpenBinding {
+    if (place.form === 'halves') this.enable('f16')
     const binding: OpenBinding = {
       variable: this.name(typeof place.resource === 'number' ? 'b' : place.resource),
       resource: place.resource,
       offset: this.isWhole(place) ? 0 : place.offset,
+      form: place.form,
       words: place.words,
       written: false,
       vectors: false,
@@ -306,11 +357,12 @@ export class KernelSource {
       resource: b.resource,
       offset: b.offset,
       words: b.words,
+      form: b.form,
       // A GPU buffer is either read or written in a dispatch, and all of the arena is one.
       access: b.written || b.resource === 'arena' ? 'read_write' : 'read',
     }))
-    const declarations = this.bindings.map(({ variable, vectors }, i) => {
-      const type = vectors ? 'vec4<u32>' : 'u32'
+    const declarations = this.bindings.map(({ variable, vectors, form }, i) => {
+      const type = form === 'halves' ? 'f16' : vectors ? 'vec4<u32>' : 'u32'
       const access = bindings[i]?.access ?? 'read'
       return `@group(0) @binding(${i}) var<storage, ${access}> ${variable}: array<${type}>;`
     })

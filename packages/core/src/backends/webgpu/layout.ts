@@ -1,14 +1,42 @@
-/** Where a program's buffers lie, in words of the arena and of its arrays. */
+/**
+ * Where a program's buffers lie, in words of the arena and of its arrays.
+ *
+ * Temporaries have one word for every element. Arrays of float16 have two bytes where the device can
+ * write them one by one (`DeviceFacts.halves`).
+ */
 import type { Buffer } from '../../compiler/expr'
 import type { LoopNode, Program } from '../../compiler/nodes'
 import type { InnerPlan, MemoryLayout, Plan } from '../../compiler/plan'
-import { type Counter, type Place, PLACE_ALIGNMENT, type Resource } from './kernel'
+import type { DType } from '../../types/dtype'
+import {
+  type Counter,
+  type DeviceFacts,
+  type Form,
+  type Place,
+  PLACE_ALIGNMENT,
+  type Resource,
+} from './kernel'
 
-/** One word for every element; bindings begin at multiples of 256 bytes. */
-export const wordLayout: MemoryLayout = {
+/** How an array's elements lie in memory. */
+export const formOf = (dtype: DType, { halves }: Pick<DeviceFacts, 'halves'>): Form =>
+  halves && dtype === 'float16' ? 'halves' : 'words'
+
+/** Words of so many elements. */
+export const wordsOf = (size: number, form: Form): number =>
+  form === 'halves' ? Math.ceil(size / 2) : size
+
+/** Bytes of an array, a whole number of words. */
+export const arrayBytes = (
+  { dtype, size }: Pick<Buffer, 'dtype' | 'size'>,
+  facts: Pick<DeviceFacts, 'halves'>,
+): number => 4 * wordsOf(size, formOf(dtype, facts))
+
+/** Bindings begin at multiples of 256 bytes. */
+export const layoutOn = (facts: Pick<DeviceFacts, 'halves'>): MemoryLayout => ({
   byteSize: (buffer) => buffer.size * 4,
+  arrayBytes: (buffer) => arrayBytes(buffer, facts),
   alignment: PLACE_ALIGNMENT * 4,
-}
+})
 
 /** The places of one program's buffers. */
 export class Places {
@@ -70,13 +98,15 @@ export const inArena = (offset: number, words: number): Place => ({
   resource: 'arena',
   offset,
   words,
+  form: 'words',
   base: [],
 })
 
-export const wholeArray = (resource: Resource, words: number): Place => ({
+export const wholeArray = (resource: Resource, words: number, form: Form): Place => ({
   resource,
   offset: 0,
   words,
+  form,
   base: [],
 })
 

@@ -44,7 +44,7 @@ export function copyKernel(
   const source = new KernelSource(space, `copy of ${target.size}`)
   const size = elementwiseSize(space.facts)
   perElement(source, target.size, size, (flat) => {
-    source.line(`${source.word(target, flat, true)} = ${source.word(from, flat, false)};`)
+    source.storeWord(target, flat, source.word(from, flat))
   })
   return [source.finish({ workgroupSize: size, groups: Math.ceil(target.size / size) })]
 }

@@ -15,7 +15,7 @@ import {
   type Resource,
 } from './kernel'
 import { nodeKernels } from './kernels/index'
-import { inArena, Places, wholeArray } from './layout'
+import { formOf, inArena, Places, wholeArray, wordsOf } from './layout'
 import { copyKernel, mapKernel } from './map'
 import { reduceKernel } from './reduce'
 import { rowsKernel } from './rows'
@@ -60,13 +60,47 @@ export function programCode(planned: PlannedProgram, facts: DeviceFacts): Progra
   const flags = countLoops(program)
   const start = flags * PLACE_ALIGNMENT
   const scratchStart = start + Math.ceil(plan.arenaBytes / 4 / PLACE_ALIGNMENT) * PLACE_ALIGNMENT
-  const inputs = program.inputs.map((b, i) => wholeArray(i, b.size))
   const arrays = arraysOf(planned)
-  const outputs = program.outputs.map((b, i) => wholeArray(arrays[i], b.size))
+  const arrayOf = ({ dtype, size }: Buffer, resource: number): Place => {
+    const form = formOf(dtype, facts)
+    return wholeArray(resource, wordsOf(size, form), form)
+  }
+  const controls = program.nodes.some((node) => programsOf(node).length > 0)
+  const borders = new Borders(controls, scratchStart)
+  const inputs = program.inputs.map((b, i) => borders.inside(b, arrayOf(b, i)))
+  const outputs = program.outputs.map((b, i) => borders.inside(b, arrayOf(b, arrays[i])))
   const places = new Places(program, plan, start, inputs, outputs)
-  const builder = new Builder(facts, scratchStart)
-  const steps = builder.program(program, places)
+  const builder = new Builder(facts, borders.end)
+  const steps = [
+    ...program.inputs.flatMap((b, i) => builder.copy(arrayOf(b, i), inputs[i], b.size)),
+    ...builder.program(program, places),
+    ...program.outputs.flatMap((b, i) => builder.copy(outputs[i], arrayOf(b, arrays[i]), b.size)),
+  ]
   return { steps, arenaWords: builder.arenaWords, control: builder.control.initial() }
+}
+
+/**
+ * Programs with loops and branches work on words alone: their slices, carries and branches may lie
+ * anywhere. Arrays of halves are brought to the arena at the program's beginning, and back at its end.
+ */
+class Borders {
+  private readonly copies = new Map<Resource, Place>()
+
+  constructor(
+    private readonly controls: boolean,
+    /** Where the copies end, in words of the arena. */
+    public end: number,
+  ) {}
+
+  inside({ size }: Buffer, array: Place): Place {
+    if (!this.controls || array.form === 'words') return array
+    const known = this.copies.get(array.resource)
+    if (known !== undefined) return known
+    const copy = inArena(this.end, size)
+    this.copies.set(array.resource, copy)
+    this.end += Math.ceil(size / PLACE_ALIGNMENT) * PLACE_ALIGNMENT
+    return copy
+  }
 }
 
 /** Words that loops may need for their predicates. */
@@ -160,12 +194,16 @@ export class Builder {
     const copies = new Map<Resource, { readonly array: Place; readonly copy: Place }>()
     const written = new Set<Resource>()
     let end = this.scratchStart
-    for (const { resource, words, access } of dispatches.flatMap((d) => d.bindings)) {
+    for (const { resource, words, form, access } of dispatches.flatMap((d) => d.bindings)) {
       if (typeof resource !== 'number') continue
       if (access === 'read_write') written.add(resource)
       if (copies.has(resource)) continue
-      copies.set(resource, { array: wholeArray(resource, words), copy: inArena(end, words) })
-      end += Math.ceil(words / PLACE_ALIGNMENT) * PLACE_ALIGNMENT
+      const size = form === 'halves' ? 2 * words : words
+      copies.set(resource, {
+        array: wholeArray(resource, words, form),
+        copy: inArena(end, size),
+      })
+      end += Math.ceil(size / PLACE_ALIGNMENT) * PLACE_ALIGNMENT
     }
     const moved = (buffer: Buffer): Place => {
       const place = placeOf(buffer)
@@ -174,10 +212,10 @@ export class Builder {
     }
     const kernels = this.attempt(make, moved, end, true)
     return [
-      ...[...copies.values()].flatMap(({ array, copy }) => this.copy(array, copy, array.words)),
+      ...[...copies.values()].flatMap(({ array, copy }) => this.copy(array, copy, copy.words)),
       ...kernels.map((dispatch) => this.control.step(dispatch)),
       ...[...copies].flatMap(([resource, { array, copy }]) =>
-        written.has(resource) ? this.copy(copy, array, array.words) : [],
+        written.has(resource) ? this.copy(copy, array, copy.words) : [],
       ),
     ]
   }

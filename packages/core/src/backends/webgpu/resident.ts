@@ -299,8 +299,7 @@ class ResidentWriter {
   }
 
   private move(flat: string, from: Buffer, to: Buffer): void {
-    const word = this.source.word(from, flat, false)
-    this.source.line(`${this.source.word(to, flat, true)} = ${word};`)
+    this.source.storeWord(to, flat, this.source.word(from, flat))
   }
 
   private reduce(node: ReduceNode): void {
@@ -416,7 +415,7 @@ class ResidentWriter {
           [this.iterations.flag],
         ),
       )
-      const goesOn = this.agreed(source.word(flagBuffer, '0', false))
+      const goesOn = this.agreed(source.word(flagBuffer, '0'))
       source.line(`if (${goesOn} == 0u${left === null ? '' : ` || ${left} == 0`}) { break; }`)
       if (left !== null) source.line(`${left}--;`)
       this.program(
@@ -430,7 +429,7 @@ class ResidentWriter {
   private branch(node: BranchNode): void {
     const { index, branches, operands, targets } = node
     const { source, places } = this
-    const chosen = this.agreed(source.word(index, '0', false))
+    const chosen = this.agreed(source.word(index, '0'))
     branches.forEach((program, which) => {
       const inner = places.inner(
         node,

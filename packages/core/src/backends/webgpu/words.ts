@@ -1,6 +1,7 @@
 /**
  * Elements as 32-bit words: one word each, whatever the dtype. Integers are extended to 32 bits, bools
- * are 0 or 1, and 16-bit floats are held as the float32 of the same value.
+ * are 0 or 1, and 16-bit floats are held as the float32 of the same value. `packed` is the other form,
+ * of float16 arrays on devices that can write two bytes.
  */
 import { type DType, isFloating, isUnsigned } from '../../types/dtype'
 import { DTypeError } from '../../types/errors'
@@ -89,6 +90,16 @@ export function fromWords(dtype: DType, words: Uint32Array<ArrayBuffer>): Device
       return Uint8Array.from(words)
   }
 }
+
+/** 16-bit elements two to a word. */
+export function packed(data: DeviceData): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(Math.ceil(data.length / 2))
+  new Uint16Array(words.buffer).set(data)
+  return words
+}
+
+export const unpacked = ({ buffer }: Uint32Array<ArrayBuffer>, size: number): DeviceData =>
+  new Uint16Array(buffer, 0, size)
 
 const bitsOf = (
   data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>,

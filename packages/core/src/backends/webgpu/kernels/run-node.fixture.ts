@@ -42,6 +42,7 @@ export class NodeRunner {
       bindingBytes: device.limits.maxStorageBufferBindingSize,
       subgroups: device.features.has('subgroups') && languageHas('subgroup_id'),
       software: adapter.info.isFallbackAdapter,
+      halves: false,
       residentLoops: true,
     }
     const { vendor, architecture, description } = adapter.info
@@ -67,11 +68,12 @@ export class NodeRunner {
     }
     const place = (buffer: Buffer): Place =>
       together
-        ? { resource: 'arena', offset: offsets.get(buffer.id) ?? 0, words: buffer.size, base: [] }
+        ? { resource: 'arena', offset: offsets.get(buffer.id) ?? 0, words: buffer.size, form: 'words', base: [] }
         : {
             resource: buffers.findIndex(({ id }) => id === buffer.id),
             offset: 0,
             words: buffer.size,
+            form: 'words',
             base: [],
           }
     const space = new KernelSpace(facts, place, together ? end : 0, together)

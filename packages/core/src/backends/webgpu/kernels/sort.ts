@@ -30,7 +30,7 @@ export function sortKernel(node: SortNode, space: KernelSpace): readonly Dispatc
       const row = source.let('row', `${flat} / ${length}`)
       const place = `${row} * ${padded} + ${flat} % ${length}`
       const at = source.let('at', `${row} * ${length} + i32(${source.load(positions, place)})`)
-      source.line(`${source.word(targets[i], flat, true)} = ${source.word(from, at, false)};`)
+      source.storeWord(targets[i], flat, source.word(from, at))
     })
     return source.finish({ workgroupSize: size, groups: Math.ceil((rows * length) / size) })
   })
@@ -39,7 +39,7 @@ export function sortKernel(node: SortNode, space: KernelSpace): readonly Dispatc
 
 /** An element as a word that is ordered as the elements are: NaN last, −0 equal to 0. */
 function sortable(source: KernelSource, buffer: Buffer, address: string): string {
-  const word = source.let('word', source.word(buffer, address, false))
+  const word = source.let('word', source.word(buffer, address))
   return sortableWord(source, buffer.dtype, word)
 }
 
