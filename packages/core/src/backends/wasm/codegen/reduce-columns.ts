@@ -2,7 +2,9 @@
  * Reductions whose groups lie along a kept axis: every lane is a result.
  *
  * A few rows are merged at a time for all columns, so that memory is read in long runs; between
- * these passes the states of the columns wait in working memory that fits the first-level cache.
+ * these passes the states of the columns wait in working memory. The runs are several pages long, as
+ * each has to be found by what fetches ahead: more is won by that than lost by states that do not
+ * quite fit the first-level cache.
  */
 import { measureAll } from '../../../compiler/measure'
 import { sizeOf } from '../../../types/aval'
@@ -19,7 +21,7 @@ import { RowCode } from './rows'
 import { shareOf } from './threads'
 
 /** Columns whose states are in working memory at a time. */
-const COLUMNS_PER_BLOCK = 1024
+const COLUMNS_PER_BLOCK = 4096
 
 export function reduceColumns(problem: ReduceProblem): FunctionBuilder {
   const { space, boundary } = problem
