@@ -29,6 +29,7 @@ import { vectorMonoid } from './monoids'
 import type { State } from './monoids'
 import { addItems, itemsOf } from './reduction'
 import type { ReductionPlan } from './reduction'
+import { aheadOf, ReadAhead } from './read-ahead'
 import { RowCode } from './rows'
 import type { Group } from './rows'
 
@@ -105,7 +106,23 @@ function emitSteps(
   firstRow: I32Operand,
   endRow: I32Operand,
 ): void {
-  const passes = passesOf(node).map((pass) => new PassCode(f, pass, node, addresses, env))
+  const plan = passesOf(node)
+  const ahead = aheadOf(
+    plan.map((pass) => ({ inner: pass.inner, ...workOf(pass) })),
+    node.shape,
+    node.locals,
+  )
+  const passes = plan.map(
+    (pass, i) =>
+      new PassCode(
+        f,
+        pass,
+        node,
+        addresses,
+        env,
+        new ReadAhead(f, ahead[i] ?? [], node.shape, addresses),
+      ),
+  )
   for (const pass of passes) pass.enterFunction()
   forEachRow(f, node.shape, { firstRow, endRow }, (row) => {
     for (const pass of passes) pass.write(row)
@@ -117,6 +134,18 @@ interface Pass {
   readonly inner: readonly number[]
   readonly map: MapNode | null
   readonly reduce: ReduceNode | null
+}
+
+/** What a pass evaluates for every element of a row, and what that costs. */
+function workOf({ map, reduce }: Pass): {
+  readonly roots: readonly Scalar[]
+  readonly cost: number
+} {
+  const roots = [
+    ...(map?.stores ?? []).map(({ value }) => value),
+    ...(reduce?.reductions ?? []).map(({ value }) => value),
+  ]
+  return { roots, cost: measureAll(roots).cost }
 }
 
 /** Steps as passes: a map and the reduction that follows it go together where they can. */
@@ -166,6 +195,7 @@ class PassCode {
     node: RowsNode,
     addresses: BufferAddresses,
     env: CodegenEnvironment,
+    private readonly ahead: ReadAhead,
   ) {
     const { inner, map, reduce } = pass
     const rank = node.shape.length
@@ -238,9 +268,13 @@ class PassCode {
       const lines = { firstRow: 0, endRow: sizeOf(inner.slice(0, -1)) }
       forEachRow(f, inner.slice(0, -1), lines, (outer) => {
         code.enterRow([...row, ...outer, 0])
+        this.ahead.enterRow(row, (offset, strides) => code.pushAffine(offset, strides, row))
         const whole = { firstColumn: 0, endColumn: columns }
         alongRow(f, columns, whole, this.unroll, {
-          groups: (lanes, columns) => this.groups(code, lanes, columns),
+          groups: (lanes, columns) => {
+            if (columns.length === this.unroll) this.ahead.turn(lanes * columns.length)
+            this.groups(code, lanes, columns)
+          },
           advance: (count) => code.advance(count),
         })
       })
