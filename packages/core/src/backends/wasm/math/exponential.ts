@@ -124,11 +124,11 @@ function isBeyondNormal(L: FloatLanes, x: Vec): Vec {
 export function exp(L: FloatLanes, x: Vec): Vec {
   if (L.type === 'f64') return expAnywhere(L, x)
   const { graph } = L
-  return graph.guarded(isBeyondNormal(L, x), expNormal(L, x), [x], (usual, argument) => {
+  return graph.guarded('exp', isBeyondNormal(L, x), expNormal(L, x), [x], (usual, argument) => {
     // Masks of attention are made of arguments that vanish.
     const vanishes = L.lt(argument, L.constant(tables[L.type].smallest))
     const others = L.andNot(isBeyondNormal(L, argument), vanishes)
-    return graph.guarded(others, L.andNot(usual, vanishes), [argument], (_, any) =>
+    return graph.guarded('exp anywhere', others, L.andNot(usual, vanishes), [argument], (_, any) =>
       expAnywhere(L, any),
     )
   })

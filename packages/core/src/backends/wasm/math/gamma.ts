@@ -89,16 +89,22 @@ export function lgamma(D: FloatLanes, x: Vec): Vec {
   const negative = D.lt(x, zero)
   const positive = lgammaPositive(D, a)
   // log π − log |x sin πx| − log Γ(|x|) (DLMF 5.5.3)
-  const reflected = graph.guarded(negative, positive, [x, negative], (usual, argument, mask) => {
-    const absolute = D.abs(argument)
-    const sine = D.abs(sinPi(D, absolute))
-    const reciprocal = D.mul(absolute, D.scale(sine, 1 / Math.PI))
-    const value = D.sub(D.neg(logPositive(D, reciprocal)), usual)
-    const pole = D.eq(D.floor(absolute), absolute)
-    // Next to 0, where the product would underflow, Γ(x) is 1/x.
-    const reflectable = D.and(mask, D.ge(absolute, D.constant(2 ** -64)))
-    return D.select(reflectable, D.select(pole, D.constant(Infinity), value), usual)
-  })
+  const reflected = graph.guarded(
+    `lgamma ${D.widened}`,
+    negative,
+    positive,
+    [x, negative],
+    (usual, argument, mask) => {
+      const absolute = D.abs(argument)
+      const sine = D.abs(sinPi(D, absolute))
+      const reciprocal = D.mul(absolute, D.scale(sine, 1 / Math.PI))
+      const value = D.sub(D.neg(logPositive(D, reciprocal)), usual)
+      const pole = D.eq(D.floor(absolute), absolute)
+      // Next to 0, where the product would underflow, Γ(x) is 1/x.
+      const reflectable = D.and(mask, D.ge(absolute, D.constant(2 ** -64)))
+      return D.select(reflectable, D.select(pole, D.constant(Infinity), value), usual)
+    },
+  )
   const special = D.or(D.eq(a, zero), D.eq(a, D.constant(Infinity)))
   return D.select(special, D.constant(Infinity), reflected)
 }
@@ -111,12 +117,18 @@ export function digamma(D: FloatLanes, x: Vec): Vec {
   // ψ(x) = ψ(1 − x) − π / tan πx (DLMF 5.5.4)
   const argument = D.select(negative, D.sub(one, x), x)
   const positive = digammaPositive(D, argument)
-  const reflected = graph.guarded(negative, positive, [x, negative], (usual, point, mask) => {
-    // tan has period 1; the distance to the nearest integer is exact.
-    const r = D.sub(point, D.nearest(point))
-    const cotangent = D.div(cosPi(D, r), sinPi(D, r))
-    return D.select(mask, D.nmadd(cotangent, D.constant(Math.PI), usual), usual)
-  })
+  const reflected = graph.guarded(
+    `digamma ${D.widened}`,
+    negative,
+    positive,
+    [x, negative],
+    (usual, point, mask) => {
+      // tan has period 1; the distance to the nearest integer is exact.
+      const r = D.sub(point, D.nearest(point))
+      const cotangent = D.div(cosPi(D, r), sinPi(D, r))
+      return D.select(mask, D.nmadd(cotangent, D.constant(Math.PI), usual), usual)
+    },
+  )
   const pole = D.and(D.le(x, D.constant(0)), D.eq(D.floor(x), x))
   return D.or(reflected, D.or(pole, D.eq(x, D.constant(-Infinity))))
 }

@@ -78,12 +78,49 @@ describe('VectorGraph', () => {
     const rareWhenNegative = (graph: VectorGraph, x: Vec): Vec => {
       const negative = graph.op('f32x4.lt', x, graph.constant(v128.f32x4(0)))
       const usual = graph.op('f32x4.add', x, x)
-      return graph.guarded(negative, usual, [x, negative], (kept, argument, mask) =>
+      return graph.guarded('square', negative, usual, [x, negative], (kept, argument, mask) =>
         graph.op('v128.bitselect', graph.op('f32x4.mul', argument, argument), kept, mask),
       )
     }
     expect(evaluate(rareWhenNegative, [1, 2, 3, 4]).results).toEqual([2, 4, 6, 8])
     expect(evaluate(rareWhenNegative, [1, -2, 3, -4]).results).toEqual([2, 4, 6, 16])
+  })
+
+  it('computes side by side what is shifted by a step', () => {
+    // The second guard of one group stands beside the first of the other.
+    const guards = (graph: VectorGraph, start: Vec): Vec => {
+      const always = graph.constant(v128.i32x4(-1))
+      const guard = (key: string, op: 'f32x4.add' | 'f32x4.mul', x: Vec): Vec =>
+        graph.guarded(key, always, x, [x], (_, value) => graph.op(op, value, value))
+      let value = guard('square', 'f32x4.mul', guard('double', 'f32x4.add', start))
+      for (let step = 0; step < 10; step++) value = graph.op('f32x4.neg', value)
+      return value
+    }
+    const module = new ModuleBuilder()
+    module.importMemory({ initial: 1 })
+    module.function({ exportName: 'run', params: [], results: [] }, (f) => {
+      const graph = new VectorGraph()
+      const x = graph.operation('load', [], () => f.i32Const(0).load('v128.load'))
+      const results = [guards(graph, x), guards(graph, graph.op('f32x4.neg', x))]
+      const emission = new Emission(f, results)
+      emission.interleave(
+        graph,
+        results.map((result) => [result]),
+      )
+      results.forEach((result, i) => {
+        f.i32Const(16 * (i + 1))
+        emission.push(result)
+        f.store('v128.store')
+      })
+    })
+    const memory = new WebAssembly.Memory({ initial: 1 })
+    const view = new Float32Array(memory.buffer, 0, 12)
+    view.set([1, 2, 3, 4])
+    const { run } = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), {
+      env: { memory },
+    }).exports
+    if (typeof run === 'function') run()
+    expect([...view.subarray(4)]).toEqual([4, 16, 36, 64, 4, 16, 36, 64])
   })
 
   it('runs scalar code on the lanes that are marked', () => {

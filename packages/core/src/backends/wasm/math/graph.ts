@@ -16,8 +16,11 @@ export interface Vec {
   readonly rare: Rare | undefined
 }
 
-/** Rare code, of the usual value and its inputs. */
-type Rare = (usual: Vec, ...inputs: Vec[]) => Vec
+/** Rare code, of the usual value and its inputs; whoever has the same key has the same code. */
+interface Rare {
+  readonly key: string
+  readonly write: (usual: Vec, ...inputs: Vec[]) => Vec
+}
 
 export class VectorGraph {
   private readonly known = new Map<string, Vec>()
@@ -83,14 +86,20 @@ export class VectorGraph {
   /**
    * `rare` where any bit of `condition` is set in the whole vector, else `usual`: the rare code is
    * jumped over when no lane needs it. It sees only its inputs and must itself keep `usual` in the
-   * lanes that do not need it.
+   * lanes that do not need it. Guarded vectors of the same key may share one piece of rare code.
    */
-  guarded(condition: Vec, usual: Vec, inputs: readonly Vec[], rare: Rare): Vec {
+  guarded(
+    key: string,
+    condition: Vec,
+    usual: Vec,
+    inputs: readonly Vec[],
+    rare: Rare['write'],
+  ): Vec {
     const vec: Vec = {
       kind: 'guarded',
       args: [condition, usual, ...inputs],
       bits: undefined,
-      rare,
+      rare: { key, write: rare },
       write: (emission) => {
         const [result] = emission.guard(this, [vec])
         if (result) emission.f.get(result).release(result)
@@ -203,7 +212,9 @@ export class Emission {
       ...new Set(orders.flatMap((each) => each[step] ?? [])),
     ])
     const guards = together.filter(
-      (vecs) => vecs.length > 1 && vecs.every(({ kind }) => kind === 'guarded'),
+      (vecs) =>
+        vecs.length > 1 &&
+        vecs.every(({ rare }) => rare !== undefined && rare.key === vecs[0]?.rare?.key),
     )
     const conditions = new Map<readonly Vec[], Local<'v128'>>()
     for (const vecs of together) {
@@ -259,7 +270,7 @@ export class Emission {
       const rare = vecs[0]?.rare
       if (!result || !rare) return
       const compute = (): void => {
-        const value = rare(graph.local(result), ...inputs.map((input) => graph.local(input)))
+        const value = rare.write(graph.local(result), ...inputs.map((input) => graph.local(input)))
         new Emission(f, [value]).push(value)
       }
       if (vecs.length === 1) {

@@ -20,14 +20,19 @@ export function remainder(D: FloatLanes, x: Vec, y: Vec, quotientBits: number): 
   const within = quotientBits > 0 ? D.lt(quotient, D.constant(2 ** quotientBits)) : D.lt(a, b)
   const defined = D.and(D.lt(a, infinity), D.gt(b, zero))
   const far = D.andNot(D.and(defined, D.le(b, infinity)), D.or(within, D.eq(b, infinity)))
-  const value = graph.guarded(far, direct, [a, b, far], (usual, dividend, divisor, mask) =>
-    D.select(
-      mask,
-      graph.eachLane64('remainder', mask, [dividend, divisor], (f, [p, q], output) => {
-        if (p && q) integerRemainder(f, p, q, output)
-      }),
-      usual,
-    ),
+  const value = graph.guarded(
+    'remainder',
+    far,
+    direct,
+    [a, b, far],
+    (usual, dividend, divisor, mask) =>
+      D.select(
+        mask,
+        graph.eachLane64('remainder', mask, [dividend, divisor], (f, [p, q], output) => {
+          if (p && q) integerRemainder(f, p, q, output)
+        }),
+        usual,
+      ),
   )
   const exact = D.select(D.lt(a, b), a, value)
   const valid = D.and(defined, D.le(b, infinity))

@@ -43,7 +43,7 @@ function reduceArgument(D: FloatLanes, x: Vec, precise: boolean): Reduced {
   )
   // A guard has one result, so the rare code runs once for each part of the answer.
   const exact = (usual: Vec, part: HugePart): Vec =>
-    graph.guarded(huge, usual, [x, huge], (kept, argument, mask) =>
+    graph.guarded(`huge ${part} ${D.widened}`, huge, usual, [x, huge], (kept, argument, mask) =>
       D.select(
         mask,
         graph.eachLane64(`payneHanek ${part}`, mask, [argument], (f, [input], output) => {
