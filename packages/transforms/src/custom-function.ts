@@ -3,8 +3,8 @@
  *
  * Such a function is bound as one equation. Outside of any staging, the equation holds the functions
  * themselves, so that JavaScript's control flow on values works in them. While a program is being
- * recorded, function and rules are staged first, and what they close over becomes operands: then
- * they may use tracers of outer transformations.
+ * recorded, and under vmap, function and rules are staged first, and what they close over becomes
+ * operands: then they may use tracers of outer transformations.
  */
 import {
   ArgumentError,
@@ -21,6 +21,7 @@ import {
 } from '@adjoint/core/internal'
 import type { FlatFunction } from './flat-function'
 import { backwardPass } from './transpose'
+import { BatchInterpreter } from './vmap'
 
 /** What every equation of such a function holds. */
 export type CallParams = {
@@ -58,10 +59,14 @@ export const callRules: Pick<Primitive<CallParams>, CallRules> = {
   callee: ({ callJaxpr }) => (typeof callJaxpr === 'function' ? null : callJaxpr),
 }
 
-/** Whether a call with these operands is going to be recorded in a program. */
+/**
+ * Whether a call with these operands is going to be recorded in a program, or mapped: then what the
+ * function closes over may be mapped too, whether or not its operands are.
+ */
 export function isRecording(operands: readonly NDArray[]): boolean {
   const hasTracers = operands.some((x) => x.owner !== null)
   for (let i: Interpreter | null = currentInterpreter(); i !== null; i = i.parent) {
+    if (i instanceof BatchInterpreter) return true
     if (i instanceof StagingInterpreter && (i.records === 'everything' || hasTracers)) return true
   }
   return false

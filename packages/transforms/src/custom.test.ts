@@ -181,3 +181,40 @@ describe('numbers as tangents', () => {
     expect(grad(root)(f32(4)).item()).toBeCloseTo(0.25)
   })
 })
+
+describe('closures over mapped values', () => {
+  type Scaled = (x: NDArray) => (y: NDArray) => NDArray
+  const byJvp: Scaled = (x) =>
+    customJvp((y: NDArray) => np.multiply(y, x)).defjvp(([y], [yDot]) => [
+      np.multiply(y, x),
+      np.multiply(np.multiply(yDot, x), x),
+    ])
+  const byVjp: Scaled = (x) =>
+    customVjp((y: NDArray) => np.multiply(y, x)).defvjp(
+      (y) => [np.multiply(y, x), null],
+      (_residuals, yBar) => [np.multiply(np.multiply(yBar, x), x)],
+    )
+  const xs = f32([2, 3])
+
+  for (const [name, scaled] of Object.entries({ customJvp: byJvp, customVjp: byVjp })) {
+    it(`of ${name}, whether or not its arguments are mapped`, () => {
+      const [own, other] = [(x: NDArray) => scaled(x)(x), (x: NDArray) => scaled(x)(f32(5))]
+      const slope = (x: NDArray): NDArray => grad(scaled(x))(f32(5))
+      const wraps: readonly ((f: typeof own) => typeof own)[] = [
+        (f) => vmap(f),
+        (f) => jit(vmap(f)),
+        (f) => vmap(jit(f)),
+      ]
+      for (const wrap of wraps) {
+        expect(numbers(wrap(own)(xs))).toEqual([4, 9])
+        expect(numbers(wrap(other)(xs))).toEqual([10, 15])
+        expect(numbers(wrap(slope)(xs))).toEqual([4, 9])
+      }
+    })
+    it(`of ${name} are refused where they are differentiated`, () => {
+      for (const f of [(x: NDArray) => scaled(x)(x), jit((x: NDArray) => scaled(x)(x))]) {
+        expect(() => grad(f)(f32(2))).toThrow(/closed-over value[^]*pass the value as an argument/)
+      }
+    })
+  }
+})

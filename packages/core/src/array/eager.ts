@@ -9,6 +9,7 @@ import { equationHasEffects, hasEffects, partsOf } from '../jaxpr/effects'
 import { type Atom, type Equation, isVar, Jaxpr, Var } from '../jaxpr/ir'
 import { broadcastInDim } from '../primitives'
 import {
+  currentInterpreter,
   type Elements,
   installArray,
   installRoot,
@@ -20,7 +21,12 @@ import type { Params, Primitive } from '../trace/primitive'
 import { Aval } from '../types/aval'
 import type { DType } from '../types/dtype'
 import { elementBits, elementData, elementOf } from '../types/element'
-import { ConcretizationError, DeletedArrayError, DeviceError } from '../types/errors'
+import {
+  ConcretizationError,
+  DeletedArrayError,
+  DeviceError,
+  DifferentiationError,
+} from '../types/errors'
 import { bitsToBfloat16, bitsToFloat16 } from '../types/float-formats'
 import { type ArrayContent, Content, Splat, Stored } from './content'
 import { currentBackend } from './device'
@@ -72,10 +78,28 @@ export function decoded(data: DeviceData, dtype: DType): Elements {
   return data
 }
 
+/** Whether an interpreter is the current one, or around it. */
+function isUnder(interpreter: Interpreter): boolean {
+  for (let i: Interpreter | null = currentInterpreter(); i !== null; i = i.parent) {
+    if (i === interpreter) return true
+  }
+  return false
+}
+
 function contentOf(array: NDArray, op: string): ArrayContent {
   const { content, owner } = array
   if (owner !== null) {
     if (!owner.active) throw leaked(op, owner, array.aval)
+    // Its own interpreter has handed the operation on: to a custom rule that knows nothing of it.
+    if (!isUnder(owner)) {
+      throw new DifferentiationError({
+        op,
+        problem: `a custom rule closes over a value that ${owner.name} differentiates`,
+        operands: [{ name: 'closed-over value', aval: array.aval }],
+        rule: 'a custom rule says how to differentiate with respect to the arguments only',
+        hint: 'pass the value as an argument',
+      })
+    }
     throw new ConcretizationError({
       op,
       problem: `needs a concrete array, got a tracer of ${owner.name}`,
