@@ -61,23 +61,10 @@ export const betaln: Binary = binary('betaln', (x, y) =>
   prim.sub(prim.add(prim.lgamma(x), prim.lgamma(y)), prim.lgamma(prim.add(x, y))),
 )
 
-/**
- * x·f(y), 0 where x is 0 even if f(y) is infinite. There y is moved to a harmless place, so that the
- * derivatives are finite; elsewhere they are f(y) and x f′(y), also where x is 0.
- */
-const vanishing =
-  (f: (y: NDArray) => NDArray, harmless: number) =>
-  (x: NDArray, y: NDArray): NDArray => {
-    const isZero = prim.and(prim.eq(x, filledLike(x, 0)), prim.eq(y, y))
-    const isHarmless = prim.isFinite(f(y))
-    const moved = prim.and(isZero, prim.not(isHarmless))
-    const safe = choose(moved, filledLike(y, harmless), y)
-    return choose(moved, filledLike(x, 0), prim.mul(x, f(safe)))
-  }
 /** x log y, 0 where x is 0. */
-export const xlogy: Binary = binary('xlogy', vanishing(prim.log, 1))
+export const xlogy: Binary = binary('xlogy', prim.xlogy)
 /** x log(1 + y), 0 where x is 0. */
-export const xlog1py: Binary = binary('xlog1py', vanishing(prim.log1p, 0))
+export const xlog1py: Binary = binary('xlog1py', prim.xlog1py)
 
 /** −x log x, 0 at 0, −∞ for negative x. */
 export const entr: Unary = unary('entr', (x) => {

@@ -62,6 +62,7 @@ export {
   sinh,
   tanh,
 } from './exponential'
+export { logaddexp, logaddexp2, xlog1py, xlogy } from './logarithmic'
 export {
   broadcastInDim,
   expandDims,

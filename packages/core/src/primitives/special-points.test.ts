@@ -104,6 +104,40 @@ describe('derivatives where several are possible', () => {
     expect(gradient(p.cumlogsumexp, [array([-Infinity, 1])], forwards)).toEqual([1, 1])
   })
 
+  it('sums of exponentials of infinities, and of NaN', () => {
+    const xs = array([Infinity, -Infinity, 0, 0, NaN, 0])
+    const ys = array([Infinity, -Infinity, -Infinity, 0, 0, NaN])
+    for (const f of [p.logaddexp, p.logaddexp2]) {
+      expect(valueOf(() => f(xs, ys))).toEqual([
+        Infinity,
+        -Infinity,
+        0,
+        f === p.logaddexp ? Math.LN2 : 1,
+        NaN,
+        NaN,
+      ])
+      expect(gradient(f, [xs, ys], {}, 0)).toEqual([1, NaN, 1, 0.5, NaN, NaN])
+      expect(gradient(f, [xs, ys], {}, 1)).toEqual([1, NaN, 0, 0.5, NaN, NaN])
+    }
+  })
+
+  it('products with logarithms vanish with their first operand, and their derivatives do not', () => {
+    const xs = array([0, -0, 0, 0, 2])
+    const ys = array([0, 0.5, -1, NaN, 0])
+    expect(valueOf(() => p.xlogy(xs, ys))).toEqual([0, 0, 0, NaN, -Infinity])
+    expect(gradient(p.xlogy, [xs, ys], {}, 0)).toEqual([
+      -Infinity,
+      Math.log(0.5),
+      NaN,
+      NaN,
+      -Infinity,
+    ])
+    expect(gradient(p.xlogy, [xs, ys], {}, 1)).toEqual([NaN, -0, -0, NaN, Infinity])
+    const at = [array([0, 0]), array([-1, 0.5])]
+    expect(gradient(p.xlog1py, at, {}, 0)).toEqual([-Infinity, Math.log1p(0.5)])
+    expect(gradient(p.xlog1py, at, {}, 1)).toEqual([NaN, 0])
+  })
+
   it('the first maximum of a window gets its tangent', () => {
     const window = { windowDimensions: [2], windowStrides: [1], padding: [[0, 0]] as const }
     const params = { ...window, baseDilation: [1], windowDilation: [1] }

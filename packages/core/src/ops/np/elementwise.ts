@@ -200,30 +200,10 @@ export const log10: Unary = real('log10', (x) => prim.mul(prim.log(x), filledLik
 export const sqrt: Unary = real('sqrt', prim.sqrt)
 export const cbrt: Unary = real('cbrt', prim.cbrt)
 
-/**
- * log(eˣ + eʸ) = larger + log1p(e^(smaller − larger)), which neither overflows nor cancels, and
- * whose derivative at x = y is ½ in each: the operands are exchanged as a whole, so no kink of max
- * or abs is differentiated. The difference of equal infinities is NaN: there the sum is the answer,
- * and the other branch is kept finite so that its derivative is too.
- */
-const logAddWith =
-  (exponential: UnaryPrimitive, scale: number): BinaryPrimitive =>
-  (x, y) => {
-    const isFirst = prim.ge(x, y)
-    const larger = choose(isFirst, x, y)
-    const difference = prim.sub(choose(isFirst, y, x), larger)
-    const undefinedDifference = differsFromItself(difference)
-    const finite = choose(undefinedDifference, filledLike(x, 0), difference)
-    const correction = prim.log1p(exponential(finite))
-    const scaled = scale === 1 ? correction : prim.mul(correction, filledLike(x, scale))
-    return choose(undefinedDifference, prim.add(x, y), prim.add(larger, scaled))
-  }
-export const logaddexp: Binary = binary('logaddexp', promoteInexact, logAddWith(prim.exp, 1))
-export const logaddexp2: Binary = binary(
-  'logaddexp2',
-  promoteInexact,
-  logAddWith(prim.exp2, Math.LOG2E),
-)
+/** log(eˣ + eʸ), without overflow. */
+export const logaddexp: Binary = binary('logaddexp', promoteInexact, prim.logaddexp)
+/** log₂(2ˣ + 2ʸ), without overflow. */
+export const logaddexp2: Binary = binary('logaddexp2', promoteInexact, prim.logaddexp2)
 
 // --- trigonometry ---------------------------------------------------------------------------------
 
