@@ -125,7 +125,10 @@ export interface LoweringContext {
   /** Stable ascending sort along `axis` by the first `numKeys` operands; NaN last, −0 equals 0. */
   sort(operands: readonly Tensor[], axis: number, numKeys: number): readonly Tensor[]
   scatter(scatter: Scatter): Tensor
-  /** For every window of `operand` add the source element at the window's first extremum. */
+  /**
+   * For every window of `operand` add the source element at the window's first extremum, or of what
+   * follows its last NaN.
+   */
   selectAndScatterAdd(
     which: 'max' | 'min',
     operand: Tensor,

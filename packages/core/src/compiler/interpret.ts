@@ -483,11 +483,8 @@ function runSelectAndScatter(node: SelectAndScatterNode, memory: Memory): void {
         inner.map((w, axis) => w + index[axis] * node.geometry.strides[axis]),
       )
       const value = operand.get(candidate)
-      const better =
-        place < 0 ||
-        (!Number.isNaN(best) &&
-          (Number.isNaN(value) || (node.which === 'max' ? value > best : value < best)))
-      if (better) [best, place] = [value, candidate]
+      const stands = place >= 0 && (node.which === 'max' ? best >= value : best <= value)
+      if (!stands) [best, place] = [value, candidate]
     }
     if (place >= 0) {
       const sum = target.get(place) + source.get(at(sourceAt, index))

@@ -3,10 +3,11 @@
  * The two primitives are each other's transpose.
  */
 import type { NDArray } from '../array/ndarray'
-import type { Tensor } from '../compiler/context'
+import type { LoweringContext, Tensor } from '../compiler/context'
 import * as expr from '../compiler/expr'
 import { Aval, type Shape, shapesEqual, sizeOf, withShape } from '../types/aval'
 import { DifferentiationError, ShapeError } from '../types/errors'
+import { isFloating } from '../types/dtype'
 import { reductionMonoid } from '../types/monoid'
 import { range, withAxis } from '../types/shape'
 import { bind1 } from '../trace/interpreter'
@@ -41,21 +42,22 @@ import {
 export type SelectPrim = 'ge' | 'le'
 const extremumOf = (selectPrim: SelectPrim): 'max' | 'min' => (selectPrim === 'ge' ? 'max' : 'min')
 
-/** Which of these positions holds the first extremum, or the first NaN. */
+/**
+ * Which of these positions is chosen, XLA's way: an element stands as long as it compares `ge` (`le`)
+ * with the next one. So the first extremum is found, and since nothing compares with NaN, an element
+ * after a NaN replaces it. Padding (−1) is as little as can be.
+ */
 function chosen(
   data: HostArray['data'],
   positions: readonly number[],
   selectPrim: SelectPrim,
+  padding: number,
 ): number {
-  let best = positions[0]
-  for (const position of positions) {
-    const [value, champion] = [data[position], data[best]]
-    if (Number.isNaN(champion)) break
-    if (Number.isNaN(value) || (selectPrim === 'ge' ? value > champion : value < champion)) {
-      best = position
-    }
-  }
-  return best
+  const valueAt = (position: number): number => (position < 0 ? padding : data[position])
+  return positions.reduce((best, position) => {
+    const [champion, value] = [valueAt(best), valueAt(position)]
+    return (selectPrim === 'ge' ? champion >= value : champion <= value) ? best : position
+  })
 }
 
 /** Linear in the first operand; the choice that the second one makes is locally constant. */
@@ -139,11 +141,13 @@ const gatherAddPrimitive: Primitive<SelectAndGatherAddParams> =
     },
     evaluate: ([x, operand], params, [aval]) => {
       const data = allocateHost(aval.dtype, aval.size)
-      forEachWindow(x.aval.shape, aval.shape, params, (positions, flat) => {
-        if (positions.length > 0) {
-          data[flat] = x.data[chosen(operand.data, positions, params.selectPrim)]
-        }
-      })
+      const { selectPrim } = params
+      const { empty } = reductionMonoid(extremumOf(selectPrim), operand.aval.dtype)
+      const visit = (positions: readonly number[], flat: number): void => {
+        const position = chosen(operand.data, positions, selectPrim, empty)
+        data[flat] = position < 0 ? 0 : x.data[position]
+      }
+      forEachWindow(x.aval.shape, aval.shape, params, visit, true)
       return [hostArray(aval, data)]
     },
     lower: (context, [x, operand], params, [aval]) => {
@@ -162,11 +166,61 @@ const gatherAddPrimitive: Primitive<SelectAndGatherAddParams> =
         view,
         new Aval([...aval.shape, sizeOf(window)], operand.aval.dtype),
       )
-      const place = context.argReduce(which, merged, aval.ndim, new Aval(aval.shape, 'int32'))
+      const place = chosenPlace(context, which, merged, aval.shape)
       const coordinates = windowCoordinates(place, aval.shape, params)
       return [context.take(source, aval, coordinates)]
     },
   })
+
+/** `chosen` for windows along the last axis: the first extremum of what follows the last NaN. */
+function chosenPlace(
+  context: LoweringContext,
+  which: 'max' | 'min',
+  windows: Tensor,
+  shape: Shape,
+): Tensor {
+  const { aval } = windows
+  const places = new Aval(shape, 'int32')
+  if (!isFloating(aval.dtype)) return context.argReduce(which, windows, shape.length, places)
+  const all = new Aval(aval.shape, 'int32')
+  const int = (value: number): expr.Scalar => expr.constant('int32', value)
+  const counter = context.iota(all, shape.length)
+  const nans = context.map(
+    all,
+    (x, k) =>
+      expr.select(expr.binary('eq', 'bool', x, x), int(0), expr.binary('add', 'int32', k, int(1))),
+    windows,
+    counter,
+  )
+  // Where elements that count begin: 0, or after the last NaN.
+  const begin = context.reduce('max', nans, [shape.length], places)
+  const begins = context.reindex(
+    begin,
+    all,
+    range(shape.length).map((axis) => ({
+      offset: 0,
+      strides: range(shape.length + 1).map((a) => (a === axis ? 1 : 0)),
+    })),
+  )
+  const least = reductionMonoid(which, aval.dtype).empty
+  const counted = context.map(
+    aval,
+    (x, k, first) =>
+      expr.select(expr.binary('ge', 'bool', k, first), x, expr.constant(aval.dtype, least)),
+    windows,
+    counter,
+    begins,
+  )
+  const found = context.argReduce(which, counted, shape.length, places)
+  const last = aval.shape[shape.length] - 1
+  return context.map(
+    places,
+    (place, first) =>
+      expr.binary('min', 'int32', expr.binary('max', 'int32', place, first), int(last)),
+    found,
+    begin,
+  )
+}
 
 /** Coordinates in the padded operand of the element at a flat place within each window. */
 function windowCoordinates(
@@ -265,11 +319,13 @@ const scatterAddPrimitive: Primitive<SelectAndScatterAddParams> =
     batch: batchScatterAdd,
     evaluate: ([source, operand], params, [aval]) => {
       const data = allocateHost(aval.dtype, aval.size)
-      forEachWindow(aval.shape, source.aval.shape, undilated(params), (positions, flat) => {
-        if (positions.length > 0) {
-          data[chosen(operand.data, positions, params.selectPrim)] += source.data[flat]
-        }
-      })
+      const { selectPrim } = params
+      const { empty } = reductionMonoid(extremumOf(selectPrim), operand.aval.dtype)
+      const visit = (positions: readonly number[], flat: number): void => {
+        const position = chosen(operand.data, positions, selectPrim, empty)
+        if (position >= 0) data[position] += source.data[flat]
+      }
+      forEachWindow(aval.shape, source.aval.shape, undilated(params), visit, true)
       return [hostArray(aval, data)]
     },
     lower: (context, [source, operand], params, [aval]) => {

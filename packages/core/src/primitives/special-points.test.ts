@@ -142,6 +142,10 @@ describe('derivatives where several are possible', () => {
     const window = { windowDimensions: [2], windowStrides: [1], padding: [[0, 0]] as const }
     const params = { ...window, baseDilation: [1], windowDilation: [1] }
     expect(gradient(p.reduceWindowMax, [array([1, 1, 0, 0])], params)).toEqual([1, 1, 1, 0])
+    // Nothing compares with NaN: what follows it in a window replaces it.
+    const withNaN = [array([1, 2, NaN, 0, 1.5])]
+    expect(gradient(p.reduceWindowMax, withNaN, params)).toEqual([0, 1, 1, 1, 1])
+    expect(gradient(p.reduceWindowMin, withNaN, params)).toEqual([1, 0, 1, 2, 0])
   })
 })
 

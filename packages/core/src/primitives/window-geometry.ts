@@ -67,13 +67,14 @@ export const windowPadding = ({ padding, baseDilation }: WindowParams): PaddingC
 
 /**
  * For every window, the positions in the operand of those of its elements that are not padding, in
- * row-major order.
+ * row-major order; with `keepPadding` of all of them, where −1 stands for padding.
  */
 export function forEachWindow(
   operand: Shape,
   result: Shape,
   { windowDimensions, windowStrides, padding, baseDilation, windowDilation }: WindowParams,
   visit: (positions: readonly number[], flat: number) => void,
+  keepPadding = false,
 ): void {
   const strides = rowMajorStrides(operand)
   forEachIndex(result, (at, flat) => {
@@ -83,7 +84,10 @@ export function forEachWindow(
       for (let a = 0; a < operand.length; a++) {
         const place = at[a] * windowStrides[a] + within[a] * windowDilation[a] - padding[a][0]
         const index = place / baseDilation[a]
-        if (place < 0 || index >= operand[a] || place % baseDilation[a] !== 0) return
+        if (place < 0 || index >= operand[a] || place % baseDilation[a] !== 0) {
+          if (keepPadding) positions.push(-1)
+          return
+        }
         position += index * strides[a]
       }
       positions.push(position)

@@ -1,4 +1,4 @@
-import { binary, select, unary } from '../../../compiler/expr'
+import { binary, select } from '../../../compiler/expr'
 import type { SelectAndScatterNode } from '../../../compiler/nodes'
 import { rowMajor } from '../../../compiler/views'
 import { bytesOf } from '../../../types/dtype'
@@ -17,8 +17,8 @@ import { assignAndStore, evaluate, newValue, readGroup, variable } from './lane-
 const UNROLLED = 16
 
 /**
- * For every window the position of its first extremum (NaN wins), to which the source element is
- * added. Windows go in vectors when they do not extend along the last axis. Threads share the first
+ * For every window the position of its first extremum, to which the source element is added. An
+ * element stands as long as it compares with the next one, so what follows a NaN replaces it. Windows go in vectors when they do not extend along the last axis. Threads share the first
  * axis, along which windows must not overlap.
  */
 export function emitSelectAndScatter(
@@ -80,15 +80,9 @@ export function emitSelectAndScatter(
         [place],
       ]
       const [old, next] = [variable(dtype, 0), variable(dtype, 1)]
-      const noBetter = binary(node.which === 'max' ? 'le' : 'ge', 'bool', next, old)
-      const better = binary(
-        'and',
-        'bool',
-        binary('eq', 'bool', old, old),
-        unary('not', 'bool', noBetter),
-      )
+      const stands = binary(node.which === 'max' ? 'ge' : 'le', 'bool', old, next)
       const choose = (x: typeof old, y: typeof old) =>
-        evaluate(graph, features, select(better, x, y), variables)
+        evaluate(graph, features, select(stands, y, x), variables)
       assignAndStore(
         f,
         graph,

@@ -8,8 +8,7 @@ import { sizeOf } from '../../../types/aval'
 import { elementwiseSize, perElement, unflattened } from '../elements'
 import { type Dispatch, KernelSource, type KernelSpace } from '../kernel'
 import { ScalarCode } from '../wgsl/scalar'
-import { accumulator } from '../../../compiler/expr'
-import { stateOf } from '../monoids'
+import { accumulator, binary, select } from '../../../compiler/expr'
 
 export function selectAndScatterKernel(
   node: SelectAndScatterNode,
@@ -43,7 +42,10 @@ export function selectAndScatterKernel(
   ]
 }
 
-/** The element of the operand that a window chooses: the first extremum, or the first NaN. */
+/**
+ * The element of the operand that a window chooses: the first extremum. An element stands as long as
+ * it compares with the next one, so what follows a NaN replaces it.
+ */
 function extremum(source: KernelSource, node: SelectAndScatterNode, flat: string): string {
   const { geometry, operand, which } = node
   const { strides } = rowMajor(node.operandShape)
@@ -51,10 +53,12 @@ function extremum(source: KernelSource, node: SelectAndScatterNode, flat: string
   const terms = index.map((i, axis) => `${i} * ${geometry.strides[axis] * strides[axis]}`)
   const corner = source.let('corner', terms.length === 0 ? '0' : terms.join(' + '))
   const { dtype } = operand
-  const state = stateOf({
-    monoid: which === 'max' ? 'argmax' : 'argmin',
-    value: accumulator(dtype, 0),
-  })
+  const [champion, next] = [accumulator(dtype, 0), accumulator(dtype, 2)]
+  const stands = binary(which === 'max' ? 'ge' : 'le', 'bool', champion, next)
+  const combine = [
+    select(stands, champion, next),
+    select(stands, accumulator('int32', 1), accumulator('int32', 3)),
+  ]
   const best = source.name('best')
   const place = source.name('place')
   source.line(`var ${best} = ${source.load(operand, corner)};`)
@@ -66,7 +70,7 @@ function extremum(source: KernelSource, node: SelectAndScatterNode, flat: string
     const at = source.let('at', `${corner} + ${steps.join(' + ')}`)
     const x = source.let('x', source.load(operand, at))
     const code = new ScalarCode(source, [], [best, place, x, at])
-    const [value, position] = state.combine.map((e) => code.value(e))
+    const [value, position] = combine.map((e) => code.value(e))
     source.line(`${best} = ${value};`)
     source.line(`${place} = ${position};`)
   })
