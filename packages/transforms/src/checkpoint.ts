@@ -131,6 +131,10 @@ const namePrimitive: Primitive<NameParams> = register(
  *
  * @param x a tree of arrays
  * @param name what `saveOnlyTheseNames` and its kin look for
+ * @example
+ * const f = (x: NDArray) => np.sum(np.sin(checkpointName(np.sin(x), 'inner')))
+ * const g = checkpoint(f, { policy: saveOnlyTheseNames('inner') })
+ * grad(g)(np.array([0, 0.5])) // Array([1.       , 0.7786439], dtype=float32)
  */
 export const checkpointName = <T>(x: T, name: string): T => {
   const { leaves, structure } = tree.flatten(x)

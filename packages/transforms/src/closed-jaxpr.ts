@@ -1,6 +1,13 @@
 /** A staged program with the values it closes over: what users see of a jaxpr. */
 import { type Aval, type Jaxpr, type NDArray, printJaxpr } from '@adjoint/core/internal'
 
+/**
+ * A program and the arrays it closes over. `String(closed)` prints it as JAX does.
+ *
+ * @example
+ * const closed = makeJaxpr((x: NDArray) => np.sin(x))(np.array(0.5))
+ * closed.outAvals.map(String) // [ 'f32[]' ]
+ */
 export class ClosedJaxpr {
   constructor(
     /** Its first inputs stand for the constants. */

@@ -269,7 +269,13 @@ const alongEach = <T>(names: AxisNames, x: T, along: (x: T, name: string) => T):
 export const psum = <T>(x: T, axisName: AxisNames): T =>
   alongEach(axisName, x, (y, name) => overLeaves('psum', y, name, bindSum))
 
-/** The mean over all examples; see `psum`. */
+/**
+ * The mean over all examples; see `psum`.
+ *
+ * @example
+ * vmap((x: NDArray) => x.sub(pmean(x, 'i')), { axisName: 'i' })(np.array([1, 3]))
+ * // Array([-1.,  1.], dtype=float32)
+ */
 export const pmean = <T>(x: T, axisName: AxisNames): T =>
   alongEach(axisName, x, (y, name) =>
     overLeaves('pmean', y, name, (leaf, params) => {
@@ -279,7 +285,13 @@ export const pmean = <T>(x: T, axisName: AxisNames): T =>
     }),
   )
 
-/** The largest value of all examples; see `psum`. */
+/**
+ * The largest value of all examples; see `psum`.
+ *
+ * @example
+ * vmap((x: NDArray) => x.sub(pmax(x, 'i')), { axisName: 'i' })(np.array([1, 3]))
+ * // Array([-2,  0], dtype=int32)
+ */
 export const pmax = <T>(x: T, axisName: AxisNames): T =>
   alongEach(axisName, x, (y, name) => overLeaves('pmax', y, name, bindMax))
 
@@ -293,6 +305,10 @@ export const pmin = <T>(x: T, axisName: AxisNames): T =>
  * @param x a tree of arrays
  * @param axisName a name given to an enclosing `vmap`
  * @param options.axis where the new axis stands in the result
+ * @example
+ * vmap((x: NDArray) => np.argsort(allGather(x, 'i')), { axisName: 'i' })(np.array([3, 1]))
+ * // Array([[1, 0],
+ * //        [1, 0]], dtype=int32)
  */
 export const allGather = <T>(x: T, axisName: string, options: { readonly axis?: number } = {}): T =>
   overLeaves('allGather', x, axisName, (leaf, params) => {
@@ -309,6 +325,9 @@ export const allGather = <T>(x: T, axisName: string, options: { readonly axis?: 
  * @param x a tree of arrays
  * @param axisName a name given to an enclosing `vmap`
  * @param perm pairs of source and destination; examples to which nobody sends receive zeros
+ * @example
+ * vmap((x: NDArray) => ppermute(x, 'i', [[0, 1]]), { axisName: 'i' })(np.array([3, 4]))
+ * // Array([0, 3], dtype=int32)
  */
 export const ppermute = <T>(
   x: T,
@@ -331,7 +350,13 @@ export const ppermute = <T>(
     return bindPermute(leaf, { ...params, perm })
   })
 
-/** The position of this example along the axis: an int32 scalar. */
+/**
+ * The position of this example along the axis: an int32 scalar.
+ *
+ * @example
+ * vmap((x: NDArray) => x.mul(axisIndex('i')), { axisName: 'i' })(np.array([3, 4]))
+ * // Array([0, 4], dtype=int32)
+ */
 export const axisIndex = (axisName: string): NDArray =>
   bindAxisIndex({ axisName, axisSize: axisNamed('axisIndex', axisName).size })
 

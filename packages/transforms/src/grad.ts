@@ -299,6 +299,9 @@ export function grad<A extends readonly unknown[], R, const O extends GradOption
  * @returns a function of the same arguments that returns `[value, gradient]`, and with `hasAux`
  *   `[[value, aux], gradient]`
  * @throws DifferentiationError for integer arguments and for results that are not one scalar
+ * @example
+ * valueAndGrad((x: NDArray) => np.sum(np.square(x)))(np.array([0.5, 2]))
+ * // [ Array(4.25, dtype=float32), Array([1., 4.], dtype=float32) ]
  */
 export function valueAndGrad<A extends readonly unknown[], R, const O extends GradOptions = {}>(
   f: ((...args: A) => R) & RefuseNonScalar<R, O> & RefuseDiscrete<A, O>,

@@ -171,6 +171,10 @@ export function cond<A extends readonly unknown[], R>(
  * @param operands trees of arrays
  * @returns the result of the chosen function
  * @throws TransformationError when the results differ in type, with the path of the leaf
+ * @example
+ * const halves = (x: NDArray) => x.div(2)
+ * const squares = (x: NDArray) => x.mul(x)
+ * switchCase(1, [halves, squares], np.array(1.5)) // Array(2.25, dtype=float32, weak_type=True)
  */
 export function switchCase<A extends readonly unknown[], R>(
   index: ArrayLike,

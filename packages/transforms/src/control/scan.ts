@@ -229,6 +229,9 @@ function scanLength(op: string, xs: FlatArguments, length: number | undefined): 
  * @param f takes a slice, a tree of arrays
  * @param xs a tree of arrays with a common leading axis
  * @returns the results, stacked along a leading axis
+ * @example
+ * map((x: NDArray) => np.sum(np.square(x)), np.array([[1, 2], [3, 4]]))
+ * // Array([ 5, 25], dtype=int32)
  */
 export function map<X, Y>(f: (x: X) => Y, xs: X): Stacked<Y> {
   requireFunction('map', f)

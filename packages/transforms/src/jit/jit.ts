@@ -415,7 +415,17 @@ export function jit<A extends readonly unknown[], R>(
   return jitted
 }
 
-/** How often a jitted function has been traced. */
+/**
+ * How often a jitted function has been traced.
+ *
+ * @throws ArgumentError when the function is not the result of `jit`
+ * @example
+ * const f = jit((x: NDArray) => x.add(1))
+ * f(np.ones([2]))
+ * f(np.zeros([2]))
+ * f(np.ones([3]))
+ * traceCount(f) // 2
+ */
 export const traceCount = (jitted: (...args: never[]) => unknown): number =>
   inspected('traceCount', jitted).traceCount
 
@@ -423,6 +433,11 @@ export const traceCount = (jitted: (...args: never[]) => unknown): number =>
  * Says for each time that a jitted function was traced what was new about the call.
  *
  * @throws ArgumentError when the function is not the result of `jit`
+ * @example
+ * const f = jit((x: NDArray) => x.add(1))
+ * f(np.ones([2]))
+ * f(np.ones([3]))
+ * explainRetrace(f).includes('was f32[2], now f32[3]') // true
  */
 export const explainRetrace = (jitted: (...args: never[]) => unknown): string => {
   return explainTraces(inspected('explainRetrace', jitted))
