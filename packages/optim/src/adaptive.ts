@@ -9,6 +9,7 @@ import {
   meanSquare,
   powers,
   settled,
+  precisionOf,
   zeroMoments,
 } from './moments'
 import {
@@ -48,10 +49,11 @@ function firstMoment(
   b1: Scalar,
   count: NDArray,
   nesterov: boolean,
+  dtype: 'float64' | 'float32',
 ): (m: NDArray, g: NDArray) => NDArray {
-  const now = debiasing(b1, count)
+  const now = debiasing(b1, count, dtype)
   if (!nesterov) return (m) => np.multiply(m, now)
-  const ahead = debiasing(b1, increment(count))
+  const ahead = debiasing(b1, increment(count), dtype)
   return (m, g) => average(b1, np.multiply(m, ahead), np.multiply(g, now))
 }
 
@@ -64,8 +66,8 @@ export function scaleByAdam(options: AdamOptions = {}): GradientTransformation {
       const mu = mapLeaves((g, m) => mean(b1, m, g), grads, state.mu)
       const nu = mapLeaves((g, v) => meanSquare(b2, v, g, eps), grads, state.nu)
       const count = increment(state.count)
-      const first = firstMoment(b1, count, nesterov)
-      const c2 = debiasing(b2, count)
+      const first = firstMoment(b1, count, nesterov, precisionOf(grads))
+      const c2 = debiasing(b2, count, precisionOf(grads))
       const updates = mapLeaves(
         (g, m, v) => {
           const root = np.sqrt(np.add(np.multiply(v, c2), epsRoot))
@@ -98,8 +100,8 @@ export function scaleByAmsgrad(
       const mu = mapLeaves((g, m) => mean(b1, m, g), grads, state.mu)
       const nu = mapLeaves((g, v) => meanSquare(b2, v, g, eps), grads, state.nu)
       const count = increment(state.count)
-      const c1 = biasCorrectionMu ? debiasing(b1, count) : 1
-      const c2 = biasCorrectionNu ? debiasing(b2, count) : 1
+      const c1 = biasCorrectionMu ? debiasing(b1, count, precisionOf(grads)) : 1
+      const c2 = biasCorrectionNu ? debiasing(b2, count, precisionOf(grads)) : 1
       const nuMax = mapLeaves((v, most) => np.maximum(most, np.multiply(v, c2)), nu, state.nuMax)
       const updates = mapLeaves(
         (g, m, v) => {
@@ -138,7 +140,7 @@ export function scaleByAdamax(
         grads,
         state.nu,
       )
-      const c1 = debiasing(b1, count)
+      const c1 = debiasing(b1, count, precisionOf(grads))
       const updates = mapLeaves(
         (g, m, v) => np.divide(np.multiply(m, c1), v).astype(g.dtype),
         grads,
@@ -167,16 +169,16 @@ export function scaleByRadam(
       const mu = mapLeaves((g, m) => mean(b1, m, g), grads, state.mu)
       const nu = mapLeaves((g, v) => meanSquare(b2, v, g, eps), grads, state.nu)
       const count = increment(state.count)
-      const { power, rest } = powers(b2, count)
+      const { power, rest } = powers(b2, count, precisionOf(grads))
       const length = np.subtract(
         longest,
-        np.divide(np.multiply(np.multiply(2, count.astype('float32')), power), rest),
+        np.divide(np.multiply(np.multiply(2, count.astype(power.dtype)), power), rest),
       )
       const product = (x: Scalar): NDArray => np.multiply(np.subtract(x, 4), np.subtract(x, 2))
       const rectification = np.sqrt(
         np.divide(np.multiply(product(length), longest), np.multiply(product(longest), length)),
       )
-      const first = firstMoment(b1, count, nesterov)
+      const first = firstMoment(b1, count, nesterov, precisionOf(grads))
       const known = np.greaterEqual(length, threshold)
       const updates = mapLeaves(
         (g, m, v) => {
@@ -211,8 +213,8 @@ export function scaleByBelief(options: Omit<AdamOptions, 'muDtype'> = {}): Gradi
         state.nu,
       )
       const count = increment(state.count)
-      const first = firstMoment(b1, count, nesterov)
-      const c2 = debiasing(b2, count)
+      const first = firstMoment(b1, count, nesterov, precisionOf(grads))
+      const c2 = debiasing(b2, count, precisionOf(grads))
       const updates = mapLeaves(
         (g, m, v) =>
           np.divide(first(m, g), np.add(np.sqrt(np.multiply(v, c2)), eps)).astype(g.dtype),
@@ -256,7 +258,10 @@ export function scaleByYogi(
         state.nu,
       )
       const count = increment(state.count)
-      const [c1, c2] = [debiasing(b1, count), debiasing(b2, count)]
+      const [c1, c2] = [
+        debiasing(b1, count, precisionOf(grads)),
+        debiasing(b2, count, precisionOf(grads)),
+      ]
       const updates = mapLeaves(
         (g, m, v) => {
           const root = np.sqrt(np.add(np.multiply(v, c2), epsRoot))
@@ -316,7 +321,11 @@ export function scaleByAdan(
         state.n,
       )
       const t = increment(state.t)
-      const [c1, c2, c3] = [debiasing(b1, t), debiasing(b2, t), debiasing(b3, t)]
+      const [c1, c2, c3] = [
+        debiasing(b1, t, precisionOf(grads)),
+        debiasing(b2, t, precisionOf(grads)),
+        debiasing(b3, t, precisionOf(grads)),
+      ]
       const updates = mapLeaves(
         (g, mLeaf, vLeaf, nLeaf) => {
           const ahead = np.multiply(complement(b2), np.multiply(vLeaf, c2))

@@ -7,12 +7,18 @@ import {
   type Call,
   expectClose,
   f32Tree,
+  f64Tree,
   type Json,
   perform,
   casesOf,
   titleOf,
 } from './golden.fixture'
 import * as optim from './index'
+
+interface Precision {
+  readonly cast: (value: Json) => unknown
+  readonly tolerance: number
+}
 
 interface OptimiserCase extends Call {
   /** The parameters after 1, 3 and 7 updates. */
@@ -27,6 +33,17 @@ interface LbfgsCase {
   readonly steps: readonly { readonly params: Json; readonly evaluations: number }[]
 }
 
+interface BacktrackingCase {
+  readonly loss: string
+  readonly rate: number
+  readonly options: optim.BacktrackingLinesearchOptions & { readonly maxBacktrackingSteps: number }
+  readonly steps: readonly {
+    readonly params: Json
+    readonly rate: number
+    readonly evaluations: number
+  }[]
+}
+
 const cases = casesOf<{
   readonly optax: string
   readonly params: Json
@@ -35,6 +52,8 @@ const cases = casesOf<{
   readonly transformations: readonly OptimiserCase[]
   readonly lookahead: readonly Json[]
   readonly lbfgs: readonly LbfgsCase[]
+  readonly rprop: readonly OptimiserCase[]
+  readonly backtracking: readonly BacktrackingCase[]
 }>(optimisersJson)
 
 /** Steps of 0.1 in float32 are this exact, relative to the largest parameter. */
@@ -47,22 +66,29 @@ const LOOSE: Readonly<Record<string, number>> = {
   rmsprop: 1e-5,
 }
 const AT = [1, 3, 7]
+/** Optimisers that hold nothing in single precision when parameters are doubles; schedules do. */
+const inDouble =
+  /^(adam|nadam|amsgrad|adabelief|adan|yogi|lion|lamb|adagrad|sm3|muon|rmsprop)$/
+const DOUBLE_TOLERANCE = 1e-12
 
-function checkOptimiser(given: OptimiserCase, compile: boolean): void {
+function checkOptimiser(
+  given: OptimiserCase,
+  compile: boolean,
+  { cast, tolerance }: Precision = { cast: f32Tree, tolerance: LOOSE[given.call] ?? TOLERANCE },
+): void {
   const optimiser = perform(given) as optim.GradientTransformation
-  const extra = given.call === 'polyakSgd' ? { value: 0.7 } : {}
+  const extra = ['polyakSgd', 'reduceOnPlateau'].includes(given.call) ? { value: 0.7 } : {}
   const step = (params: unknown, state: optim.OptState, grads: unknown) => {
     const [updates, next] = optimiser.update(grads, state, params, extra)
     return [optim.applyUpdates(params, updates), next] as const
   }
   const run = compile ? jit(step) : step
-  let params = f32Tree(cases.params)
+  let params = cast(cases.params)
   let state = optimiser.init(params)
   cases.gradients.forEach((g, i) => {
-    ;[params, state] = run(params, state, f32Tree(g))
+    ;[params, state] = run(params, state, cast(g))
     const place = AT.indexOf(i + 1)
     if (place < 0) return
-    const tolerance = LOOSE[given.call] ?? TOLERANCE
     expectClose(params, given.after[place], tolerance, `after ${i + 1} updates`)
   })
   if (given.eval !== undefined) {
@@ -74,6 +100,17 @@ describe(`optimisers, as Optax ${cases.optax} has them`, () => {
   it.each(cases.optimisers.map((c) => [titleOf(c), c] as const))('%s', (_, given) => {
     checkOptimiser(given, true)
   })
+})
+
+describe('optimisers of doubles are as exact as doubles', () => {
+  const isExact = ({ call, args, options }: OptimiserCase): boolean =>
+    inDouble.test(call) && args.every((arg) => typeof arg === 'number') && !options?.['weightDecay']
+  it.each(cases.optimisers.filter(isExact).map((c) => [titleOf(c), c] as const))(
+    '%s',
+    (_, given) => {
+      checkOptimiser(given, true, { cast: f64Tree, tolerance: DOUBLE_TOLERANCE })
+    },
+  )
 })
 
 describe('transformations, as Optax has them', () => {
@@ -98,7 +135,14 @@ describe('transformations, as Optax has them', () => {
   })
 })
 
-describe('lbfgs, as Optax has it', () => {
+describe('as PyTorch has it', () => {
+  it.each(cases.rprop.map((c) => [titleOf(c), c] as const))('%s', (_, given) => {
+    checkOptimiser(given, true)
+    checkOptimiser(given, false)
+  })
+})
+
+describe('line searches, as Optax has them', () => {
   interface P {
     readonly a: NDArray
     readonly b: NDArray
@@ -118,6 +162,41 @@ describe('lbfgs, as Optax has it', () => {
       ),
   }
 
+  const f64 = (values: readonly number[]): NDArray => np.array(values, { dtype: 'float64' })
+
+  it.each(cases.backtracking.map((c) => [`${c.loss} ${JSON.stringify(c.options)}`, c] as const))(
+    'backtracking: %s',
+    (_, { loss: name, rate, options, steps }) => {
+      const loss = functions[name]
+      const { maxBacktrackingSteps, ...rest } = options
+      const search = optim.scaleByBacktrackingLinesearch(maxBacktrackingSteps, rest)
+      const optimiser = optim.chain(optim.sgd(rate), search)
+      const remembered = optim.valueAndGradFromState(loss)
+      const step = jit((params: P, state: optim.OptState) => {
+        const [value, grad] = options.storeGrad
+          ? remembered(params, { state })
+          : valueAndGrad(loss)(params)
+        const extra = { value, grad, valueFn: loss }
+        const [updates, next] = optimiser.update(grad, state, params, extra)
+        return [optim.applyUpdates(params, updates), next] as const
+      })
+      let params: P = { a: f64([-1, 0.5]), b: f64([1, 2]) }
+      let state = optimiser.init(params)
+      for (const expected of steps) {
+        ;[params, state] = step(params, state)
+        expectClose(params, expected.params, 1e-9)
+        const [, last] = state as [
+          unknown,
+          { learningRate: NDArray; info: { numLinesearchSteps: NDArray } },
+        ]
+        expect(last.learningRate.item()).toBeCloseTo(expected.rate, 12)
+        expect(last.info.numLinesearchSteps.item()).toBe(expected.evaluations)
+      }
+      if (options.storeGrad) return
+      expect(() => remembered(params, { state })).toThrow('this line search keeps no gradient')
+    },
+  )
+
   it.each(cases.lbfgs.map((c) => [`${c.loss} ${JSON.stringify(c.options)}`, c] as const))(
     '%s',
     (_, { loss: name, options, steps }) => {
@@ -132,7 +211,6 @@ describe('lbfgs, as Optax has it', () => {
         })
         return [optim.applyUpdates(params, updates), next] as const
       })
-      const f64 = (values: readonly number[]): NDArray => np.array(values, { dtype: 'float64' })
       let params: P = { a: f64([-1, 0.5]), b: f64([1, 2]) }
       let state = optimiser.init(params)
       for (const expected of steps) {

@@ -61,10 +61,15 @@ export function perform({ call, args, options }: Call): unknown {
   return exported(call)(...args.map(build), ...rest)
 }
 
-export const f32Tree = (value: Json): unknown =>
-  isObject(value)
-    ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, f32Tree(v)]))
-    : np.array(value as never, { dtype: 'float32' })
+const treeOf =
+  (dtype: DType) =>
+  (value: Json): unknown =>
+    isObject(value)
+      ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, treeOf(dtype)(v)]))
+      : np.array(value as never, { dtype })
+
+export const f32Tree = treeOf('float32')
+export const f64Tree = treeOf('float64')
 
 const flat = (value: unknown): number[] =>
   Array.isArray(value)

@@ -11,6 +11,7 @@ export {
   scaleByRadam,
   scaleByYogi,
 } from './adaptive'
+export { type BacktrackingLinesearchOptions, scaleByBacktrackingLinesearch } from './backtracking'
 export { adaptiveGradClip, clip, clipByBlockRms, clipByGlobalNorm } from './clipping'
 export type { Scalar } from './hyperparameters'
 export { hyperparamsOf, injectHyperparams, withHyperparams } from './inject'
@@ -23,6 +24,7 @@ export {
 export {
   type ClassOptions,
   generalizedKlDivergence,
+  generalizedKlDivergence as convexKlDivergence,
   hingeLoss,
   klDivergence,
   klDivergenceWithLogTargets,
@@ -58,12 +60,14 @@ export {
   masked,
   type MaskOrFn,
   partition,
+  partition as multiTransform,
   selectiveTransform,
 } from './masking'
 export {
   addDecayedWeights,
   addNoise,
   applyEvery,
+  type DecayedWeightsOptions,
   ema,
   scaleByOptimisticGradient,
   trace,
@@ -78,6 +82,7 @@ export {
 export {
   adabelief,
   adadelta,
+  type AdadeltaOptions,
   adafactor,
   type AdafactorOptions,
   adagrad,
@@ -87,6 +92,7 @@ export {
   adamw,
   adan,
   amsgrad,
+  fromage,
   lamb,
   lars,
   lion,
@@ -94,15 +100,21 @@ export {
   nadamw,
   noisySgd,
   novograd,
+  optimisticAdam,
+  optimisticAdam as optimisticAdamV2,
   optimisticGradientDescent,
   polyakSgd,
   radam,
   rmsprop,
+  rprop,
   sgd,
   signSgd,
   signum,
+  sm3,
   yogi,
 } from './optimisers'
+export { type PlateauOptions, reduceOnPlateau } from './plateau'
+export { type RpropOptions, scaleByRprop } from './resilient'
 export {
   type FactoredRmsOptions,
   type RmsOptions,
@@ -129,9 +141,11 @@ export {
 export {
   scheduleFree,
   scheduleFreeAdamw,
+  type ScheduleFreeAdamwOptions,
   scheduleFreeEvalParams,
   type ScheduleFreeOptions,
   scheduleFreeSgd,
+  type ScheduleFreeSgdOptions,
 } from './schedule-free'
 // Schedules have a short name and Optax's own.
 export {
@@ -164,6 +178,7 @@ export {
   warmupExponentialDecay,
   warmupExponentialDecay as warmupExponentialDecaySchedule,
 } from './schedules'
+export { scaleBySm3 } from './square-root-memory'
 export {
   applyUpdates,
   chain,

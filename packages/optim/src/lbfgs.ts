@@ -1,7 +1,7 @@
 /** Limited-memory BFGS. */
 import { ArgumentError, lax, np, type NDArray } from '@adjoint/core'
 import { scan } from '@adjoint/transforms'
-import { increment, type Scalar, zeroCount } from './hyperparameters'
+import { increment, type Scalar, withLeading, zeroCount } from './hyperparameters'
 import { scaleByZoomLinesearch } from './line-search'
 import { scale, scaleByLearningRate } from './scaling'
 import type { ScalarOrSchedule } from './schedules'
@@ -160,21 +160,16 @@ export interface LbfgsOptions {
  * const start = np.zeros([2])
  * step(start, optimiser.init(start))[0] // Array([0.7071068, 0.7071068], dtype=float32)
  */
-export function lbfgs(options?: LbfgsOptions): GradientTransformation
 export function lbfgs(
-  learningRate: ScalarOrSchedule | null,
-  options?: LbfgsOptions,
-): GradientTransformation
-export function lbfgs(
-  first: ScalarOrSchedule | LbfgsOptions | null = {},
-  rest: LbfgsOptions = {},
+  learningRate: ScalarOrSchedule | null | LbfgsOptions = {},
+  options: LbfgsOptions = {},
 ): GradientTransformation {
   const {
-    learningRate = null,
+    learningRate: rate = null,
     memorySize,
     scaleInitPrecond,
     linesearch,
-  } = isOptions(first) ? first : { ...rest, learningRate: first }
+  } = withLeading('learningRate', learningRate, options)
   const search =
     linesearch === undefined
       ? scaleByZoomLinesearch(20, { initialGuessStrategy: 'one' })
@@ -183,9 +178,6 @@ export function lbfgs(
     ...(memorySize === undefined ? {} : { memorySize }),
     ...(scaleInitPrecond === undefined ? {} : { scaleInitPrecond }),
   })
-  const descent = learningRate === null ? scale(-1) : scaleByLearningRate(learningRate)
+  const descent = rate === null ? scale(-1) : scaleByLearningRate(rate)
   return search === null ? chain(direction, descent) : chain(direction, descent, search)
 }
-
-const isOptions = (value: ScalarOrSchedule | LbfgsOptions | null): value is LbfgsOptions =>
-  typeof value === 'object' && value !== null && !('shape' in value)

@@ -387,6 +387,13 @@ export function valueAndGradFromState<P>(
     const compute = valueAndGrad((p: unknown) => valueFn(p as P)) as (
       p: unknown,
     ) => readonly [NDArray, unknown]
+    if (stored.grad === null) {
+      throw new ArgumentError({
+        op: 'valueAndGradFromState',
+        problem: 'this line search keeps no gradient',
+        hint: 'scaleByBacktrackingLinesearch(steps, { storeGrad: true }) does',
+      })
+    }
     const [value, grad] = cond(
       np.isfinite(stored.value),
       (_: unknown, known: readonly [NDArray, unknown]) => known,

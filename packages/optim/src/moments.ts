@@ -1,5 +1,5 @@
 /** Decaying averages of gradients: what the adaptive methods keep between steps. */
-import { type DType, np, type NDArray } from '@adjoint/core'
+import { type DType, np, tree, type NDArray } from '@adjoint/core'
 import { complement, type Scalar } from './hyperparameters'
 import { mapLeaves } from './transformation'
 
@@ -37,18 +37,29 @@ export function meanSquare(decay: Scalar, old: NDArray, g: NDArray, eps: Scalar)
   return np.where(np.less(updated, LEAST_MEAN_SQUARE), 0, updated)
 }
 
+/** The dtype in which numbers that all leaves share are exact enough for each. */
+export const precisionOf = (leaves: unknown): 'float64' | 'float32' =>
+  tree.leaves<NDArray>(leaves).some((leaf) => leaf.dtype === 'float64') ? 'float64' : 'float32'
+
 /** `decay^count`, and 1 minus it, both to the last digit however close `decay` is to 1. */
-export function powers(decay: Scalar, count: NDArray): { power: NDArray; rest: NDArray } {
+export function powers(
+  decay: Scalar,
+  count: NDArray,
+  dtype: 'float64' | 'float32' = 'float32',
+): { power: NDArray; rest: NDArray } {
   const exponent = np.multiply(
     typeof decay === 'number' ? Math.log(decay) : np.log(decay),
-    count.astype('float32'),
+    count.astype(dtype),
   )
   return { power: np.exp(exponent), rest: np.negative(np.expm1(exponent)) }
 }
 
 /** What an average that started at 0 has to be multiplied by after `count` steps. */
-export const debiasing = (decay: Scalar, count: NDArray): NDArray =>
-  np.reciprocal(powers(decay, count).rest)
+export const debiasing = (
+  decay: Scalar,
+  count: NDArray,
+  dtype: 'float64' | 'float32' = 'float32',
+): NDArray => np.reciprocal(powers(decay, count, dtype).rest)
 
 /** Zeros like the parameters, of another dtype if one is given. */
 export const zeroMoments = (params: unknown, dtype?: DType): unknown =>

@@ -1,8 +1,8 @@
 /** Momentum, averages, noise, decay and accumulation. */
 import { type DType, type Key, np, random, tree, type NDArray } from '@adjoint/core'
-import { increment, minus, type Scalar, times, zeroCount } from './hyperparameters'
+import { increment, minus, type Scalar, times, withLeading, zeroCount } from './hyperparameters'
 import { type MaskOrFn, masked } from './masking'
-import { debiasing, keepDtypes, mean, settled, zeroMoments } from './moments'
+import { debiasing, keepDtypes, mean, settled, precisionOf, zeroMoments } from './moments'
 import type { ScalarOrSchedule } from './schedules'
 import {
   type GradientTransformation,
@@ -43,13 +43,19 @@ export function ema(
     update: (grads, state) => {
       const next = mapLeaves((g, m) => mean(decay, m, g), grads, state.ema)
       const count = increment(state.count)
-      const correction = debias ? debiasing(decay, count) : 1
+      const correction = debias ? debiasing(decay, count, precisionOf(grads)) : 1
       return [
         mapLeaves((g, m) => np.multiply(m, correction).astype(g.dtype), grads, next),
         { count, ema: keepDtypes(next, state.ema) },
       ]
     },
   })
+}
+
+export interface DecayedWeightsOptions {
+  readonly weightDecay?: ScalarOrSchedule
+  /** Which parameters decay: by default all. */
+  readonly mask?: MaskOrFn | undefined
 }
 
 /**
@@ -59,9 +65,11 @@ export function ema(
  * @param options.mask which parameters decay, a tree of booleans or a function that makes one
  */
 export function addDecayedWeights(
-  weightDecay: ScalarOrSchedule = 0,
-  options: { readonly mask?: MaskOrFn | undefined } = {},
+  weightDecay: ScalarOrSchedule | DecayedWeightsOptions = {},
+  rest: DecayedWeightsOptions = {},
 ): GradientTransformation {
+  const options = withLeading('weightDecay', weightDecay, rest)
+  const amount = options.weightDecay ?? 0
   const decayed = (grads: unknown, params: unknown, rate: Scalar): unknown =>
     mapLeaves(
       (g, p) => np.add(g, np.multiply(rate, p)).astype(g.dtype),
@@ -69,18 +77,18 @@ export function addDecayedWeights(
       requireParams('addDecayedWeights', params),
     )
   const decay =
-    typeof weightDecay === 'function'
+    typeof amount === 'function'
       ? transformation<{ count: NDArray }>({
           init: () => ({ count: zeroCount() }),
           update: (grads, { count }, params) => [
-            decayed(grads, params, weightDecay(count)),
+            decayed(grads, params, amount(count)),
             { count: increment(count) },
           ],
         })
       : transformation<null>({
           init: () => null,
           update: (grads, state, params) => [
-            weightDecay === 0 ? grads : decayed(grads, params, weightDecay),
+            amount === 0 ? grads : decayed(grads, params, amount),
             state,
           ],
         })
@@ -110,7 +118,8 @@ export function addNoise(eta: Scalar, gamma: Scalar, key: Key | number): Gradien
 }
 
 /** Adds up `k` updates and emits their sum; the other updates are zero. */
-export function applyEvery(k: Scalar = 1): GradientTransformation {
+export function applyEvery(options: Scalar | { readonly k?: Scalar } = {}): GradientTransformation {
+  const { k = 1 } = withLeading<{ readonly k?: Scalar }>('k', options, {})
   return transformation<{ count: NDArray; gradAcc: unknown }>({
     init: (params) => ({ count: zeroCount(), gradAcc: zerosLike(params) }),
     update: (grads, state) => {

@@ -3,7 +3,7 @@ import { ArgumentError, type DType, np, ShapeError, tree, type NDArray } from '@
 import { adamw } from './optimisers'
 import { increment, type Scalar, zeroCount } from './hyperparameters'
 import { type MaskOrFn, partition } from './masking'
-import { average, debiasing, keepDtypes, mean, zeroMoments } from './moments'
+import { average, debiasing, keepDtypes, mean, precisionOf, zeroMoments } from './moments'
 import { addDecayedWeights } from './momentum'
 import { scaleByLearningRate } from './scaling'
 import type { ScalarOrSchedule } from './schedules'
@@ -102,8 +102,8 @@ export function scaleByMuon(options: MuonScalingOptions = {}): GradientTransform
     update: (grads, state) => {
       const mu = mapLeaves((g, m) => mean(beta, m, g), grads, state.mu)
       const count = increment(state.count)
-      const now = debiasing(beta, count)
-      const ahead = debiasing(beta, increment(count))
+      const now = debiasing(beta, count, precisionOf(grads))
+      const ahead = debiasing(beta, increment(count), precisionOf(grads))
       const updates = mapLeaves(
         (g, m) => {
           const momentum = nesterov

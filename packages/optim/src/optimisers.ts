@@ -1,5 +1,5 @@
 /** The optimisers people use, each one chain of transformations, with Optax's names and defaults. */
-import type { DType, Key } from '@adjoint/core'
+import { type ArrayLike, type DType, type Key, np } from '@adjoint/core'
 import {
   type AdamOptions,
   scaleByAdam,
@@ -13,9 +13,10 @@ import {
   scaleByYogi,
 } from './adaptive'
 import { clipByBlockRms } from './clipping'
-import type { Scalar } from './hyperparameters'
+import { minus, type Scalar, times, withLeading } from './hyperparameters'
 import { type MaskOrFn, masked } from './masking'
 import { addDecayedWeights, addNoise, ema, scaleByOptimisticGradient, trace } from './momentum'
+import { type RpropOptions, scaleByRprop } from './resilient'
 import {
   type RmsOptions,
   scaleByAdadelta,
@@ -33,6 +34,7 @@ import {
   scaleByTrustRatio,
 } from './scaling'
 import type { ScalarOrSchedule } from './schedules'
+import { scaleBySm3 } from './square-root-memory'
 import { chain, type GradientTransformation, identity } from './transformation'
 
 /**
@@ -263,22 +265,28 @@ export const adagrad = (
 ): GradientTransformation => chain(scaleByRss(options), scaleByLearningRate(learningRate))
 
 /** Zeiler, "ADADELTA: An Adaptive Learning Rate Method" (2012). Without a learning rate, updates keep their sign. */
-export const adadelta = (
-  learningRate: ScalarOrSchedule | null = null,
-  options: {
-    readonly rho?: Scalar
-    readonly eps?: Scalar
-    readonly weightDecay?: ScalarOrSchedule
-    readonly weightDecayMask?: MaskOrFn
-  } = {},
-): GradientTransformation =>
-  chain(
-    addDecayedWeights(options.weightDecay ?? 0, { mask: options.weightDecayMask }),
-    scaleByAdadelta(options),
-    scaleByLearningRate(learningRate),
+export function adadelta(
+  learningRate: ScalarOrSchedule | null | AdadeltaOptions = {},
+  options: AdadeltaOptions = {},
+): GradientTransformation {
+  const given = withLeading('learningRate', learningRate, options)
+  return chain(
+    addDecayedWeights(given.weightDecay ?? 0, { mask: given.weightDecayMask }),
+    scaleByAdadelta(given),
+    scaleByLearningRate(given.learningRate ?? null),
   )
+}
+
+export interface AdadeltaOptions {
+  readonly learningRate?: ScalarOrSchedule | null
+  readonly rho?: Scalar
+  readonly eps?: Scalar
+  readonly weightDecay?: ScalarOrSchedule
+  readonly weightDecayMask?: MaskOrFn
+}
 
 export interface AdafactorOptions {
+  readonly learningRate?: ScalarOrSchedule | null
   readonly minDimSizeToFactor?: number
   readonly decayRate?: Scalar
   readonly decayOffset?: Scalar
@@ -295,9 +303,10 @@ export interface AdafactorOptions {
 
 /** Shazeer & Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost" (2018), algorithm 6. */
 export function adafactor(
-  learningRate: ScalarOrSchedule | null = null,
-  options: AdafactorOptions = {},
+  learningRate: ScalarOrSchedule | null | AdafactorOptions = {},
+  rest: AdafactorOptions = {},
 ): GradientTransformation {
+  const options = withLeading('learningRate', learningRate, rest)
   const { clippingThreshold = 1, multiplyByParameterScale = true } = options
   const { momentum, weightDecayRate, dtypeMomentum = 'float32' } = options
   const { decayRate = 0.8, decayOffset = 0, eps = 1e-30 } = options
@@ -311,7 +320,7 @@ export function adafactor(
       epsilon: eps,
     }),
     clippingThreshold === null ? identity : clipByBlockRms(clippingThreshold),
-    scaleByLearningRate(learningRate, { flipSign: false }),
+    scaleByLearningRate(options.learningRate ?? null, { flipSign: false }),
     multiplyByParameterScale ? scaleByParamBlockRms() : identity,
     momentum === undefined
       ? identity
@@ -356,6 +365,49 @@ export const noisySgd = (
     addNoise(options.eta ?? 0.01, options.gamma ?? 0.55, options.key ?? 0),
     scaleByLearningRate(learningRate),
   )
+
+/** Adam with optimism: `adam` before `scaleByOptimisticGradient`. Daskalakis et al., "Training GANs with Optimism" (2018), algorithm 1. */
+export const optimisticAdam = (
+  learningRate: ScalarOrSchedule,
+  options: AdamOptions & { readonly alpha?: Scalar; readonly beta?: Scalar } = {},
+): GradientTransformation =>
+  chain(
+    scaleByAdam({ ...options, nesterov: options.nesterov ?? true }),
+    scaleByOptimisticGradient(options),
+    scaleByLearningRate(learningRate),
+  )
+
+/** Steps by signs, each parameter with a step size that adapts. Igel & Hüsken, "Improving the Rprop Learning Algorithm" (2000). */
+export const rprop = (learningRate: Scalar, options: RpropOptions = {}): GradientTransformation =>
+  chain(scaleByRprop(learningRate, options), scale(-1))
+
+/** AdaGrad in little memory, with momentum. Anil et al., "Memory-Efficient Adaptive Optimization" (2019), algorithm SM3-II. */
+export const sm3 = (
+  learningRate: ScalarOrSchedule,
+  options: { readonly momentum?: Scalar } = {},
+): GradientTransformation =>
+  chain(scaleBySm3({ b1: options.momentum ?? 0.9 }), scaleByLearningRate(learningRate))
+
+/** Steps of a fixed part of each layer's norm. Bernstein et al., "On the distance between two neural networks and the stability of learning" (2020), algorithm 1. */
+export function fromage(
+  learningRate: ScalarOrSchedule,
+  options: { readonly minNorm?: Scalar } = {},
+): GradientTransformation {
+  const rateOf = (count: ArrayLike): Scalar =>
+    typeof learningRate === 'function' ? learningRate(count) : learningRate
+  /** Keeps the norm from growing: 1 / √(1 + rate²). */
+  const shrink = (rate: Scalar): Scalar =>
+    typeof rate === 'number'
+      ? 1 / Math.sqrt(1 + rate * rate)
+      : np.reciprocal(np.sqrt(np.add(1, np.square(rate))))
+  const scheduled = (of: (rate: Scalar) => Scalar): ScalarOrSchedule =>
+    typeof learningRate === 'function' ? (count) => np.asarray(of(rateOf(count))) : of(learningRate)
+  return chain(
+    scaleByTrustRatio({ minNorm: options.minNorm ?? 1e-6 }),
+    scaleByLearningRate(scheduled((rate) => times(rate, shrink(rate)))),
+    addDecayedWeights(scheduled((rate) => minus(shrink(rate), 1))),
+  )
+}
 
 /** Mokhtari et al., "A Unified Analysis of Extra-gradient and Optimistic Gradient Methods" (2020). */
 export const optimisticGradientDescent = (

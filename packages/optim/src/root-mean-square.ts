@@ -1,7 +1,15 @@
 /** Updates divided by the root of a mean or a sum of squares. */
 import { np, type NDArray } from '@adjoint/core'
 import { increment, minus, type Scalar, zeroCount } from './hyperparameters'
-import { average, debiasing, keepDtypes, mean, meanSquare, zeroMoments } from './moments'
+import {
+  average,
+  debiasing,
+  keepDtypes,
+  mean,
+  meanSquare,
+  precisionOf,
+  zeroMoments,
+} from './moments'
 import {
   type GradientTransformation,
   mapLeaves,
@@ -37,7 +45,7 @@ export function scaleByRms(options: RmsOptions = {}): GradientTransformation {
     update: (grads, state) => {
       const nu = mapLeaves((g, v) => meanSquare(decay, v, g, eps), grads, state.nu)
       const count = state.count === null ? null : increment(state.count)
-      const correction = count === null ? 1 : debiasing(decay, count)
+      const correction = count === null ? 1 : debiasing(decay, count, precisionOf(grads))
       const updates = mapLeaves(
         (g, v) =>
           np
@@ -70,7 +78,7 @@ export function scaleByStddev(options: RmsOptions = {}): GradientTransformation 
       const mu = mapLeaves((g, m) => mean(decay, m, g), grads, state.mu)
       const nu = mapLeaves((g, v) => meanSquare(decay, v, g, eps), grads, state.nu)
       const count = state.count === null ? null : increment(state.count)
-      const correction = count === null ? 1 : debiasing(decay, count)
+      const correction = count === null ? 1 : debiasing(decay, count, precisionOf(grads))
       const updates = mapLeaves(
         (g, m, v) => {
           const variance = np.subtract(

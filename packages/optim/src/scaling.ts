@@ -1,6 +1,6 @@
 /** Transformations that scale updates by something known: a constant, a schedule, a norm, a sign. */
 import { np, type NDArray } from '@adjoint/core'
-import { increment, type Scalar, times, zeroCount } from './hyperparameters'
+import { increment, requireRate, type Scalar, times, zeroCount } from './hyperparameters'
 import type { ScalarOrSchedule, Schedule } from './schedules'
 import {
   globalNorm,
@@ -39,6 +39,7 @@ export function scaleByLearningRate(
 ): GradientTransformation {
   const { flipSign = true } = options
   if (learningRate === null) return identity
+  requireRate(learningRate)
   if (typeof learningRate === 'function') {
     return scaleBySchedule((count) =>
       flipSign ? np.negative(learningRate(count)) : learningRate(count),

@@ -3,7 +3,7 @@
  * Defazio et al., "The Road Less Scheduled" (2024).
  */
 import { ArgumentError, type DType, np, type NDArray } from '@adjoint/core'
-import { complement, increment, type Scalar } from './hyperparameters'
+import { complement, increment, type Scalar, withLeading } from './hyperparameters'
 import { addDecayedWeights } from './momentum'
 import { scaleByRms } from './root-mean-square'
 import { scaleByLearningRate } from './scaling'
@@ -118,31 +118,38 @@ const isScheduleFreeState = (state: OptState): state is ScheduleFreeState =>
 const warmed = (learningRate: Scalar, warmupSteps: number | undefined): ScalarOrSchedule =>
   warmupSteps === undefined ? learningRate : warmupConstant(0, learningRate, warmupSteps)
 
-/** `scheduleFree` of SGD. */
+export interface ScheduleFreeSgdOptions extends ScheduleFreeOptions {
+  /** 1 for SGD and 0.0025 for AdamW, unless given. */
+  readonly learningRate?: Scalar
+  /** Steps of a linear rise to the learning rate. */
+  readonly warmupSteps?: number
+  readonly weightDecay?: Scalar
+}
+
+export interface ScheduleFreeAdamwOptions extends ScheduleFreeSgdOptions {
+  readonly b2?: Scalar
+  readonly eps?: Scalar
+}
+
+/** `scheduleFree` of SGD. Defazio et al. (2024), algorithm 1. */
 export function scheduleFreeSgd(
-  learningRate: Scalar = 1,
-  options: ScheduleFreeOptions & {
-    readonly warmupSteps?: number
-    readonly weightDecay?: Scalar
-  } = {},
+  learningRate: Scalar | ScheduleFreeSgdOptions = {},
+  rest: ScheduleFreeSgdOptions = {},
 ): GradientTransformation {
-  const rate = warmed(learningRate, options.warmupSteps)
+  const options = withLeading('learningRate', learningRate, rest)
+  const rate = warmed(options.learningRate ?? 1, options.warmupSteps)
   const sgd = chain(addDecayedWeights(options.weightDecay ?? 0), scaleByLearningRate(rate))
   return scheduleFree(sgd, rate, options)
 }
 
-/** `scheduleFree` of AdamW without its momentum. */
+/** `scheduleFree` of AdamW without its momentum. Defazio et al. (2024), algorithm 2. */
 export function scheduleFreeAdamw(
-  learningRate: Scalar = 0.0025,
-  options: ScheduleFreeOptions & {
-    readonly warmupSteps?: number
-    readonly b2?: Scalar
-    readonly eps?: Scalar
-    readonly weightDecay?: Scalar
-  } = {},
+  learningRate: Scalar | ScheduleFreeAdamwOptions = {},
+  rest: ScheduleFreeAdamwOptions = {},
 ): GradientTransformation {
+  const options = withLeading('learningRate', learningRate, rest)
   const { b2 = 0.999, eps = 1e-8, weightDecay = 0 } = options
-  const rate = warmed(learningRate, options.warmupSteps)
+  const rate = warmed(options.learningRate ?? 0.0025, options.warmupSteps)
   const optimiser = chain(
     scaleByRms({ decay: b2, eps, epsInSqrt: false, biasCorrection: true }),
     addDecayedWeights(weightDecay),

@@ -5,8 +5,8 @@
  * An update is what gets *added* to the parameters. `chain` composes transformations and is a
  * monoid operation whose unit is `identity`.
  */
-import { ArgumentError, type ArrayLike, NDArray, np, tree } from '@adjoint/core'
-import { isFloating } from '@adjoint/core/internal'
+import { ArgumentError, type ArrayLike, NDArray, np, ShapeError, TreeError } from '@adjoint/core'
+import { isFloating, tree } from '@adjoint/core/internal'
 import type { Monoid } from 'fp-ts/lib/Monoid.js'
 
 /** The state of a transformation: a tree that can be saved, mapped and donated, not taken apart. */
@@ -44,6 +44,54 @@ function inexact(params: unknown): unknown {
   return tree.unflatten(structure, converted)
 }
 
+const shapeOf = (leaf: ArrayLike): readonly number[] => (leaf instanceof NDArray ? leaf.shape : [])
+
+/**
+ * Refuses trees that do not belong together before anything is computed of them: leaves of other
+ * shapes would broadcast.
+ */
+function requireAlike(
+  op: string,
+  names: { readonly expected: string; readonly actual: string },
+  expected: unknown,
+  actual: unknown,
+): void {
+  const [one, other] = [tree.flatten<ArrayLike>(expected), tree.flatten<ArrayLike>(actual)]
+  tree.requireSameStructure(op, one.structure, other.structure, names)
+  one.leaves.forEach((leaf, i) => {
+    const [shape, own] = [shapeOf(leaf), shapeOf(other.leaves[i])]
+    if (shape.length === own.length && shape.every((size, axis) => size === own[axis])) return
+    throw new ShapeError({
+      op,
+      problem: `${names.expected} and ${names.actual} have different shapes`,
+      operands: [
+        { name: names.expected, aval: np.asarray(leaf).aval },
+        { name: names.actual, aval: np.asarray(other.leaves[i]).aval },
+      ],
+      path: tree.structurePaths(one.structure)[i] || 'the root of the tree',
+      rule: 'corresponding leaves have one shape',
+    })
+  })
+}
+
+const UPDATE = 'update(grads, state, params)'
+
+/** Says what was called, where trees inside of a state do not fit the gradients. */
+function asUpdate<Result>(update: () => Result): Result {
+  try {
+    return update()
+  } catch (error) {
+    if (!(error instanceof TreeError && error.op === 'tree.map')) throw error
+    throw new TreeError({
+      op: UPDATE,
+      problem: 'the state does not fit the gradients',
+      ...(error.path !== undefined && { path: error.path }),
+      rule: 'the state is what init, or the last update, of this optimiser made of such parameters',
+      cause: error,
+    })
+  }
+}
+
 /** A transformation whose state has a known shape inside and is opaque outside. */
 export function transformation<S>(rules: {
   readonly init: (params: unknown) => S
@@ -57,7 +105,12 @@ export function transformation<S>(rules: {
   return {
     init: (params) => rules.init(inexact(params)),
     update: <P>(grads: P, state: OptState, params?: P, extra: ExtraArgs<P> = {}): [P, OptState] => {
-      const [updates, next] = rules.update(inexact(grads), state as S, inexact(params), extra)
+      if (params !== undefined) {
+        requireAlike(UPDATE, { expected: 'params', actual: 'grads' }, params, grads)
+      }
+      const [updates, next] = asUpdate(() =>
+        rules.update(inexact(grads), state as S, inexact(params), extra),
+      )
       return [updates as P, next]
     },
   }
@@ -108,11 +161,16 @@ export function requireExtra<Name extends keyof ExtraArgs & string>(
   return extra as ExtraArgs & Required<Pick<ExtraArgs, Name>>
 }
 
-/** Changes nothing: the unit of `chain`. */
-export const identity: GradientTransformation = {
+const unchanged: GradientTransformation = {
   init: () => [],
   update: (grads, state) => [grads, state],
 }
+
+/** Changes nothing: the unit of `chain`. Optax's `identity()`, a call of it, is the same. */
+export const identity: GradientTransformation & (() => GradientTransformation) = Object.assign(
+  () => unchanged,
+  unchanged,
+)
 
 /** Makes every update zero. */
 export const setToZero = (): GradientTransformation => stateless((grads) => zerosLike(grads))
@@ -132,10 +190,11 @@ export const copies = (params: unknown): unknown =>
 export function chain(
   ...transformations: readonly GradientTransformation[]
 ): GradientTransformation {
+  transformations.forEach(requireTransformation)
   return {
     init: (params) => transformations.map((t) => t.init(params)),
     update: <P>(grads: P, state: OptState, params?: P, extra?: ExtraArgs<P>): [P, OptState] => {
-      const states = state as readonly OptState[]
+      const states = statesOf(state, transformations.length)
       let updates = grads
       const next = transformations.map((t, i) => {
         const [transformed, nextState] = t.update(updates, states[i], params, extra)
@@ -145,6 +204,31 @@ export function chain(
       return [updates, next]
     },
   }
+}
+
+function requireTransformation(link: GradientTransformation, index: number): void {
+  const given: unknown = link
+  const isLink =
+    given !== null &&
+    given !== undefined &&
+    typeof (given as { init?: unknown }).init === 'function'
+  if (isLink) return
+  throw new ArgumentError({
+    op: 'chain(...transformations)',
+    problem: `link ${index} is ${typeof given === 'function' ? 'a function' : `of type ${typeof given}`}, and no gradient transformation`,
+    rule: 'a gradient transformation has init and update',
+    hint: 'call what makes it: chain(clipByGlobalNorm(1), adam(1e-3))',
+  })
+}
+
+/** The states of the links of a chain. */
+function statesOf(state: OptState, links: number): readonly OptState[] {
+  if (Array.isArray(state) && state.length === links) return state as readonly OptState[]
+  throw new ArgumentError({
+    op: UPDATE,
+    problem: 'this is not a state of the optimiser',
+    rule: 'the second argument is what init, or the last update, returned',
+  })
 }
 
 /** `chain` whose state is an object with a name for each link. */
@@ -186,6 +270,8 @@ export const monoid: Monoid<GradientTransformation> = {
  * applyUpdates(params, updates).w // Array([0.5, 0.5], dtype=float32)
  */
 export function applyUpdates<P>(params: P, updates: P): P {
+  const names = { expected: 'params', actual: 'updates' }
+  requireAlike('applyUpdates(params, updates)', names, params, updates)
   const moved = (p: ArrayLike, u: ArrayLike): NDArray => {
     const sum = np.add(p, u)
     return p instanceof NDArray ? sum.astype(p.dtype) : sum

@@ -121,7 +121,8 @@ describe('multiSteps', () => {
           const mean = gradients.reduce((a, b) => a + b, 0) / 4
           const [whole] = inner.update(f32(mean), inner.init(p), p)
           expect(updates.slice(0, 3)).toEqual([0, 0, 0])
-          expect(updates[3]).toBeCloseTo(whole.get(0).item() as number, 6)
+          // The last digit of a mean near 0, 6e-8, becomes 6e-7 by 0.1 / eps.
+          expect(updates[3]).toBeCloseTo(whole.get(0).item() as number, 5)
           expect(optim.hasUpdated(state).item()).toBe(true)
         },
       ),

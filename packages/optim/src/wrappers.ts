@@ -48,6 +48,13 @@ export function multiSteps(
   } = {},
 ): GradientTransformation {
   const { useGradMean = true, lazy = false, shouldSkipUpdateFn } = options
+  if (typeof everyKSchedule === 'number' && !(everyKSchedule >= 1)) {
+    throw new ArgumentError({
+      op: 'multiSteps(inner, everyKSchedule)',
+      problem: `gradients of ${everyKSchedule} steps cannot be collected`,
+      rule: 'everyKSchedule is 1 or more, or a function',
+    })
+  }
   return transformation<MultiStepsState>({
     init: (params) => ({
       miniStep: zeroCount(),
@@ -303,8 +310,10 @@ export function lookahead(
 
 /** Concatenates all parameters to one vector for `inner`, whose work then is one loop. */
 export function flatten(inner: GradientTransformation): GradientTransformation {
-  const join = (like: unknown): NDArray =>
-    np.concatenate(tree.leaves<NDArray>(like).map((leaf) => np.ravel(leaf)))
+  const join = (like: unknown): NDArray => {
+    const rows = tree.leaves<NDArray>(like).map((leaf) => np.ravel(leaf))
+    return rows.length === 0 ? np.zeros([0]) : np.concatenate(rows)
+  }
   return {
     init: (params) => inner.init(join(params)),
     update: <P>(grads: P, state: OptState, params?: P, extra?: ExtraArgs<P>): [P, OptState] => {

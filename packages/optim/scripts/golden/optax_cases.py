@@ -148,6 +148,15 @@ optimisers = [
     T('muon', 0.1),
     T('muon', 0.1, ns_coeffs='dion', beta=0.9, nesterov=False, adaptive=True, weight_decay=0.1,
       consistent_rms=0.2, adam_b1=0.8, adam_learning_rate=0.01),
+    T('optimistic_adam_v2', 0.01),
+    T('optimistic_adam_v2', 0.01, alpha=0.8, beta=0.5, b1=0.7, nesterov=False),
+    T('sm3', 0.1),
+    T('fromage', 0.1),
+    T('fromage', T('linear_schedule', 0.5, 0.1, 5), min_norm=2.0),
+    T('adafactor', learning_rate=0.1, min_dim_size_to_factor=2),
+    T('adadelta', learning_rate=0.5, rho=0.5),
+    T('schedule_free_sgd', learning_rate=0.2, warmup_steps=2),
+    T('schedule_free_adamw', learning_rate=0.02, b1=0.8),
     T('schedule_free_sgd', 0.5),
     T('schedule_free_sgd', 0.5, warmup_steps=3, b1=0.8, weight_decay=0.1),
     T('schedule_free_adamw', 0.05, warmup_steps=2, weight_decay=0.1),
@@ -180,6 +189,11 @@ transformations = [
     T('scale_by_param_block_rms', min_scale=1.0),
     T('scale_by_trust_ratio', min_norm=1.5, trust_coefficient=0.3, eps=0.1),
     T('scale_by_rms', bias_correction=True),
+    T('scale_by_sm3', b1=0.5, b2=0.9, eps=1e-3),
+    T('add_decayed_weights', weight_decay=0.1, mask=MASK),
+    T('apply_every', k=2),
+    T('reduce_on_plateau', patience=2, factor=0.5),
+    T('reduce_on_plateau', patience=1, factor=0.5, cooldown=2, accumulation_size=2, min_scale=0.3),
     T('zero_nans'),
     T('chain', T('clip_by_global_norm', 1.0), T('adam', 0.1), T('add_decayed_weights', 0.01)),
     T('masked', T('sgd', 0.1, momentum=0.9), MASK),
@@ -211,7 +225,7 @@ def run(case):
     p, after = cast(params), []
     state = optimiser.init(p)
     for g in map(cast, gradients):
-        if 'polyak' in case.name:
+        if 'polyak' in case.name or 'plateau' in case.name:
             updates, state = optimiser.update(g, state, p, value=0.7)
         else:
             updates, state = optimiser.update(g, state, p)
@@ -244,6 +258,34 @@ def quartic(p):
     return jnp.sum((p['a'] - 1) ** 4) + jnp.sum((p['b'] + 0.5) ** 2) + 0.1 * jnp.sum(p['a'] * p['b'])
 
 
+def backtracking(name, loss, rate, steps, **kwargs):
+    optimiser = optax.chain(optax.sgd(rate), optax.scale_by_backtracking_linesearch(**kwargs))
+    p = {'a': jnp.asarray([-1.0, 0.5]), 'b': jnp.asarray([1.0, 2.0])}
+    state = optimiser.init(p)
+    rows = []
+    for _ in range(steps):
+        value, grad = jax.value_and_grad(loss)(p)
+        updates, state = optimiser.update(grad, state, p, value=value, grad=grad, value_fn=loss)
+        p = optax.apply_updates(p, updates)
+        rows.append({'params': numbers(p), 'rate': float(state[-1].learning_rate),
+                     'evaluations': int(state[-1].info.num_linesearch_steps)})
+    return {'loss': name, 'rate': rate, 'options': {camel(k): v for k, v in kwargs.items()}, 'steps': rows}
+
+
+def rprop(**kwargs):
+    """By PyTorch: Optax 0.2.8 gives each update out one call late."""
+    import torch
+    leaves = {k: torch.tensor(np.asarray(v)).requires_grad_() for k, v in params.items()}
+    optimiser = torch.optim.Rprop(leaves.values(), lr=0.1, **kwargs)
+    after = []
+    for g in gradients:
+        for k, leaf in leaves.items():
+            leaf.grad = torch.tensor(np.asarray(g[k]))
+        optimiser.step()
+        after.append({k: leaf.detach().numpy().tolist() for k, leaf in leaves.items()})
+    return [after[i] for i in (0, 2, 6)]
+
+
 def lbfgs(name, loss, steps, **kwargs):
     optimiser = optax.lbfgs(**kwargs)
     p = {'a': jnp.asarray([-1.0, 0.5]), 'b': jnp.asarray([1.0, 2.0])}
@@ -267,6 +309,17 @@ with open(os.path.join(folder, 'optimisers.json'), 'w') as file:
         'optimisers': [run(c) for c in optimisers],
         'transformations': [run(c) for c in transformations],
         'lookahead': lookahead(),
+        'rprop': [
+            {'call': 'rprop', 'args': [0.1], 'after': rprop()},
+            {'call': 'rprop', 'args': [0.1], 'options': {'etaMinus': 0.3, 'etaPlus': 1.5, 'minStepSize': 0.01,
+             'maxStepSize': 0.2}, 'after': rprop(etas=(0.3, 1.5), step_sizes=(0.01, 0.2))},
+        ],
+        'backtracking': [
+            backtracking('rosenbrock', rosenbrock, 1.0, 6, max_backtracking_steps=60),
+            backtracking('quartic', quartic, 1.0, 6, max_backtracking_steps=15, store_grad=True),
+            backtracking('quartic', quartic, 2.0, 5, max_backtracking_steps=4, slope_rtol=0.3,
+                         decrease_factor=0.5, increase_factor=2.0, max_learning_rate=0.7, atol=1e-3, rtol=1e-2),
+        ],
         'lbfgs': [
             lbfgs('rosenbrock', rosenbrock, 6),
             lbfgs('quartic', quartic, 6, memory_size=3),

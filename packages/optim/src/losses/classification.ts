@@ -1,5 +1,5 @@
 /** Losses of classes, elementwise or per example: means and weights are the caller's. */
-import { np, special, type ArrayLike, type NDArray } from '@adjoint/core'
+import { type ArrayLike, DTypeError, type NDArray, np, ShapeError, special } from '@adjoint/core'
 import type { Scalar } from '../hyperparameters'
 
 /** Over which axes classes lie, and which of them there are. */
@@ -48,6 +48,7 @@ export function softmaxCrossEntropyWithIntegerLabels(
     typeof axes === 'number'
       ? [logits, mask, axes]
       : [joinLast(logits, axes), mask === undefined ? mask : joinLast(mask, axes), -1]
+  requireLabels(logits, labels, rows, axis)
   const chosen = np.squeeze(np.takeAlongAxis(rows, np.expandDims(labels, axis), axis), axis)
   const normalizer = special.logsumexp(rows, { axis, ...masked(rowMask) })
   const loss = np.subtract(normalizer, chosen)
@@ -62,6 +63,28 @@ export function softmaxCrossEntropyWithIntegerLabels(
           ),
         )
   return rowMask === undefined ? smoothed : np.where(np.any(rowMask, axis), smoothed, 0)
+}
+
+/** Refuses labels that are not one integer for each row of logits. */
+function requireLabels(logits: NDArray, labels: NDArray, rows: NDArray, axis: number): void {
+  const batch = rows.shape.filter((_, i) => i !== (axis < 0 ? axis + rows.ndim : axis))
+  const isInteger = labels.dtype.includes('int')
+  const fits =
+    labels.ndim === batch.length &&
+    batch.every((n, i) => n === labels.shape[i] || n === 1 || labels.shape[i] === 1)
+  if (isInteger && fits) return
+  throw new (isInteger ? ShapeError : DTypeError)({
+    op: 'softmaxCrossEntropyWithIntegerLabels(logits, labels)',
+    problem: isInteger ? 'there is not one label for each row of logits' : 'labels are no integers',
+    operands: [
+      { name: 'logits', aval: logits.aval },
+      { name: 'labels', aval: labels.aval },
+    ],
+    rule: `labels are integers of shape [${batch.join(',')}], the numbers of classes`,
+    hint: isInteger
+      ? 'labels have no axis of classes'
+      : 'softmaxCrossEntropy takes probabilities; labels.astype("int32") makes integers',
+  })
 }
 
 /** The axes moved to the end in order, and made one. */

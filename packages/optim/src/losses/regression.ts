@@ -1,14 +1,43 @@
 /** Losses of numbers and vectors, elementwise or per vector. */
-import { np, type ArrayLike, type NDArray } from '@adjoint/core'
+import { type ArrayLike, NDArray, np, ShapeError } from '@adjoint/core'
 import type { Scalar } from '../hyperparameters'
 
-/** `(predictions − targets)²`, elementwise. */
-export const squaredError = (predictions: NDArray, targets: ArrayLike = 0): NDArray =>
-  np.square(np.subtract(predictions, targets))
+/** `[n]` against `[n, 1]` would be all n² differences: a mistake, as in Optax. */
+function requireOneShape(op: string, predictions: NDArray, targets: ArrayLike): void {
+  if (!(targets instanceof NDArray) || targets.ndim === 0) return
+  const { shape } = targets
+  if (shape.length === predictions.ndim && predictions.shape.every((n, i) => n === shape[i])) return
+  throw new ShapeError({
+    op: `${op}(predictions, targets)`,
+    problem: 'there is not one target for each prediction',
+    operands: [
+      { name: 'predictions', aval: predictions.aval },
+      { name: 'targets', aval: targets.aval },
+    ],
+    rule: 'both have one shape',
+    hint: 'squeeze or reshape one of them; np.broadcastTo repeats on purpose',
+  })
+}
 
-/** `½ (predictions − targets)²`, elementwise. */
-export const l2Loss = (predictions: NDArray, targets: ArrayLike = 0): NDArray =>
-  np.multiply(0.5, squaredError(predictions, targets))
+/**
+ * `(predictions − targets)²`, elementwise.
+ *
+ * @throws ShapeError unless both have one shape
+ */
+export function squaredError(predictions: NDArray, targets: ArrayLike = 0): NDArray {
+  requireOneShape('squaredError', predictions, targets)
+  return np.square(np.subtract(predictions, targets))
+}
+
+/**
+ * `½ (predictions − targets)²`, elementwise.
+ *
+ * @throws ShapeError unless both have one shape
+ */
+export function l2Loss(predictions: NDArray, targets: ArrayLike = 0): NDArray {
+  requireOneShape('l2Loss', predictions, targets)
+  return np.multiply(0.5, np.square(np.subtract(predictions, targets)))
+}
 
 /**
  * Quadratic up to `delta`, linear beyond, elementwise.
