@@ -183,5 +183,17 @@ describe('pmap', () => {
         inside: jit of scaled]
     `)
     expect(() => pmap((x: NDArray) => x, { devices: 0 })).toThrow(/devices is 0/)
+    expect(() => f(np.ones([]), np.ones([2, 3]))).toThrow(
+      /args\[0\]: f32\[\] {3}there is no axis 0/,
+    )
+    const two = pmap((x: NDArray, y: NDArray) => np.multiply(x, y))
+    expect(() => two(np.ones([2, 3]), np.ones([4, 3]))).toThrowErrorMatchingInlineSnapshot(`
+      [TransformationError: pmap: the arguments do not have the same number of shards
+        args[0]: f32[2,3]   axis 0 is 2
+        args[1]: f32[4,3]   axis 0 is 4
+        rule: the axis of shards has one element for each device
+        hint: reshape it, for example [batch, …] to [2, batch / 2, …], or give inAxes null for what all shards share
+        inside: jit]
+    `)
   })
 })

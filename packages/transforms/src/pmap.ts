@@ -70,7 +70,7 @@ export function pmap<A extends readonly unknown[], R>(
     ...(devices === undefined ? {} : { axisSize: devices }),
   })
   const checked = (...args: A): R => {
-    if (devices !== undefined) requireShards(op, args, inAxes, devices)
+    requireShards(op, args, inAxes, devices)
     return mapped(...args)
   }
   // A function of the same name, whose result is judged already.
@@ -81,22 +81,31 @@ function requireShards(
   op: string,
   args: readonly unknown[],
   inAxes: AxisSpec,
-  devices: number,
+  devices: number | undefined,
 ): void {
   const { arrays, structure } = flattenArrays(op, args, 'args')
   const paths = tree.structurePaths(structure, 'args')
   const axes = axesOfLeaves(op, inAxes, structure, 'args', 'inAxes')
-  const others = arrays.flatMap(({ aval }, i) => {
+  const mapped = arrays.flatMap(({ aval }, i) => {
     const axis = axes[i]
-    const size = axis === null ? devices : aval.shape.at(axis)
-    return size === devices ? [] : [{ name: paths[i], aval, note: `axis ${axis} is ${size}` }]
+    return axis === null ? [] : [{ name: paths[i], aval, axis, size: aval.shape.at(axis) }]
   })
+  const shards = devices ?? mapped[0]?.size
+  const others = mapped.filter(({ size }) => size === undefined || size !== shards)
   if (others.length === 0) return
+  const shown = devices === undefined ? mapped : others
   throw new TransformationError({
     op,
-    problem: `there are ${devices} devices, and not as many shards`,
-    operands: others,
+    problem:
+      devices === undefined
+        ? 'the arguments do not have the same number of shards'
+        : `there are ${devices} devices, and not as many shards`,
+    operands: shown.map(({ name, aval, axis, size }) => ({
+      name,
+      aval,
+      note: size === undefined ? `there is no axis ${axis}` : `axis ${axis} is ${size}`,
+    })),
     rule: 'the axis of shards has one element for each device',
-    hint: `reshape it, for example [batch, …] to [${devices}, batch / ${devices}, …], or give inAxes null for what all shards share`,
+    hint: `reshape it, for example [batch, …] to [${shards ?? 2}, batch / ${shards ?? 2}, …], or give inAxes null for what all shards share`,
   })
 }
