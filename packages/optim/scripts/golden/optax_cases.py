@@ -396,6 +396,9 @@ LP = A(np.log(rng.dirichlet(np.ones(5), 4)).astype(np.float32))
 W = A([[True, True, True, False, True], [True, True, True, True, True], [False, True, True, False, True],
        [True, True, False, True, False]], 'bool')
 ZD = A([[0, 0.5, 0.5, 0, 0], [1, 0, 0, 0, 0], [0.2, 0.2, 0.2, 0.2, 0.2], [0, 0, 0, 0.75, 0.25]])
+# Where formulas have corners, and far out.
+E = A([-1e4, -100, -20, -1, -1e-3, 0, 1e-3, 1, 20, 100, 1e4])
+ONES, ZEROS, SOME = A(np.ones(11)), A(np.zeros(11)), A(np.full(11, 0.25))
 LOGITS, LABELS = uniform(3, 7, 5), A([[1, 2, 2, 4], [3, 3, 1, 0], [2, 0, 0, 0]], 'int32')
 FRAME_PADS = A([[0] * 7, [0] * 6 + [1], [0] * 4 + [1] * 3])
 LABEL_PADS = A([[0, 0, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1]])
@@ -413,6 +416,12 @@ losses = [
     ('sigmoid_binary_cross_entropy', [L, B], {}),
     ('sigmoid_focal_loss', [L, B], {}),
     ('sigmoid_focal_loss', [L, D], {'alpha': 0.25, 'gamma': 1.5}),
+    *[(name, [E, targets], options) for targets in (ONES, ZEROS, SOME) for name, options in (
+        ('sigmoid_binary_cross_entropy', {}), ('sigmoid_focal_loss', {'alpha': 0.25}),
+        ('sigmoid_focal_loss', {'gamma': 0.5}), ('hinge_loss', {}), ('perceptron_loss', {}),
+        ('huber_loss', {}), ('log_cosh', {}), ('squared_error', {}))],
+    ('softmax_cross_entropy_with_integer_labels', [E, A(5, 'int32')], {}),
+    ('multiclass_hinge_loss', [ZEROS, A(5, 'int32')], {}),
     ('hinge_loss', [L, SIGNS], {}),
     ('perceptron_loss', [L, SIGNS], {}),
     ('multiclass_hinge_loss', [L, I], {}),

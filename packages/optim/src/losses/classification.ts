@@ -131,10 +131,15 @@ export function polyLossCrossEntropy(
   return np.add(softmaxCrossEntropy(logits, labels, options), np.multiply(epsilon, others))
 }
 
-/** Binary cross-entropy of logistic(logits), elementwise and stable: `max(x,0) − x·y + log1p(e^−|x|)`. */
+/**
+ * Binary cross-entropy of logistic(logits), elementwise and stable:
+ * `y · log(1 + e^−x) + (1 − y) · log(1 + e^x)`, with the derivative `σ(x) − y` everywhere.
+ */
 export function sigmoidBinaryCrossEntropy(logits: NDArray, labels: ArrayLike): NDArray {
-  const softplus = np.log1p(np.exp(np.negative(np.abs(logits))))
-  return np.add(np.subtract(np.maximum(logits, 0), np.multiply(logits, labels)), softplus)
+  // Made of |x| and max(x, 0) it would have other derivatives at 0, where logits often start.
+  const hit = np.multiply(labels, logSigmoid(logits))
+  const miss = np.multiply(np.subtract(1, labels), logSigmoid(np.negative(logits)))
+  return np.negative(np.add(hit, miss))
 }
 
 /**
