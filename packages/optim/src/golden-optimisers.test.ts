@@ -67,8 +67,7 @@ const LOOSE: Readonly<Record<string, number>> = {
 }
 const AT = [1, 3, 7]
 /** Optimisers that hold nothing in single precision when parameters are doubles; schedules do. */
-const inDouble =
-  /^(adam|nadam|amsgrad|adabelief|adan|yogi|lion|lamb|adagrad|sm3|muon|rmsprop)$/
+const inDouble = /^(adam|nadam|amsgrad|adabelief|adan|yogi|lion|lamb|adagrad|sm3|muon|rmsprop)$/
 const DOUBLE_TOLERANCE = 1e-12
 
 function checkOptimiser(
