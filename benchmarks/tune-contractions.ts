@@ -71,18 +71,25 @@ function productNode({ rows, columns, depth }: Sizes, layout: Layout): ContractN
 // --- what there is to try ------------------------------------------------------------------------------
 
 /** Whether a workgroup of the tile fits: its invocations, and blocks of vectors of both operands. */
-function tileFits(tile: number, { invocations, workgroupBytes }: DeviceFacts): boolean {
-  const side = tile / 4
-  return side ** 2 <= invocations && 2 * side * (side + 1) * 16 <= workgroupBytes
+function tileFits(
+  tile: number,
+  registers: number,
+  { invocations, workgroupBytes }: DeviceFacts,
+): boolean {
+  const side = tile / registers
+  return side ** 2 <= invocations && 2 * side * (tile / 4 + 1) * 16 <= workgroupBytes
 }
 
 function strategiesFor({ rows, columns, depth }: Sizes, facts: DeviceFacts): readonly Strategy[] {
   const splits = [1, 2, 4, 8, 16, 32].filter((parts) => parts === 1 || depth / parts >= 64)
-  const tiles = ([16, 32, 64, 128] as const).filter((tile) => tileFits(tile, facts))
   const isSmall = rows * columns * depth <= 2 ** 28
   return [
-    ...tiles.flatMap((tile) =>
-      splits.map((parts) => ({ kind: 'tiled', tile, splits: parts }) as const),
+    ...([16, 32, 64, 128] as const).flatMap((tile) =>
+      ([4, 8] as const)
+        .filter((registers) => tileFits(tile, registers, facts))
+        .flatMap((registers) =>
+          splits.map((parts) => ({ kind: 'tiled', tile, registers, splits: parts }) as const),
+        ),
     ),
     { kind: 'registers', splits: 1 },
     ...(isSmall
@@ -97,7 +104,9 @@ function strategiesFor({ rows, columns, depth }: Sizes, facts: DeviceFacts): rea
 const named = (strategy: Strategy): string =>
   [
     strategy.kind,
-    ...(strategy.kind === 'tiled' ? [strategy.tile] : []),
+    ...(strategy.kind === 'tiled'
+      ? [strategy.tile, `by ${strategy.registers}×${strategy.registers}`]
+      : []),
     ...(strategy.splits > 1 ? [`in ${strategy.splits} parts`] : []),
   ].join(' ')
 

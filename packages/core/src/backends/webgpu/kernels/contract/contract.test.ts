@@ -76,10 +76,13 @@ function product(
 }
 
 const strategies: readonly Strategy[] = [
-  { kind: 'tiled', tile: 16, splits: 1 },
-  { kind: 'tiled', tile: 32, splits: 1 },
-  { kind: 'tiled', tile: 64, splits: 1 },
-  { kind: 'tiled', tile: 32, splits: 3 },
+  { kind: 'tiled', tile: 16, registers: 4, splits: 1 },
+  { kind: 'tiled', tile: 32, registers: 4, splits: 1 },
+  { kind: 'tiled', tile: 64, registers: 4, splits: 1 },
+  { kind: 'tiled', tile: 32, registers: 4, splits: 3 },
+  { kind: 'tiled', tile: 16, registers: 8, splits: 1 },
+  { kind: 'tiled', tile: 64, registers: 8, splits: 1 },
+  { kind: 'tiled', tile: 32, registers: 8, splits: 3 },
   { kind: 'registers', splits: 1 },
   { kind: 'registers', splits: 2 },
   { kind: 'each', splits: 1 },
@@ -128,7 +131,7 @@ onGpu('contractions on WebGPU', { timeout: 30_000 }, () => {
     },
   )
 
-  const small = strategies.filter((s) => s.kind !== 'tiled' || s.tile === 32)
+  const small = strategies.filter((s) => s.kind !== 'tiled' || s.tile === 32 || s.registers === 8)
   it.each(small.map((s) => [named(s), s] as const))(
     'with what is fused around it: %s',
     async (_, strategy) => {
@@ -185,7 +188,7 @@ onGpu('contractions on WebGPU', { timeout: 30_000 }, () => {
       ],
     }
     await check(node)
-    await check(node, { kind: 'tiled', tile: 32, splits: 1 })
+    await check(node, { kind: 'tiled', tile: 32, registers: 4, splits: 1 })
   })
 
   it('with subgroups where there are any, and without', async () => {
@@ -225,8 +228,10 @@ onGpu('contractions on WebGPU', { timeout: 30_000 }, () => {
     const facts = { ...runner.facts, invocations: 256, software: false }
     const of = (sizes: Sizes, transposeLeft = false): string =>
       named(choose(problemOf(product(sizes, { transposeLeft })), facts))
-    expect(of({ m: [4096], n: [4096], k: [512] })).toBe('tiled 64 1')
-    expect(of({ m: [128], n: [64], k: [4096] })).toBe('tiled 32 32')
+    expect(of({ m: [4096], n: [4096], k: [512] })).toBe('tiled 64 8 1')
+    expect(of({ m: [1024], n: [1024], k: [512] })).toBe('tiled 64 4 1')
+    expect(of({ m: [8192], n: [192], k: [512] })).toBe('tiled 64 4 1')
+    expect(of({ m: [128], n: [64], k: [4096] })).toBe('tiled 32 4 32')
     expect(of({ m: [4096], n: [1], k: [4096] })).toBe('dots 1')
     expect(of({ m: [4096], n: [1], k: [4096] }, true)).toBe('each 4')
     expect(of({ m: [8], n: [8], k: [8] })).toBe('each 1')

@@ -22,7 +22,7 @@ export function contractWith(
   if (problem.batch * problem.rows * problem.columns === 0) return []
   switch (strategy.kind) {
     case 'tiled':
-      return contractTiled(problem, space, strategy.tile, strategy.splits)
+      return contractTiled(problem, space, strategy)
     case 'registers':
       return contractRegisters(problem, space, strategy.splits)
     case 'dots':

@@ -6,8 +6,13 @@ import type { Problem } from './problem'
 export type TileSize = 16 | 32 | 64 | 128
 
 export type Strategy =
-  /** Square tiles of the result, 4×4 elements to an invocation, operands brought in by blocks. */
-  | { readonly kind: 'tiled'; readonly tile: TileSize; readonly splits: number }
+  /** Square tiles of the result, 4×4 or 8×8 elements to an invocation, operands brought in by blocks. */
+  | {
+      readonly kind: 'tiled'
+      readonly tile: TileSize
+      readonly registers: 4 | 8
+      readonly splits: number
+    }
   /** 4×4 elements to an invocation, without workgroup memory. */
   | { readonly kind: 'registers'; readonly splits: number }
   /** A workgroup per element of the result, its invocations side by side along k. */
@@ -21,6 +26,13 @@ const SKINNY = 8
 const SHALLOW = 8
 /** Work so small that only the number of instructions counts. */
 const SMALL = 1 << 14
+/**
+ * Rows and columns from which an invocation computes 8×8 elements. It reads one element from workgroup
+ * memory for four products, where 4×4 reads one for two, and workgroup memory is what bounds 4×4 on
+ * GPUs. But it takes about a hundred registers, and there are a quarter as many invocations: tiles of
+ * 64 are workgroups of 64, so twice as many of them are wanted. Reasoned, not measured.
+ */
+const LARGE = 256
 /** Workgroups that keep a GPU, or a few cores, busy. */
 const BUSY = 256
 const BUSY_CORES = 8
@@ -41,9 +53,11 @@ export function choose(problem: Problem, facts: DeviceFacts): Strategy {
   }
   if (facts.software) return { kind: 'registers', splits: splitsFor(Math.ceil(results / 1024)) }
   const tiles = (tile: number): number => batch * Math.ceil(rows / tile) * Math.ceil(columns / tile)
+  if (narrow >= LARGE && tiles(64) >= 2 * BUSY)
+    return { kind: 'tiled', tile: 64, registers: 8, splits: 1 }
   const isLarge = narrow > 32 && tiles(64) >= BUSY && facts.invocations >= 256
   const tile = isLarge ? 64 : 32
-  return { kind: 'tiled', tile, splits: splitsFor(tiles(tile)) }
+  return { kind: 'tiled', tile, registers: 4, splits: splitsFor(tiles(tile)) }
 }
 
 /** In how many parts k is summed up, so that a few results still occupy the whole device. */

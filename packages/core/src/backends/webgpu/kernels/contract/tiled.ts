@@ -1,45 +1,47 @@
 /**
  * Products in tiles. A workgroup computes a square of the result; each invocation keeps 4×4 sums in
- * registers. Blocks of both operands go through workgroup memory, evaluated on the way, so that an
+ * registers, or 8×8: four squares of 4×4 that are half a tile apart, so that neighbouring invocations
+ * read neighbouring vectors. Blocks of both operands go through workgroup memory, evaluated on the way, so that an
  * operand may be any expression: a window of an image, a transposed or a scaled matrix. Every
- * invocation brings one vector of four rows (or columns) at one k per block.
+ * invocation brings one vector of four rows (or columns) at one k per block, or two.
  */
 import { unflattened } from '../../elements'
 import { type Dispatch, KernelSource, type KernelSpace } from '../../kernel'
 import { ScalarCode } from '../../wgsl/scalar'
 import { title } from './direct'
 import type { Problem, Side } from './problem'
-import type { TileSize } from './strategy'
+import type { Strategy, TileSize } from './strategy'
 import { sumsOf, writeBlock } from './sums'
 import { vectorLoad } from './vectors'
 
-/** Rows and columns of one invocation. */
-const REGISTERS = 4
+/** Elements of a vector. */
+const WIDTH = 4
 
 interface Tile {
   readonly size: number
   /** Invocations of the workgroup, and along one side of the tile. */
   readonly lanes: number
   readonly side: number
+  /** Vectors of an invocation along each side: 1 or 2. */
+  readonly parts: number
   /** Steps of k per block. */
   readonly depth: number
 }
 
-const tileOf = (size: TileSize): Tile => {
-  const side = size / REGISTERS
-  return { size, lanes: side * side, side, depth: side }
+const tileOf = (size: TileSize, registers: number): Tile => {
+  const side = size / registers
+  return { size, lanes: side * side, side, parts: registers / WIDTH, depth: side }
 }
 
 export function contractTiled(
   problem: Problem,
   space: KernelSpace,
-  size: TileSize,
-  splits: number,
+  { tile: size, registers, splits }: Extract<Strategy, { readonly kind: 'tiled' }>,
 ): readonly Dispatch[] {
   const { node, batch, rows, columns, depth, type } = problem
-  const tile = tileOf(size)
+  const tile = tileOf(size, registers)
   const sums = sumsOf(problem, space, splits)
-  const source = new KernelSource(space, `${title(problem)}, tiles of ${size}`)
+  const source = new KernelSource(space, `${title(problem)}, tiles of ${size} by ${registers}×${registers}`)
   const across = Math.ceil(columns / size)
   const down = Math.ceil(rows / size)
 
@@ -72,8 +74,10 @@ export function contractTiled(
   const k0 = source.name('k')
   const loadLeft = load('left_block', problem.left, firstRow, rows, k0)
   const loadRight = load('right_block', problem.right, firstColumn, columns, k0)
-  const sum = source.name('sum')
-  source.line(`var ${sum}: array<vec4<${type}>, ${REGISTERS}>;`)
+  const parts = Array.from({ length: tile.parts }, (_, part) => part)
+  const squares = parts.flatMap((down) => parts.map((right) => ({ down, right })))
+  const sums4 = squares.map(() => source.name('sum'))
+  for (const sum of sums4) source.line(`var ${sum}: array<vec4<${type}>, ${WIDTH}>;`)
   const row = source.let('lane_row', `lane / ${tile.side}u`)
   const column = source.let('lane_column', `lane % ${tile.side}u`)
   const start = splits === 1 ? '0' : `${split} * ${perSplit}`
@@ -83,29 +87,37 @@ export function contractTiled(
     source.line('workgroupBarrier();')
     const step = source.name('step')
     source.block(`for (var ${step} = 0u; ${step} < ${tile.depth}u; ${step}++)`, () => {
-      const a = source.let('a', `left_block[${step} * ${pitch(tile)}u + ${row}]`)
-      const b = source.let('b', `right_block[${step} * ${pitch(tile)}u + ${column}]`)
-      for (const [i, component] of ['x', 'y', 'z', 'w'].entries())
-        source.line(`${sum}[${i}] += ${a}.${component} * ${b};`)
+      const vectors = (block: string, at: string): readonly string[] =>
+        parts.map((part) =>
+          source.let('v', `${block}[${step} * ${pitch(tile)}u + ${at} + ${part * tile.side}u]`),
+        )
+      const [a, b] = [vectors('left_block', row), vectors('right_block', column)]
+      for (const [square, { down, right }] of squares.entries())
+        for (const [i, component] of ['x', 'y', 'z', 'w'].entries())
+          source.line(`${sums4[square]}[${i}] += ${a[down]}.${component} * ${b[right]};`)
     })
     source.line('workgroupBarrier();')
   })
 
-  writeBlock(source, problem, sums, {
-    sum,
-    firstRow: source.let('first_row', `${firstRow} + i32(${row}) * ${REGISTERS}`),
-    firstColumn: source.let('first_column', `${firstColumn} + i32(${column}) * ${REGISTERS}`),
-    batch: rest,
-    batchIndex,
-    split,
-    ragged: { rows: rows % size !== 0, columns: columns % size !== 0 },
-  })
+  const lineOf = (first: string, lane: string, part: number): string =>
+    source.let('first', `${first} + (i32(${lane}) + ${part * tile.side}) * ${WIDTH}`)
+  for (const [square, { down, right }] of squares.entries()) {
+    writeBlock(source, problem, sums, {
+      sum: sums4[square],
+      firstRow: lineOf(firstRow, row, down),
+      firstColumn: lineOf(firstColumn, column, right),
+      batch: rest,
+      batchIndex,
+      split,
+      ragged: { rows: rows % size !== 0, columns: columns % size !== 0 },
+    })
+  }
   const groups = across * down * splits * batch
   return [source.finish({ workgroupSize: tile.lanes, groups }), ...sums.after]
 }
 
 /** Vectors from one k to the next in workgroup memory: one more, so that columns of banks differ. */
-const pitch = (tile: Tile): number => tile.side + 1
+const pitch = (tile: Tile): number => tile.parts * tile.side + 1
 
 interface Block {
   readonly name: string
@@ -130,18 +142,20 @@ function blockLoader(
   const isAlongK = side.contiguous === 'k'
   const [fast, slow] = [`i32(lane % ${tile.side}u)`, `i32(lane / ${tile.side}u)`]
   const step = source.let('block_k', isAlongK ? fast : slow)
-  const vector = source.let('block_vector', isAlongK ? slow : fast)
-  const place = source.let('block_place', `${step} * ${pitch(tile)} + ${vector}`)
-  const lines = Array.from({ length: REGISTERS }, (_, i) =>
-    source.let('line', `${first} + ${vector} * ${REGISTERS} + ${i}`),
-  )
+  const lane = source.let('block_vector', isAlongK ? slow : fast)
   const fits = length % tile.size === 0
   const isWhole = depth % tile.depth === 0
   const whole =
     fits && !isAlongK ? vectorLoad(source, side, node.batch.length, node.k, 'free') : null
-  const indices = lines.map((line) => unflattened(source, line, side.free))
-  return () => {
-    const k = source.let('at', `${k0} + ${step}`)
+  const parts = Array.from({ length: tile.parts }, (_, part) => {
+    const vector = part === 0 ? lane : source.let('block_vector', `${lane} + ${part * tile.side}`)
+    const place = source.let('block_place', `${step} * ${pitch(tile)} + ${vector}`)
+    const lines = Array.from({ length: WIDTH }, (_, i) =>
+      source.let('line', `${first} + ${vector} * ${WIDTH} + ${i}`),
+    )
+    return { place, lines, indices: lines.map((line) => unflattened(source, line, side.free)) }
+  })
+  const writePart = (k: string, { place, lines, indices }: (typeof parts)[number]): void => {
     const block = source.name('block')
     source.line(`var ${block} = vec4<${type}>();`)
     const read = (): void => {
@@ -164,5 +178,9 @@ function blockLoader(
     if (isWhole) read()
     else source.block(`if (${k} < ${end})`, read)
     source.line(`${name}[${place}] = ${block};`)
+  }
+  return () => {
+    const k = source.let('at', `${k0} + ${step}`)
+    for (const part of parts) writePart(k, part)
   }
 }
