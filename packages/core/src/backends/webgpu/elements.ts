@@ -5,6 +5,13 @@ import type { DeviceFacts, KernelSource } from './kernel'
 /** Invocations of a workgroup whose invocations have nothing to do with each other. */
 export const elementwiseSize = ({ invocations }: DeviceFacts): number => Math.min(64, invocations)
 
+/**
+ * Invocations of a workgroup on a driver without a GPU, which gives workgroups to cores and runs four
+ * invocations side by side: small enough that every core has several.
+ */
+export const coreSize = (count: number): number =>
+  Math.min(64, Math.max(4, 4 * Math.floor(count / 64)))
+
 /** Names the i32 index along each axis of element number `flat` of a space. */
 export function unflattened(source: KernelSource, flat: string, shape: Shape): readonly string[] {
   const index = shape.map(() => '0')

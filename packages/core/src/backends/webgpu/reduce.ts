@@ -10,7 +10,7 @@ import type { ReduceNode } from '../../compiler/nodes'
 import { loadsOf } from '../../compiler/views'
 import { type Shape, sizeOf } from '../../types/aval'
 import type { DType } from '../../types/dtype'
-import { elementwiseSize, perElement, unflattened } from './elements'
+import { coreSize, elementwiseSize, perElement, unflattened } from './elements'
 import { type Dispatch, KernelSource, type KernelSpace } from './kernel'
 import { writeStores } from './map'
 import { type State, stateOf } from './monoids'
@@ -19,6 +19,8 @@ import { ScalarCode } from './wgsl/scalar'
 
 /** Results for which a device has enough to do without dividing them further. */
 const ENOUGH_RESULTS = 2048
+/** Results, or segments of them, for which a few cores have enough to do. */
+const ENOUGH_ON_CORES = 64
 /** Elements that are combined before they join the others, so that errors of sums stay small. */
 const BLOCK = 32
 /** Up to this many elements are not worth a second dispatch. */
@@ -28,6 +30,11 @@ export function reduceKernel(node: ReduceNode, space: KernelSpace): readonly Dis
   const results = sizeOf(node.shape)
   const length = sizeOf(node.reduced)
   if (results === 0) return []
+  if (space.facts.software) {
+    const wanted = Math.ceil(ENOUGH_ON_CORES / results)
+    const segments = length <= WHOLE ? 1 : Math.min(wanted, Math.ceil(length / WHOLE))
+    return inSegments(node, space, segments, byInvocation)
+  }
   if (!alongRows(node) || length <= 2 * BLOCK) {
     const wanted = results >= ENOUGH_RESULTS ? 1 : Math.ceil(ENOUGH_RESULTS / results)
     const segments = length <= WHOLE ? 1 : Math.min(wanted, Math.ceil(length / BLOCK))
@@ -126,7 +133,8 @@ function inSegments(
     scratch.map((buffer: Buffer) =>
       second.let('s', second.load(buffer, `${position} * ${results} + ${result}`)),
     )
-  const joined = used > BLOCK && results < ENOUGH_RESULTS ? byWorkgroup : byInvocation
+  const isLong = used > BLOCK && results < ENOUGH_RESULTS && !space.facts.software
+  const joined = isLong ? byWorkgroup : byInvocation
   return [first, joined(second, whole(used), { states, read: readScratch, finish })]
 }
 
@@ -162,7 +170,8 @@ const startOf = (states: readonly State[], i: number): number =>
 /** One invocation per result and segment; neighbouring invocations have neighbouring results. */
 const byInvocation: Kernel = (source, division, part) => {
   const { results, segments } = division
-  const size = elementwiseSize(source.space.facts)
+  const { facts } = source.space
+  const size = facts.software ? coreSize(results * segments) : elementwiseSize(facts)
   perElement(source, results * segments, size, (flat) => {
     const result = segments === 1 ? flat : source.let('r', `${flat} % ${results}`)
     const segment = segments === 1 ? '0' : source.let('s', `${flat} / ${results}`)

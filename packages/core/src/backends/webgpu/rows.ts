@@ -1,18 +1,19 @@
 /**
  * Chains along rows (softmax, normalisations and their gradients): a workgroup takes a row through all
- * steps. What only the steps read stays in workgroup memory.
+ * steps. What only the steps read stays in workgroup memory. On a driver without a GPU an invocation
+ * takes a row by itself, as there a barrier costs more than what is between two of them.
  */
 import { rootsOf } from '../../compiler/dependence'
 import type { Buffer } from '../../compiler/expr'
-import type { MapNode, RowsNode, RowStep } from '../../compiler/nodes'
+import type { MapNode, ReduceNode, RowsNode, RowStep } from '../../compiler/nodes'
 import type { RowLimits } from '../../compiler/rows'
 import { innerOf } from '../../compiler/spaces'
 import { loadsOf } from '../../compiler/views'
 import { sizeOf } from '../../types/aval'
-import { unflattened } from './elements'
+import { coreSize, unflattened } from './elements'
 import { type Counter, type Dispatch, KernelSource, type KernelSpace } from './kernel'
 import { writeStores } from './map'
-import { stateOf } from './monoids'
+import { type State, stateOf } from './monoids'
 import { meet, readElements, storeResults, walk, workgroupFor } from './reduce'
 import { ScalarCode } from './wgsl/scalar'
 
@@ -23,6 +24,7 @@ export function rowsKernel(node: RowsNode, space: KernelSpace): readonly Dispatc
   const rows = sizeOf(node.shape)
   if (rows === 0) return []
   const source = new KernelSource(space, `${rows} rows, ${node.steps.length} steps`)
+  if (space.facts.software && rows >= ROWS_PER_CORES) return rowsByInvocation(node, source, rows)
   const row = source.let('row', 'i32(group)')
   const counter: Counter = { word: -1 }
   space.counters.set(counter, row)
@@ -30,6 +32,58 @@ export function rowsKernel(node: RowsNode, space: KernelSpace): readonly Dispatc
   const size = workgroupFor(rowLength(node), space)
   writeRow(source, node, row, size)
   return [source.finish({ workgroupSize: size, groups: rows })]
+}
+
+/** Rows that occupy a few cores, whose vectors are of four invocations. */
+const ROWS_PER_CORES = 16
+
+function rowsByInvocation(
+  node: RowsNode,
+  source: KernelSource,
+  rows: number,
+): readonly Dispatch[] {
+  const { space } = source
+  const row = source.name('row')
+  const counter: Counter = { word: -1 }
+  space.counters.set(counter, row)
+  for (const buffer of node.locals) space.scratchFor(buffer, counter, rows)
+  const size = coreSize(rows)
+  source.line(`let ${row} = i32(group * ${size}u + lane);`)
+  if (rows % size !== 0) source.line(`if (${row} >= ${rows}) { return; }`)
+  const alone: Share = { lane: '0', size: 1 }
+  for (const step of node.steps) {
+    if (step.kind === 'map') mapRow(source, node, step, row, alone)
+    else {
+      const states = step.reductions.map(stateOf)
+      storeResults(source, step, reduceRow(source, step, states, row, alone), row)
+    }
+  }
+  return [source.finish({ workgroupSize: size, groups: Math.ceil(rows / size) })]
+}
+
+/** Which elements of a row an invocation takes: every `size`th, from `lane` on. */
+interface Share {
+  readonly lane: string
+  readonly size: number
+}
+
+const reduceRow = (
+  source: KernelSource,
+  step: ReduceNode,
+  states: readonly State[],
+  row: string,
+  { lane, size }: Share,
+): readonly string[] => {
+  const length = sizeOf(step.reduced)
+  const division = { results: 1, segments: 1, length, segmentLength: length }
+  const read = (at: { readonly result: string; readonly position: string }) =>
+    readElements(source, step, at)
+  return walk(
+    source,
+    division,
+    { states, read },
+    { result: row, segment: '0', first: lane, step: size },
+  )
 }
 
 /** Elements along the longest step. */
@@ -61,16 +115,12 @@ export function keepLocals({ locals }: RowsNode, space: KernelSpace): readonly B
 
 /** The steps of one row, of which all invocations of a workgroup do a part. */
 export function writeRow(source: KernelSource, node: RowsNode, row: string, size: number): void {
+  const share: Share = { lane: 'i32(lane)', size }
   for (const [i, step] of node.steps.entries()) {
-    if (step.kind === 'map') mapRow(source, node, step, row, size)
+    if (step.kind === 'map') mapRow(source, node, step, row, share)
     else {
       const states = step.reductions.map(stateOf)
-      const length = sizeOf(step.reduced)
-      const division = { results: 1, segments: 1, length, segmentLength: length }
-      const read = (at: { readonly result: string; readonly position: string }) =>
-        readElements(source, step, at)
-      const at = { result: row, segment: '0', first: 'i32(lane)', step: size }
-      meet(source, states, walk(source, division, { states, read }, at), size, (registers) =>
+      meet(source, states, reduceRow(source, step, states, row, share), size, (registers) =>
         storeResults(source, step, registers, row),
       )
     }
@@ -84,11 +134,11 @@ function mapRow(
   { shape }: RowsNode,
   step: MapNode,
   row: string,
-  size: number,
+  { lane, size }: Share,
 ): void {
   const inner = innerOf(step, shape)
   const e = source.name('e')
-  source.block(`for (var ${e} = i32(lane); ${e} < ${sizeOf(inner)}; ${e} += ${size})`, () => {
+  source.block(`for (var ${e} = ${lane}; ${e} < ${sizeOf(inner)}; ${e} += ${size})`, () => {
     const index = [...unflattened(source, row, shape), ...unflattened(source, e, inner)]
     writeStores(source, step.stores, new ScalarCode(source, index))
   })
