@@ -235,10 +235,9 @@ onGpu('contractions on WebGPU', { timeout: 30_000 }, () => {
     expect(of({ m: [4096], n: [1], k: [4096] })).toBe('dots 1')
     expect(of({ m: [4096], n: [1], k: [4096] }, true)).toBe('each 4')
     expect(of({ m: [8], n: [8], k: [8] })).toBe('each 1')
-    const software = choose(problemOf(product({ m: [512], n: [512], k: [512] })), {
-      ...facts,
-      software: true,
-    })
-    expect(named(software)).toBe('registers 1')
+    const onCores = (sizes: Sizes): string =>
+      named(choose(problemOf(product(sizes)), { ...facts, software: true }))
+    expect(onCores({ m: [512], n: [512], k: [512] })).toBe('registers 1')
+    expect(onCores({ m: [4096], n: [1], k: [4096] })).toBe('each 1')
   })
 })

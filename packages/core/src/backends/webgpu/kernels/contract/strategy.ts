@@ -47,7 +47,8 @@ export function choose(problem: Problem, facts: DeviceFacts): Strategy {
     splitsOf(depth, workgroups, facts.software ? BUSY_CORES : BUSY)
   if (narrow < SKINNY || depth < SHALLOW || results * depth < SMALL) {
     const wide = rows >= columns ? problem.left : problem.right
-    if (depth >= 64 && wide.contiguous === 'k' && results <= facts.workgroups * 16)
+    const fits = depth >= 64 && results <= facts.workgroups * 16 && !facts.software
+    if (fits && wide.contiguous === 'k')
       return { kind: 'dots', splits: 1 }
     return { kind: 'each', splits: splitsFor(Math.ceil(results / 64)) }
   }
