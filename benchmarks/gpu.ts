@@ -1,7 +1,7 @@
 /** The GPU that a run measures on, or a driver that does as if. */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { driverVariables } from '../scripts/webgpu/driver'
+import { gpuVariables, packagedDriver } from '../scripts/webgpu/driver'
 import type { Adapter } from './peers/node-gpu'
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url))
@@ -26,13 +26,6 @@ function adapterWith(variables: Readonly<Record<string, string>>): Gpu | null {
  * software driver. Without a GPU, or if `software` asks for it, the software driver itself.
  */
 export function findGpu({ software }: { readonly software: boolean }): Gpu | null {
-  const driver = driverVariables()
-  const { LD_LIBRARY_PATH } = driver
-  const attempts: Record<string, string>[] = [{}]
-  if (LD_LIBRARY_PATH !== undefined) attempts.push({ LD_LIBRARY_PATH })
-  for (const variables of software ? [] : attempts) {
-    const found = adapterWith(variables)
-    if (found !== null && !found.software) return found
-  }
-  return adapterWith(driver)
+  const packaged = packagedDriver()
+  return adapterWith((software ? null : gpuVariables(packaged)) ?? packaged)
 }

@@ -14,10 +14,11 @@ import {
 import type { MeasuredFunction } from '../packages/core/src/backends/wasm/math/testing/accuracy.ts'
 import { NodeRunner } from '../packages/core/src/backends/webgpu/kernels/run-node.fixture.ts'
 import { measureOnGpu } from '../packages/core/src/backends/webgpu/wgsl/math/testing/accuracy.ts'
-import { driverVariables } from './webgpu/driver.ts'
+import { packagedDriver } from './webgpu/driver.ts'
 
-// A driver for WebGPU is found through the variables that a process starts with.
-const variables = driverVariables()
+// The packaged driver, whose roundings the page tells of, is found through variables that a process
+// starts with.
+const variables = packagedDriver()
 if (Object.keys(variables).length > 0) {
   const { status } = spawnSync(process.execPath, [...process.execArgv, import.meta.filename], {
     env: { ...process.env, ...variables },

@@ -6,11 +6,13 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 import { np, setDevice } from '../../packages/core/src/index.ts'
 import {
+  backendNamed,
   createWasmBackend,
   openWebGpu,
   registerDevice,
   shareEverything,
 } from '../../packages/core/src/internal.ts'
+import { WebGpuBackend } from '../../packages/core/src/backends/webgpu/index.ts'
 import { html } from './html.ts'
 import { type CaseResult, runSuite } from './run.ts'
 import type { DeviceName } from '../../packages/core/src/index.ts'
@@ -34,6 +36,14 @@ async function twoThreads(): Promise<void> {
   }
 }
 
+/** What the adapter calls itself: results are those of its driver. */
+function adapterName(): string {
+  const backend = backendNamed('webgpu')
+  if (!(backend instanceof WebGpuBackend)) throw new Error('another device is called webgpu')
+  const { vendor, architecture, description } = backend.runtime.adapter.info
+  return description || `${vendor} ${architecture}`
+}
+
 const settings: Setting[] = [
   {
     label: 'wasm',
@@ -54,7 +64,7 @@ const settings: Setting[] = [
 
 try {
   await openWebGpu()
-  settings.push({ label: 'webgpu', device: 'webgpu', prepare: () => {} })
+  settings.push({ label: `webgpu: ${adapterName()}`, device: 'webgpu', prepare: () => {} })
 } catch (error) {
   console.error(`\n######## WEBGPU IS NOT COMPARED: ${String(error)} ########\n`)
 }

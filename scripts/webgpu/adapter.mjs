@@ -1,4 +1,4 @@
-/** Says which adapter the WebGPU tests will use, and its features: `node scripts/webgpu/adapter.mjs`. */
+/** Which adapter WebGPU has in a process like this one, as JSON: `node scripts/webgpu/adapter.mjs`. */
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -6,11 +6,11 @@ const core = fileURLToPath(new URL('../../packages/core/package.json', import.me
 try {
   const { create } = await import(pathToFileURL(createRequire(core).resolve('webgpu')).href)
   const gpu = create([])
-  const adapter = await gpu.requestAdapter()
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' })
   if (adapter === null) throw new Error('no adapter: is there a Vulkan driver?')
-  const { vendor, architecture, description } = adapter.info
-  console.log([vendor, architecture, description].filter(Boolean).join(' '))
-  console.log([...adapter.features].join(' '))
+  const { vendor, architecture, description, isFallbackAdapter: software } = adapter.info
+  const name = [vendor, architecture, description].filter(Boolean).join(' ')
+  console.log(JSON.stringify({ name, software, features: [...adapter.features] }))
   process.exit(0)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)

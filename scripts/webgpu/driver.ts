@@ -1,10 +1,12 @@
 /**
- * A Vulkan driver for machines without a GPU: SwiftShader, which the package @sparticuz/chromium
- * carries as a compressed archive. It is unpacked once, into node_modules/.cache.
+ * The driver that tests and the equivalence report use: that of the machine's GPU, or on machines
+ * without one SwiftShader, which the package @sparticuz/chromium carries as a compressed archive. It is
+ * unpacked once, into node_modules/.cache.
  *
  * The dynamic loader reads its variables when a process starts, so they are set for child processes.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,8 +14,66 @@ import { brotliDecompressSync } from 'node:zlib'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-/** The variables that a process needs to find a driver; none where the machine's own is to be used. */
-export function driverVariables(): Record<string, string> {
+type Variables = Readonly<Record<string, string>>
+
+/** What a process sees of WebGPU. */
+export interface AdapterFacts {
+  readonly name: string
+  /** A driver without a GPU. */
+  readonly software: boolean
+  readonly features: readonly string[]
+}
+
+/** The adapter of a process with these variables, or why it has none. */
+export function adapterWith(variables: Variables): AdapterFacts | string {
+  const probe = fileURLToPath(new URL('./adapter.mjs', import.meta.url))
+  const { status, stdout, stderr } = spawnSync(process.execPath, [probe], {
+    env: { ...process.env, ...variables },
+    encoding: 'utf8',
+  })
+  if (status === 0) return JSON.parse(stdout) as AdapterFacts
+  return stderr.trim().split('\n').at(-1) || `the probe ended with ${status}`
+}
+
+/**
+ * The variables that a process needs to find its driver: none for the machine's own GPU, as long as it
+ * has one, else those of the packaged driver. `VK_ICD_FILENAMES` names another driver, and
+ * `ADJOINT_WEBGPU_DRIVER=software` asks for the packaged one.
+ */
+export function driverVariables(): Variables {
+  const packaged = packagedDriver()
+  if (process.env.ADJOINT_WEBGPU_DRIVER === 'software' || !hasDriver()) return packaged
+  return gpuVariables(packaged) ?? packaged
+}
+
+/** How a process finds the machine's GPU: as it is, or with the Vulkan loader of the packaged driver. */
+export function gpuVariables({ LD_LIBRARY_PATH }: Variables): Variables | null {
+  const attempts: Variables[] = [{}]
+  if (LD_LIBRARY_PATH !== undefined) attempts.push({ LD_LIBRARY_PATH })
+  for (const variables of attempts) {
+    const found = adapterWith(variables)
+    if (typeof found !== 'string' && !found.software) return variables
+  }
+  return null
+}
+
+/** Whether a Vulkan driver is installed: asking for an adapter takes a second, looking does not. */
+function hasDriver(): boolean {
+  const { HOME, XDG_DATA_HOME, XDG_DATA_DIRS } = process.env
+  const data = XDG_DATA_DIRS?.split(':') ?? ['/usr/local/share', '/usr/share']
+  const own = XDG_DATA_HOME ?? (HOME === undefined ? undefined : join(HOME, '.local/share'))
+  const folders = ['/usr/local/etc', '/etc', ...(own === undefined ? [] : [own]), ...data]
+  return folders.some((folder) => {
+    try {
+      return readdirSync(join(folder, 'vulkan/icd.d')).some((name) => name.endsWith('.json'))
+    } catch {
+      return false
+    }
+  })
+}
+
+/** The variables for the packaged driver; none where there is no such driver, or another one is named. */
+export function packagedDriver(): Variables {
   const usual = process.platform === 'linux' && process.arch === 'x64'
   if (!usual || process.env.VK_ICD_FILENAMES !== undefined) return {}
   const folder = unpacked()

@@ -1,24 +1,25 @@
-/** Before all tests: is there an adapter for the WebGPU device? */
-import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+/** Before all tests: is there an adapter for the WebGPU device, and what does it have? */
+import { adapterWith } from './driver.ts'
+
+/** Tests of these run where the adapter has them. */
+const OPTIONAL = ['shader-f16', 'subgroups']
 
 export function setup(): void {
-  const probe = fileURLToPath(new URL('./adapter.mjs', import.meta.url))
-  const { status, stdout, stderr } = spawnSync(process.execPath, [probe], { encoding: 'utf8' })
-  const [adapter = '', features = ''] = status === 0 ? stdout.trim().split('\n') : []
-  process.env.ADJOINT_WEBGPU = adapter
-  process.env.ADJOINT_WEBGPU_FEATURES = features
-  if (status === 0) {
-    const missing = ['shader-f16', 'subgroups'].filter((name) => !features.split(' ').includes(name))
-    if (missing.length > 0) {
-      const names = missing.join(' and ').toUpperCase()
-      console.error(`\n######## ${names} NOT TESTED: ${adapter} has no such feature ########\n`)
-    }
+  // The variables of the driver are in the environment already: see vitest.config.ts.
+  const adapter = adapterWith({})
+  const found = typeof adapter !== 'string'
+  process.env.ADJOINT_WEBGPU = found ? adapter.name : ''
+  process.env.ADJOINT_WEBGPU_FEATURES = found ? adapter.features.join(' ') : ''
+  if (found) {
+    console.log(`WebGPU is tested on ${adapter.name}.`)
+    const missing = OPTIONAL.filter((name) => !adapter.features.includes(name))
+    if (missing.length === 0) return
+    const names = missing.join(' AND ').toUpperCase()
+    console.error(`\n######## NOT TESTED: ${names}, WHICH ${adapter.name} HAS NOT ########\n`)
     return
   }
-  const why = stderr.trim().split('\n')[0] ?? 'unknown'
-  console.error(`\n######## WEBGPU IS NOT TESTED: ${why} ########\n`)
+  console.error(`\n######## WEBGPU IS NOT TESTED: ${adapter} ########\n`)
   if (process.env.ADJOINT_REQUIRE_WEBGPU === '1') {
-    throw new Error(`WebGPU has to be tested here (ADJOINT_REQUIRE_WEBGPU=1), but: ${why}`)
+    throw new Error(`WebGPU has to be tested here (ADJOINT_REQUIRE_WEBGPU=1), but: ${adapter}`)
   }
 }
