@@ -7,6 +7,7 @@ import {
   stage,
 } from '@adjoint/core/internal'
 import { customVjp, grad, jit, scan, whileLoop } from '@adjoint/transforms'
+import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { arbitraryArray } from './arbitraries'
 import { checkGrads } from './check-grads'
@@ -156,6 +157,14 @@ describe('equivalence', () => {
     expect(String(report)).toMatch(/^device +aspect +verdict/)
   })
 
+  it('shows its table on a console, alone and in an error', async () => {
+    const report = await equivalence('tanh', (y: NDArray) => np.tanh(y), [x])
+    expect(inspect(report)).toBe(`tanh\n${report}`)
+    const failing = equivalence('dropping', applied(shortLowering), [x], { gradients: false })
+    const error: unknown = await failing.catch((cause: unknown) => cause)
+    expect(inspect(error).match(/device +aspect/g)).toHaveLength(1)
+  })
+
   it('takes trees, integers and functions with several results', async () => {
     const f = (
       params: { w: NDArray; b: NDArray },
@@ -169,16 +178,19 @@ describe('equivalence', () => {
     expect(report.comparisons.every(({ agrees }) => agrees)).toBe(true)
   })
 
-  it.each(dtypes)('compares %s as numbers, whatever the memory of a device holds', async (dtype) => {
-    const whole = np.array([0, 1, 1, 2, 5]).astype(dtype)
-    const report = await equivalence('whole numbers', (y: NDArray) => np.add(y, y), [whole])
-    expect(report.comparisons.map(({ difference }) => difference?.excess ?? 0)).toEqual(
-      report.comparisons.map(() => 0),
-    )
-    const counted = (y: NDArray): NDArray => np.sum(np.equal(y, 1).astype('int32'))
-    const { comparisons } = await equivalence('ones', counted, [whole])
-    expect(comparisons.every(({ agrees }) => agrees)).toBe(true)
-  })
+  it.each(dtypes)(
+    'compares %s as numbers, whatever the memory of a device holds',
+    async (dtype) => {
+      const whole = np.array([0, 1, 1, 2, 5]).astype(dtype)
+      const report = await equivalence('whole numbers', (y: NDArray) => np.add(y, y), [whole])
+      expect(report.comparisons.map(({ difference }) => difference?.excess ?? 0)).toEqual(
+        report.comparisons.map(() => 0),
+      )
+      const counted = (y: NDArray): NDArray => np.sum(np.equal(y, 1).astype('int32'))
+      const { comparisons } = await equivalence('ones', counted, [whole])
+      expect(comparisons.every(({ agrees }) => agrees)).toBe(true)
+    },
+  )
 
   it('leaves derivatives out where there are none', async () => {
     const report = await equivalence('argmax', (y: NDArray) => np.argmax(y), [x])

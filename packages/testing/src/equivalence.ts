@@ -58,8 +58,11 @@ export interface EquivalenceReport {
 /** A program that has another meaning on a device than on the reference. */
 export class EquivalenceError extends Error {
   override readonly name = 'EquivalenceError'
-  constructor(readonly report: EquivalenceReport) {
+  declare readonly report: EquivalenceReport
+  constructor(report: EquivalenceReport) {
     super(`${report.name} is not the same on every device\n${report}`)
+    // The message has all of it; consoles and test runners would print it once more.
+    Object.defineProperty(this, 'report', { value: report, enumerable: false })
   }
 }
 
@@ -197,8 +200,20 @@ export async function equivalence(
   const found = args.some(isArbitrary)
     ? await compareDrawn(f, args, options)
     : { comparisons: await compareAll(f, args, options), counterexample: null }
-  const report: EquivalenceReport = { name, ...found, toString: () => printed(found) }
+  const report = reportOf(name, found)
   if (!allAgree(found.comparisons)) throw new EquivalenceError(report)
+  return report
+}
+
+/** Consoles show the table, under the name that templates leave to their text. */
+function reportOf(
+  name: string,
+  found: Pick<EquivalenceReport, 'comparisons' | 'counterexample'>,
+): EquivalenceReport {
+  const report: EquivalenceReport = { name, ...found, toString: () => printed(found) }
+  Object.defineProperty(report, Symbol.for('nodejs.util.inspect.custom'), {
+    value: () => `${name}\n${report}`,
+  })
   return report
 }
 

@@ -88,10 +88,12 @@ describe.runIf(hasHalves).each([
 
   it('gradients', async () => {
     const f = (w: NDArray, x: NDArray): NDArray => np.sum(np.tanh(np.matmul(x, w)))
-    await equivalence('a layer', (w: NDArray, x: NDArray) => grad(f)(w, x), [
-      halves(5, 3),
-      halves(7, 5),
-    ], { devices: ['webgpu'], gradients: false })
+    await equivalence(
+      'a layer',
+      (w: NDArray, x: NDArray) => grad(f)(w, x),
+      [halves(5, 3), halves(7, 5)],
+      { devices: ['webgpu'], gradients: false },
+    )
   })
 
   it('a loop of unknown length', async () => {

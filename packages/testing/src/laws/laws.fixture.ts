@@ -273,10 +273,7 @@ const firstDerivative = (modes: readonly Mode[]): Derivative =>
 
 /** What a device is asked about the derivatives of a call, by name. */
 export const derivativeQuestions: Readonly<
-  Record<
-    string,
-    (p: Primitive, sample: PrimitiveSample, modes: readonly Mode[]) => Question | null
-  >
+  Record<string, (p: Primitive, sample: PrimitiveSample, modes: readonly Mode[]) => Question | null>
 > = {
   jvp: (p, sample, modes) =>
     modes.includes('forward') ? derivativeQuestion(p, sample, forward, false) : null,

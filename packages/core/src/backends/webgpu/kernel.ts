@@ -256,7 +256,10 @@ export class KernelSource {
     const { binding, base } = this.bound(this.space.place(buffer), written)
     const at = plus(base, address)
     const { variable, vectors, form } = binding
-    return { text: vectors ? `${variable}[(${at}) >> 2u][(${at}) & 3]` : `${variable}[${at}]`, form }
+    return {
+      text: vectors ? `${variable}[(${at}) >> 2u][(${at}) & 3]` : `${variable}[${at}]`,
+      form,
+    }
   }
 
   /**

@@ -37,11 +37,7 @@ export function rowsKernel(node: RowsNode, space: KernelSpace): readonly Dispatc
 /** Rows that occupy a few cores, whose vectors are of four invocations. */
 const ROWS_PER_CORES = 16
 
-function rowsByInvocation(
-  node: RowsNode,
-  source: KernelSource,
-  rows: number,
-): readonly Dispatch[] {
+function rowsByInvocation(node: RowsNode, source: KernelSource, rows: number): readonly Dispatch[] {
   const { space } = source
   const row = source.name('row')
   const counter: Counter = { word: -1 }

@@ -68,7 +68,13 @@ export class NodeRunner {
     }
     const place = (buffer: Buffer): Place =>
       together
-        ? { resource: 'arena', offset: offsets.get(buffer.id) ?? 0, words: buffer.size, form: 'words', base: [] }
+        ? {
+            resource: 'arena',
+            offset: offsets.get(buffer.id) ?? 0,
+            words: buffer.size,
+            form: 'words',
+            base: [],
+          }
         : {
             resource: buffers.findIndex(({ id }) => id === buffer.id),
             offset: 0,

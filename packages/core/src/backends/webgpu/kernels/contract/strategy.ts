@@ -48,8 +48,7 @@ export function choose(problem: Problem, facts: DeviceFacts): Strategy {
   if (narrow < SKINNY || depth < SHALLOW || results * depth < SMALL) {
     const wide = rows >= columns ? problem.left : problem.right
     const fits = depth >= 64 && results <= facts.workgroups * 16 && !facts.software
-    if (fits && wide.contiguous === 'k')
-      return { kind: 'dots', splits: 1 }
+    if (fits && wide.contiguous === 'k') return { kind: 'dots', splits: 1 }
     return { kind: 'each', splits: splitsFor(Math.ceil(results / 64)) }
   }
   if (facts.software) return { kind: 'registers', splits: splitsFor(Math.ceil(results / 1024)) }

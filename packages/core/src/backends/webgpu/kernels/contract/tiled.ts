@@ -41,7 +41,10 @@ export function contractTiled(
   const { node, batch, rows, columns, depth, type } = problem
   const tile = tileOf(size, registers)
   const sums = sumsOf(problem, space, splits)
-  const source = new KernelSource(space, `${title(problem)}, tiles of ${size} by ${registers}×${registers}`)
+  const source = new KernelSource(
+    space,
+    `${title(problem)}, tiles of ${size} by ${registers}×${registers}`,
+  )
   const across = Math.ceil(columns / size)
   const down = Math.ceil(rows / size)
 
