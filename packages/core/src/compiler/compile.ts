@@ -13,6 +13,8 @@ export interface LowerOptions {
   readonly layout?: MemoryLayout
   /** Which chains of loops become row nodes; none unless given, since a device must know them. */
   readonly rows?: RowLimits
+  /** Whether loops of equal structure become joint nodes; not unless given, for the same reason. */
+  readonly joint?: boolean
 }
 
 export interface PlannedProgram {
@@ -22,8 +24,8 @@ export interface PlannedProgram {
 
 export function lower(
   jaxpr: Jaxpr,
-  { donated = [], rows, layout }: LowerOptions = {},
+  { donated = [], rows, joint = false, layout }: LowerOptions = {},
 ): PlannedProgram {
-  const program = new CompilationUnit((p) => fuse(p, rows ?? null)).program(jaxpr)
+  const program = new CompilationUnit((p) => fuse(p, rows ?? null, joint)).program(jaxpr)
   return { program, plan: plan(program, donating(donated), layout) }
 }

@@ -45,6 +45,8 @@ export function nodeCost(node: LoopNode): NodeCost {
       const { flops } = sum(node.steps.map(nodeCost))
       return { flops, ...rowTraffic(node) }
     }
+    case 'joint':
+      return sum(node.parts.map(nodeCost))
     case 'contract': {
       const { batch, m, n, k } = node
       const space = [...batch, ...m, ...n]

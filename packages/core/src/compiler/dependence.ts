@@ -12,6 +12,8 @@ export function rootsOf(node: LoopNode): readonly Scalar[] {
       return [...node.reductions.map((r) => r.value), ...storeRoots(node.stores)]
     case 'rows':
       return node.steps.flatMap(rootsOf)
+    case 'joint':
+      return node.parts.flatMap(rootsOf)
     case 'contract':
       return [node.lhs.value, node.rhs.value, ...storeRoots(node.stores)]
     case 'scatter':
@@ -64,6 +66,13 @@ function findAccesses(node: LoopNode): Accesses {
       for (const local of node.locals) {
         reads.delete(local)
         writes.delete(local)
+      }
+      break
+    case 'joint':
+      for (const part of node.parts) {
+        const own = accessesOf(part)
+        read(...own.reads)
+        write(...own.writes)
       }
       break
     case 'scatter':
@@ -143,6 +152,11 @@ function pruned(node: LoopNode, live: ReadonlySet<Buffer>): LoopNode | null {
       const stores = node.stores.filter((s) => live.has(s.target))
       if (stores.length === 0) return null
       return stores.length === node.stores.length ? node : { ...node, stores }
+    }
+    case 'joint': {
+      const parts = node.parts.filter((part) => [...accessesOf(part).writes].some((b) => live.has(b)))
+      if (parts.length === 0) return null
+      return parts.length === node.parts.length ? node : { ...node, parts }
     }
     default:
       return [...accessesOf(node).writes].some((b) => live.has(b)) ? node : null

@@ -10,6 +10,7 @@
 import { type Shape, sizeOf } from '../types/aval'
 import { loadsIn, withoutDeadStores } from './dependence'
 import type { Buffer, Scalar } from './expr'
+import { jointly, keyOfAlike } from './joint'
 import { asRead } from './layout'
 import { measureAll } from './measure'
 import type { LoopNode, MapNode, Program, ReduceNode, Reduction, Store } from './nodes'
@@ -44,6 +45,8 @@ interface Limits {
   readonly stores: number
 }
 const mapLimits: Limits = { operations: 256, cost: 2000, loads: 16, stores: 8 }
+/** What runs once has no registers to save: it is the norm of a tree from those of all its leaves. */
+const oneElementLimits: Limits = { operations: 512, cost: 8000, loads: 512, stores: 256 }
 /** A contraction keeps most registers for its tile, so its epilogue stays short. */
 const contractLimits: Limits = { operations: 32, cost: 80, loads: 3, stores: 3 }
 /**
@@ -59,8 +62,11 @@ const smallSize = 64
 /** Of the loops that read the same buffer, the last few are considered. */
 const siblingsTried = 6
 
-/** Chains along rows become row nodes within these limits; null for a device that has none. */
-export function fuse(program: Program, rows: RowLimits | null = null): Program {
+/**
+ * Chains along rows become row nodes within these limits; null for a device that has none. `joint`
+ * says whether it knows joint nodes.
+ */
+export function fuse(program: Program, rows: RowLimits | null = null, joint = false): Program {
   const clean = withoutDeadStores({
     ...program,
     nodes: program.nodes.map((node) => (isSpaced(node) ? shared(canonical(node)) : node)),
@@ -68,7 +74,7 @@ export function fuse(program: Program, rows: RowLimits | null = null): Program {
   const asBefore = new Set(clean.nodes)
   const tidy = asRead(clean)
   const schedule = new Schedule(tidy)
-  const fusion = new Fusion(schedule)
+  const fusion = new Fusion(schedule, joint)
   const inOrder = [...schedule.steps]
   for (const step of inOrder) if (step.node.kind === 'map') fusion.mergeMap(step)
   for (const step of inOrder) if (step.node.kind === 'reduce') fusion.mergeReduce(step)
@@ -80,14 +86,18 @@ export function fuse(program: Program, rows: RowLimits | null = null): Program {
       .nodes()
       .map((node) => (isSpaced(node) && !asBefore.has(node) ? canonical(shared(node)) : node)),
   })
-  return soonUsedUp(rows === null ? fused : rowWise(fused, rows))
+  const inRows = rows === null ? fused : rowWise(fused, rows)
+  return soonUsedUp(joint ? jointly(inRows) : inRows)
 }
 
 class Fusion {
   /** The last small loop of each size. */
   private readonly small = new Map<number, Step>()
 
-  constructor(private readonly schedule: Schedule) {}
+  constructor(
+    private readonly schedule: Schedule,
+    private readonly joint: boolean,
+  ) {}
 
   mergeMap(step: Step): void {
     for (let merged = true; merged;) {
@@ -101,7 +111,8 @@ class Fusion {
       }
     }
     const size = sizeOf(storeSpace(asMap(step.node)))
-    if (size <= smallSize) this.small.set(size, step)
+    // Where loops of equal structure are joined later, the fewest differences are the best.
+    if (size <= (this.joint ? 1 : smallSize)) this.small.set(size, step)
   }
 
   private mapCandidates(step: Step): readonly Step[] {
@@ -161,12 +172,25 @@ class Fusion {
 
   mergeEpilogue(step: Step): void {
     const node = asMap(step.node)
-    for (const buffer of new Set(loadsIn(node).map((l) => l.source))) {
+    const sources = new Set(loadsIn(node).map((l) => l.source))
+    if (this.joint && sizeOf(node.shape) <= smallSize && this.readsAlike(sources)) return
+    for (const buffer of sources) {
       const producer = this.schedule.writer.get(buffer)
       if (producer === undefined || producer === step) continue
       if (producer.node.kind !== 'reduce' && producer.node.kind !== 'contract') continue
       if (this.tryMerge(producer, step)) return
     }
+  }
+
+  /** Whether reductions that could be one joint node are among what makes these buffers. */
+  private readsAlike(buffers: ReadonlySet<Buffer>): boolean {
+    const producers = new Set<LoopNode>()
+    for (const b of buffers) {
+      const node = this.schedule.writer.get(b)?.node
+      if (node?.kind === 'reduce') producers.add(node)
+    }
+    const keys = producers.size < 2 ? [] : [...producers].map(keyOfAlike)
+    return new Set(keys).size < keys.length
   }
 
   /** Merges `second` into `first`, an earlier step, if it is right and worthwhile. */
@@ -190,11 +214,12 @@ class Fusion {
       [...this.schedule.readersOf(target)].some((s) => s !== first && s !== second)
     if (b.kind === 'reduce') return a.kind === 'reduce' ? joinReductions(a, b, needed) : null
     if (b.kind === 'contract') return null
-    return joinMap(a, b, needed, limitsOf(a))
+    return joinMap(a, b, needed, limitsOf(a, this.joint))
   }
 }
 
-const limitsOf = (node: StoringNode): Limits => {
+const limitsOf = (node: StoringNode, joint: boolean): Limits => {
+  if (joint && node.kind === 'map' && sizeOf(node.shape) === 1) return oneElementLimits
   if (node.kind !== 'contract') return mapLimits
   return sizeOf(storeSpace(node)) >= largeProduct ? largeContractLimits : contractLimits
 }

@@ -17,6 +17,7 @@ import type { Affine, Buffer, Scalar } from './expr'
 import { identityElement } from './identity'
 import type {
   CumulativeNode,
+  JointPart,
   LoopNode,
   Program,
   ReduceNode,
@@ -249,6 +250,23 @@ function write(
 
 // --- nodes -----------------------------------------------------------------------------------------
 
+/** Runs a part of a joint node, pausing after every element. */
+function* elementsOf(part: JointPart, memory: Memory): Generator<void> {
+  switch (part.kind) {
+    case 'map':
+      for (const index of indices(part.shape)) yield write(part.stores, index, [], memory)
+      return
+    case 'reduce':
+      for (const outer of indices(part.shape)) yield reduceAt(part, outer, memory)
+      return
+    case 'copy': {
+      const source = memory.cells(part.source)
+      const target = memory.cells(part.target)
+      for (let i = 0; i < target.size; i++) yield target.set(i, source.get(i))
+    }
+  }
+}
+
 function runNode(node: LoopNode, memory: Memory): void {
   switch (node.kind) {
     case 'map':
@@ -268,6 +286,12 @@ function runNode(node: LoopNode, memory: Memory): void {
         }
       }
       return
+    case 'joint': {
+      // Parts take turns, as threads would.
+      const running = [...node.parts].reverse().map((part) => elementsOf(part, memory))
+      for (let left = running; left.length > 0;) left = left.filter((each) => !each.next().done)
+      return
+    }
     case 'contract':
       for (const b of indices(node.batch)) {
         for (const m of indices(node.m)) {

@@ -61,6 +61,18 @@ export interface RowsNode {
 
 export type RowStep = MapNode | ReduceNode
 
+/**
+ * Loops of equal structure run as one loop over all their elements: what differs is their sizes and
+ * their buffers. No part reads or writes what another one writes, so their elements may be computed
+ * in any order.
+ */
+export interface JointNode {
+  readonly kind: 'joint'
+  readonly parts: readonly JointPart[]
+}
+
+export type JointPart = MapNode | ReduceNode | CopyNode
+
 /** An operand of a contraction: an address that is a sum of per-group affine parts. */
 export interface ContractOperand {
   /** Over `[...batch, ...free, ...k]`; a plain load, or an expression applied while packing. */
@@ -202,6 +214,7 @@ export type LoopNode =
   | MapNode
   | ReduceNode
   | RowsNode
+  | JointNode
   | ContractNode
   | CumulativeNode
   | SortNode

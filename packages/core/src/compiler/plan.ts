@@ -306,6 +306,14 @@ function replaceable(node: LoopNode, target: Buffer, source: Buffer): boolean {
         return loads.every((l) => staysInRow(node.shape, own, { ...l, inner }))
       })
     }
+    case 'joint': {
+      // Parts run side by side: what one reads no other may overwrite.
+      const touching = node.parts.filter((part) => {
+        const { reads, writes } = accessesOf(part)
+        return reads.has(source) || writes.has(target)
+      })
+      return touching.length === 1 && replaceable(touching[0], target, source)
+    }
     case 'contract': {
       if (loadsOf([node.lhs.value, node.rhs.value]).some((l) => l.source === source)) return false
       const space = [...node.batch, ...node.m, ...node.n]

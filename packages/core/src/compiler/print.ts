@@ -1,10 +1,20 @@
 /** Programs as text: each loop with its space, its cost and what it stores. */
-import type { Shape } from '../types/aval'
+import { type Shape, sizeOf } from '../types/aval'
 import { shortName } from '../types/dtype'
 import { type NodeCost, nodeCost, programCost } from './cost'
-import { programsOf, rootsOf, storeRoots } from './dependence'
+import { accessesOf, programsOf, rootsOf, storeRoots } from './dependence'
 import type { Affine, BinaryOp, Buffer, DynamicOffset, Scalar } from './expr'
-import type { ContractNode, LoopNode, Program, ReduceNode, RowsNode, RowStep, Store } from './nodes'
+import type {
+  ContractNode,
+  JointNode,
+  JointPart,
+  LoopNode,
+  Program,
+  ReduceNode,
+  RowsNode,
+  RowStep,
+  Store,
+} from './nodes'
 import type { Plan } from './plan'
 import { innerOf } from './spaces'
 import { forEachNode, operandsOf } from './views'
@@ -37,7 +47,8 @@ export function listLoops(program: Program): readonly LoopSummary[] {
   return program.nodes.map((node) => {
     const [head] = describe(node, names)
     const functions = new Set<string>()
-    forEachNode(rootsOf(node), (e) => {
+    const roots = rootsOf(node.kind === 'joint' ? node.parts[0] : node)
+    forEachNode(roots, (e) => {
       if (e.kind === 'unary' && e.op !== 'neg') functions.add(e.op)
     })
     const called = functions.size === 0 ? '' : `: ${[...functions].join(', ')}`
@@ -115,6 +126,8 @@ function describe(node: LoopNode, names: Names): readonly string[] {
         }),
       ]
     }
+    case 'joint':
+      return describeJoint(node, names)
     case 'contract':
       return describeContract(node, names)
     case 'scatter': {
@@ -173,6 +186,34 @@ function describe(node: LoopNode, names: Names): readonly string[] {
         `with ${names.list(node.operands)}`,
         `to ${names.list(node.targets)}`,
       ]
+  }
+}
+
+/** The first part as it is, of all others what they are over and what they write. */
+function describeJoint({ parts }: JointNode, names: Names): readonly string[] {
+  const [first, ...others] = parts
+  const [head, ...lines] = describe(first, names)
+  const elements = parts.reduce((n, part) => n + elementsOf(part), 0)
+  const alike = others.map((part) => {
+    const [own] = describe(part, names)
+    return `${own}, to ${names.list([...accessesOf(part).writes])}`
+  })
+  return [
+    `${plural(parts.length, 'part')} of ${elements} elements in one loop: ${head}`,
+    ...lines,
+    'and so on:',
+    ...alike.map((line) => `  ${line}`),
+  ]
+}
+
+const elementsOf = (part: JointPart): number => {
+  switch (part.kind) {
+    case 'map':
+      return sizeOf(part.shape)
+    case 'reduce':
+      return sizeOf(part.shape) * sizeOf(part.reduced)
+    case 'copy':
+      return part.source.size
   }
 }
 

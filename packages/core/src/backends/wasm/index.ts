@@ -80,7 +80,7 @@ export class WasmBackend implements Backend {
   }
 
   compile(jaxpr: Jaxpr, { donated, name }: CompileOptions): Executable {
-    const planned = lower(jaxpr, { donated, rows: usualRows })
+    const planned = lower(jaxpr, { donated, rows: usualRows, joint: true })
     const features = wasmFeatures()
     const relaxed = features.relaxed && this.options.relaxedSimd !== false
     return new WasmExecutable(this, this.memory, this.pool, jaxpr, planned, name, donated, {

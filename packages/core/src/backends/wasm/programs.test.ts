@@ -6,6 +6,7 @@ import { adamStep } from '../../compiler/testing/classifier'
 import type { Numbers } from '../../compiler/testing/programs'
 import { Recorder, runSeparately, scalar } from '../../compiler/testing/programs'
 import { randomPrograms } from '../../compiler/testing/random-programs'
+import { planned, treePlansOf } from '../../compiler/testing/tree-programs'
 import type { Jaxpr, Var } from '../../jaxpr/ir'
 import { Aval } from '../../types/aval'
 import type { DeviceData } from '../backend'
@@ -81,6 +82,31 @@ describe('random programs', () => {
       }),
       { numRuns: 150 },
     )
+  })
+})
+
+describe('loops over the leaves of a tree', () => {
+  it.each([
+    [40, 60, 1e-4],
+    // The interpreter adds up in single precision, element by element.
+    [300, 6, 2e-3],
+  ])('do the same to each, of up to %i rows', (most, numRuns, tolerance) => {
+    let joint = 0
+    fc.assert(
+      fc.property(treePlansOf(fc.integer({ min: 1, max: most })), (tree) => {
+        const { jaxpr, inputs, donated } = planned(tree)
+        const { program } = lower(jaxpr, { joint: true })
+        if (program.nodes.some((node) => node.kind === 'joint')) joint++
+        const expected = runSeparately(program, inputs)
+        const largest = expected.flat().reduce((most, x) => Math.max(most, Math.abs(x)), 1)
+        for (const backend of [relaxed, strict]) {
+          for (const given of [[], donated])
+            expectClose(runOn(backend, jaxpr, inputs, given), expected, tolerance * largest)
+        }
+      }),
+      { numRuns },
+    )
+    expect(joint).toBeGreaterThan(numRuns / 4)
   })
 })
 

@@ -137,6 +137,8 @@ export class Builder {
       case 'while':
       case 'branch':
         return this.control.steps(node, places)
+      case 'joint':
+        return node.parts.flatMap((part) => this.node(part, places))
       default:
         return this.kernels((space) => dispatchesOf(node, space), places.of, node)
     }
@@ -256,7 +258,7 @@ function separable({ stores }: MapNode, placeOf: KernelSpace['place']): boolean 
   })
 }
 
-type PlainNode = Exclude<LoopNode, { readonly kind: 'scan' | 'while' | 'branch' }>
+type PlainNode = Exclude<LoopNode, { readonly kind: 'scan' | 'while' | 'branch' | 'joint' }>
 
 function dispatchesOf(node: PlainNode, space: KernelSpace): readonly Dispatch[] {
   switch (node.kind) {

@@ -87,6 +87,9 @@ export function buffersOf(node: LoopNode): readonly Buffer[] {
       for (const step of node.steps) add(...buffersOf(step))
       for (const local of node.locals) found.delete(local.id)
       break
+    case 'joint':
+      for (const part of node.parts) add(...buffersOf(part))
+      break
     case 'cumulative':
     case 'copy':
     case 'cholesky':

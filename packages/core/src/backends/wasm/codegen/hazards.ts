@@ -41,7 +41,7 @@ export class Hazards {
       [...buffers].map((buffer) => this.pieceOf(buffer))
     const alone = manner === 'alone'
     // These may use the memory that threads have in common for what lasts as long as the node.
-    const common = !alone && (node.kind === 'contract' || node.kind === 'reduce')
+    const common = !alone && usesCommonMemory(node)
     const next = {
       alone,
       reads: pieces(reads),
@@ -89,6 +89,11 @@ export class Hazards {
     return { space: source === null ? `out${placement.index}` : `in${source}`, from: 0, to: 1 }
   }
 }
+
+const usesCommonMemory = (node: LoopNode): boolean =>
+  node.kind === 'contract' ||
+  node.kind === 'reduce' ||
+  (node.kind === 'joint' && node.parts.some(usesCommonMemory))
 
 const overlap = (some: readonly Piece[], others: readonly Piece[]): boolean =>
   some.some((a) => others.some((b) => a.space === b.space && a.from < b.to && b.from < a.to))

@@ -1,4 +1,5 @@
 /** Map nodes: an expression for every element, along rows of vectors. */
+import type { Buffer } from '../../../compiler/expr'
 import type { MapNode } from '../../../compiler/nodes'
 import { sizeOf } from '../../../types/aval'
 import type { FunctionBuilder, FunctionRef, Local, ModuleBuilder } from '../emit/index'
@@ -42,24 +43,9 @@ export function emitMap(
       })
     })
   }
-  const part = (): FunctionRef =>
-    module.function(
-      { name: `${name}.part`, params: [...types, 'i32', 'i32', 'i32', 'i32'], results: [] },
-      (f) => {
-        const at = (position: number): Local<'i32'> => f.param(types.length + position, 'i32')
-        emitRows(f, space, addressParameters(f, buffers), env, {
-          firstRow: at(0),
-          endRow: at(1),
-          firstColumn: at(2),
-          endColumn: at(3),
-        })
-      },
-    )
-  // The updates of all parameters of a network are one kernel, whatever their sizes: of the number of
-  // elements it knows only what is left over by groups of four.
   const kernel = isFlat
-    ? shared(module, `flat ${columns % 4} ${keyOfAnySize({ stores: space.stores })}`, part)
-    : part()
+    ? flatKernel(module, name, space, buffers, env)
+    : partKernel(module, name, space, buffers, env)
   return module.function({ name, params: types, results: [] }, (f) => {
     splitIntoCalls(f, env, rows, columns, (part) => {
       buffers.forEach((_, position) => f.get(f.param(position, 'i32')))
@@ -71,8 +57,47 @@ export function emitMap(
   })
 }
 
+/**
+ * A map along one axis between two columns. The updates of all parameters of a network are one kernel,
+ * whatever their sizes: of the number of elements it knows only what is left over by groups of four.
+ */
+export function flatKernel(
+  module: ModuleBuilder,
+  name: string,
+  space: Space,
+  buffers: readonly Buffer[],
+  env: CodegenEnvironment,
+): FunctionRef {
+  const rest = (space.shape.at(-1) ?? 1) % 4
+  const key = `flat ${rest} ${keyOfAnySize({ stores: space.stores })}`
+  return shared(module, key, () => partKernel(module, name, space, buffers, env))
+}
+
+/** A function of the addresses and four bounds: the first row and the end, the same of columns. */
+function partKernel(
+  module: ModuleBuilder,
+  name: string,
+  space: Space,
+  buffers: readonly Buffer[],
+  env: CodegenEnvironment,
+): FunctionRef {
+  const types = addressTypes(buffers)
+  return module.function(
+    { name: `${name}.part`, params: [...types, 'i32', 'i32', 'i32', 'i32'], results: [] },
+    (f) => {
+      const at = (position: number): Local<'i32'> => f.param(types.length + position, 'i32')
+      emitRows(f, space, addressParameters(f, buffers), env, {
+        firstRow: at(0),
+        endRow: at(1),
+        firstColumn: at(2),
+        endColumn: at(3),
+      })
+    },
+  )
+}
+
 /** Fewer axes, with the vector axis last. */
-function arrange(space: Space): Space {
+export function arrange(space: Space): Space {
   const merged = mergeAxes(space).space
   if (merged.shape.length === 0) return insertUnitAxis(merged, 0)
   const axes = merged.shape.map((_, axis) => axis)

@@ -14,8 +14,11 @@ import { emitMap } from './map'
 import { emitReduce } from './reduce'
 import { emitRowChain } from './row-chain'
 
-/** Nodes that hold programs, and copies, are written into the function that runs them. */
-export type ComputingNode = Exclude<LoopNode, { kind: 'scan' | 'while' | 'branch' | 'copy' }>
+/** Nodes that hold programs or other nodes, and copies, are written into the function that runs them. */
+export type ComputingNode = Exclude<
+  LoopNode,
+  { kind: 'scan' | 'while' | 'branch' | 'copy' | 'joint' }
+>
 
 export function emitNode(
   module: ModuleBuilder,

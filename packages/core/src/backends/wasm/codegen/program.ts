@@ -21,9 +21,10 @@ import { shared } from '../kernels/shared'
 import { buffersOf } from './environment'
 import type { CodegenEnvironment } from './environment'
 import { Hazards } from './hazards'
+import { emitJoint } from './joint'
 import { nodeKey } from './node-key'
 import { emitNode } from './nodes'
-import { isWorthSharing, mannerOf, usualSharing } from './sharing'
+import { estimatedTime, isWorthSharing, mannerOf, usualSharing } from './sharing'
 import type { Sharing } from './sharing'
 import { ThreadedModule } from './threads'
 import type { ThreadCode } from './threads'
@@ -213,6 +214,15 @@ class ProgramEmitter {
         push(node.source)
         f.i32Const(byteSize(node.source)).memoryCopy()
         return
+      case 'joint':
+        return emitJoint(f, node, {
+          module: this.env.module,
+          env: threads ? this.env : this.envAlone,
+          pushAddresses: (part) => buffersOf(part).forEach(push),
+          whole: (part) => this.writeNode(f, part, place, null),
+          together: (part) => this.writeNode(f, part, place, threads),
+          isWorthDividing: (part) => estimatedTime(part) >= this.sharing.node,
+        })
       case 'scan':
         return this.scan(f, node, place, threads)
       case 'while':

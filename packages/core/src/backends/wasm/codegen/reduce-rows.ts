@@ -148,14 +148,7 @@ function longReduction(problem: ReduceProblem, results: number): FunctionBuilder
       forEachRow(f, kept, { firstRow: result, endRow: end }, (position) => {
         const range = { firstRow, endRow, firstColumn, endColumn }
         if (partsPerRow === 1) loop.accumulate(position, { ...range, ...allColumns(columns) })
-        else if (loop.unroll < MOST_GROUPS) loop.accumulate(position, range)
-        else {
-          f.get(endColumn).get(firstColumn).op('i32.sub').i32Const(partColumns).op('i32.eq')
-          f.if(
-            () => loop.accumulateInStreams(position, range, partColumns),
-            () => loop.accumulate(position, range),
-          )
-        }
+        else loop.accumulatePiece(position, range, partColumns)
       })
       loop.save(place)
     },
@@ -215,7 +208,7 @@ function accumulateBeside(
 }
 
 /** The running state of one result, in locals. */
-class ResultLoop {
+export class ResultLoop {
   private readonly state: readonly (readonly Local<'v128'>[])[]
 
   static create(f: FunctionBuilder, problem: ReduceProblem): ResultLoop {
@@ -264,8 +257,19 @@ class ResultLoop {
     this.alongParts(kept, part, (lanes, columns) => this.add(lanes, columns))
   }
 
+  /** The same for a piece of a long row, most of which have this length. */
+  accumulatePiece(kept: readonly I32Operand[], part: Part, length: number): void {
+    if (this.unroll < MOST_GROUPS) return this.accumulate(kept, part)
+    const { f } = this
+    f.push(part.endColumn).push(part.firstColumn).op('i32.sub').i32Const(length).op('i32.eq')
+    f.if(
+      () => this.accumulateInStreams(kept, part, length),
+      () => this.accumulate(kept, part),
+    )
+  }
+
   /** The same for so many columns, known now, as pieces that are read side by side. */
-  accumulateInStreams(kept: readonly I32Operand[], part: Part, columns: number): void {
+  private accumulateInStreams(kept: readonly I32Operand[], part: Part, columns: number): void {
     const { f, code } = this
     const { space, boundary } = this.problem
     const reduced = space.shape.slice(boundary)

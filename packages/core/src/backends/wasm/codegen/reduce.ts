@@ -27,10 +27,23 @@ export function emitReduce(
   node: ReduceNode,
   env: CodegenEnvironment,
 ): FunctionBuilder {
-  const buffers = buffersOf(node)
-  const types = addressTypes(buffers)
   const name = env.functionName('reduce')
-  if (sizeOf(node.shape) === 0) return module.function({ name, params: types, results: [] })
+  if (sizeOf(node.shape) === 0) {
+    return module.function({ name, params: addressTypes(buffersOf(node)), results: [] })
+  }
+  const { problem, alongReduced } = reduceProblem(module, name, node, env)
+  if (sizeOf(node.reduced) === 0) return storeIdentities(problem)
+  return alongReduced ? reduceRows(problem) : reduceColumns(problem)
+}
+
+/** The node with its axes arranged, and whether groups of four lie along a reduced one. */
+export function reduceProblem(
+  module: ModuleBuilder,
+  name: string,
+  node: ReduceNode,
+  env: CodegenEnvironment,
+): { readonly problem: ReduceProblem; readonly alongReduced: boolean } {
+  const buffers = buffersOf(node)
   const count = sizeOf(node.reduced)
   const reductionInputs = node.reductions.map((reduction) =>
     reduction.monoid === 'argmax' || reduction.monoid === 'argmin'
@@ -59,10 +72,9 @@ export function emitReduce(
     boundary,
     reductions,
     addresses: (f) => addressParameters(f, buffers),
-    addressTypes: types,
+    addressTypes: addressTypes(buffers),
   }
-  if (count === 0) return storeIdentities(problem)
-  return alongReduced ? reduceRows(problem) : reduceColumns(problem)
+  return { problem, alongReduced }
 }
 
 /** The row-major position among the reduced axes. */

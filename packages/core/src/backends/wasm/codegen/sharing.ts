@@ -51,6 +51,8 @@ export function estimatedTime(node: LoopNode): number {
       return sizeOf(node.shape) * sizeOf(node.reduced) * perElement(node)
     case 'rows':
       return node.steps.reduce((sum, step) => sum + estimatedTime(step), 0)
+    case 'joint':
+      return node.parts.reduce((sum, part) => sum + estimatedTime(part), 0)
     case 'contract':
       return nodeCost(node).flops / 45
     case 'scan':
@@ -76,6 +78,7 @@ export function mannerOf(node: LoopNode, threads: number, worth: Sharing): Manne
     case 'map':
     case 'reduce':
     case 'rows':
+    case 'joint':
     case 'contract':
       return estimatedTime(node) >= worth.node ? 'shared' : 'alone'
     case 'selectAndScatter':

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { adamStep } from '../../../compiler/testing/classifier'
 import { Recorder, scalar } from '../../../compiler/testing/programs'
 import { randomPrograms } from '../../../compiler/testing/random-programs'
+import { planned, treePlansOf } from '../../../compiler/testing/tree-programs'
 import { binary, constant } from '../../../compiler/expr'
 import type { Jaxpr } from '../../../jaxpr/ir'
 import { Aval } from '../../../types/aval'
@@ -252,6 +253,17 @@ describe('threads', () => {
     fc.assert(
       fc.property(randomPrograms, ({ jaxpr }) => expectSameBits([alone, ...sharers], jaxpr)),
       { numRuns: 60 },
+    )
+  })
+
+  it('compute the leaves of a tree with the same bits', () => {
+    const sizes = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 200, max: 400 }))
+    fc.assert(
+      fc.property(treePlansOf(sizes), (tree) => {
+        const { jaxpr } = planned({ ...tree, leaves: tree.leaves.slice(0, 4) })
+        expectSameBits([alone, ...sharers], jaxpr)
+      }),
+      { numRuns: 25 },
     )
   })
 

@@ -1,0 +1,70 @@
+/** Keys that are equal only for what has the same structure. */
+import type { Buffer } from './expr'
+
+export interface StructureOptions {
+  /** Whether buffers of different sizes differ. */
+  readonly sizes: boolean
+  /**
+   * Whether addresses that step through memory differently differ. Without it only steps of 0, 1 and
+   * −1 are told from others.
+   */
+  readonly steps: boolean
+}
+
+/**
+ * The structure of a value with its buffers numbered as they come up. The value is plain data;
+ * expressions that occur more than once are written once and referred to by number, so the key is as
+ * long as the value is large.
+ */
+export function structureKey(root: object, { sizes, steps }: StructureOptions): string {
+  const buffers = new Map<number, number>()
+  const scalars = new Map<object, number>()
+  let key = ''
+  const write = (value: unknown): void => {
+    if (isNumbers(value)) key += steps ? `[${value.join()}]` : `[${value.map(kindOfStep).join()}]`
+    else if (Array.isArray(value)) {
+      key += '['
+      for (const item of value) write(item)
+      key += ']'
+    } else if (typeof value === 'object' && value !== null) writeObject(value)
+    else key += Object.is(value, -0) ? '-0 ' : `${String(value)} `
+  }
+  const writeObject = (value: object): void => {
+    if (isBuffer(value)) {
+      const known = buffers.get(value.id)
+      if (known === undefined) buffers.set(value.id, buffers.size)
+      const size = sizes ? `:${value.size}` : ''
+      key += known === undefined ? `#${value.dtype}${size} ` : `#${known} `
+      return
+    }
+    if ('dtype' in value) {
+      const known = scalars.get(value)
+      if (known !== undefined) {
+        key += `@${known} `
+        return
+      }
+      scalars.set(value, scalars.size)
+    }
+    key += '{'
+    for (const [name, field] of Object.entries(value)) {
+      key += `${name}=`
+      if (!steps && typeof field === 'number' && isStep(name)) key += `${kindOfStep(field)} `
+      else write(field)
+    }
+    key += '}'
+  }
+  write(root)
+  return key
+}
+
+/** Fields of addresses that are numbers. */
+const isStep = (name: string): boolean => name === 'offset' || name === 'stride'
+
+const kindOfStep = (step: number): string => (Math.abs(step) <= 1 ? String(step) : '*')
+
+/** Strides and shapes, of which most of a node consists: none of them is −0. */
+const isNumbers = (value: unknown): value is readonly number[] =>
+  Array.isArray(value) && typeof value[0] === 'number' && !value.some((x) => Object.is(x, -0))
+
+const isBuffer = (value: object): value is Buffer =>
+  'id' in value && 'dtype' in value && 'size' in value
