@@ -4,6 +4,7 @@ import { programsOf, rootsOf } from '../../../compiler/dependence'
 import { measureAll } from '../../../compiler/measure'
 import type { LoopNode, Program } from '../../../compiler/nodes'
 import { sizeOf } from '../../../types/aval'
+import { scatterDivision, updateSpace } from '../kernels/scatter-division'
 
 /** How threads run a node: thread 0 alone, each its share, or together what is inside of it. */
 export type Manner = 'alone' | 'shared' | 'inside'
@@ -73,6 +74,11 @@ const perElement = (node: LoopNode): number => 0.1 + 0.04 * measureAll(rootsOf(n
 const programTime = (program: Program): number =>
   program.nodes.reduce((sum, node) => sum + estimatedTime(node), 0)
 
+const sharedIf = (worthwhile: boolean): Manner => (worthwhile ? 'shared' : 'alone')
+
+/** Columns that one thread does at once. */
+const FEWEST_COLUMNS = 16
+
 export function mannerOf(node: LoopNode, threads: number, worth: Sharing): Manner {
   switch (node.kind) {
     case 'map':
@@ -88,6 +94,23 @@ export function mannerOf(node: LoopNode, threads: number, worth: Sharing): Manne
         estimatedTime(node) >= worth.node
         ? 'shared'
         : 'alone'
+    case 'sort':
+      return sharedIf(node.rows > 1 && estimatedTime(node) >= worth.node)
+    case 'cumulative':
+      // Of one row threads share columns, a cache line at a time.
+      return sharedIf(
+        (node.outer > 1 || node.inner > FEWEST_COLUMNS) && estimatedTime(node) >= worth.node,
+      )
+    case 'cholesky':
+      return sharedIf(node.batch > 1 && estimatedTime(node) >= worth.node)
+    case 'triangularSolve':
+      return sharedIf(
+        (node.batch > 1 || node.columns > FEWEST_COLUMNS) && estimatedTime(node) >= worth.node,
+      )
+    case 'scatter':
+      return sharedIf(
+        estimatedTime(node) >= worth.node && scatterDivision(updateSpace(node)) !== null,
+      )
     case 'scan':
     case 'while':
     case 'branch':

@@ -7,9 +7,12 @@ import type { CodegenEnvironment } from '../codegen/environment'
 import { ELEMENTS_PER_CALL } from '../codegen/environment'
 import type { LaneCount, VectorValue } from '../codegen/memory-forms'
 import { vectorMonoid } from '../codegen/monoids'
+import { shareOf } from '../codegen/threads'
+import type { Share } from '../codegen/threads'
 import type {
   FunctionBuilder,
   FunctionRef,
+  I32Operand,
   Local,
   ModuleBuilder,
   WasmFeatures,
@@ -105,9 +108,14 @@ export function emitCumulative(
     const row = f.local('i32')
     const column = f.local('i32')
     const last = node.reverse ? (length - 1) * inner * bytes : 0
-    f.forRange({ index: row, from: 0, to: outer, nonEmpty: true }, () => {
+    // Threads share the rows, or where there is one only its columns by whole stretches of `wide`.
+    const ownRows = outer > 1 ? shareOf(env, f, outer) : { from: 0, to: 1 }
+    const ownColumns = outer > 1 ? null : shareOf(env, f, inner, wide)
+    f.forRange({ index: row, ...ownRows }, () => {
       for (const { from, to, groups: count, lanes } of widths) {
-        f.forRange({ index: column, from, to, step: 4 * count }, () => {
+        const own = ownColumns === null ? { from, to } : within(f, { from, to }, ownColumns)
+        f.forRange({ index: column, ...own, step: 4 * count }, () => {
+          env.threads?.beat(f)
           for (const base of [source, target]) {
             f.get(base)
               .get(row)
@@ -122,6 +130,23 @@ export function emitCumulative(
       }
     })
   })
+}
+
+/** What two ranges have in common. */
+function within(
+  f: FunctionBuilder,
+  known: { readonly from: number; readonly to: number },
+  { from, to }: Share,
+): Share {
+  if (typeof from === 'number' && typeof to === 'number') {
+    return { from: Math.max(from, known.from), to: Math.min(to, known.to) }
+  }
+  const [first, end] = [f.local('i32'), f.local('i32')]
+  const pick = (bound: I32Operand, limit: number, less: 'i32.lt_s' | 'i32.gt_s'): FunctionBuilder =>
+    f.push(bound).i32Const(limit).push(bound).i32Const(limit).op(less).select()
+  pick(from, known.from, 'i32.gt_s').set(first)
+  pick(to, known.to, 'i32.lt_s').set(end)
+  return { from: first, to: end }
 }
 
 /** `(source, target)`: some neighbouring columns from one end of the axis to the other. */

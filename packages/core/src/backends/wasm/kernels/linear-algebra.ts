@@ -4,6 +4,7 @@ import type { DType } from '../../../types/dtype'
 import { DTypeError } from '../../../types/errors'
 import type { CodegenEnvironment } from '../codegen/environment'
 import { addressTypes, buffersOf } from '../codegen/environment'
+import { shareOf } from '../codegen/threads'
 import type { FunctionBuilder, FunctionRef, Local, ModuleBuilder } from '../emit/index'
 import type { Element } from './contract/element'
 import { elementOf, multiplyAdd } from './contract/element'
@@ -145,7 +146,19 @@ export function emitCholesky(
         f.add(rowI, rowBytes)
       })
     }
-    f.forRange({ index: matrix, from: 0, to: batch, nonEmpty: true }, () => {
+    const own = shareOf(env, f, batch)
+    if (own.from !== 0) {
+      for (const pointer of [source, target]) {
+        f.get(pointer)
+          .push(own.from)
+          .i32Const(n * rowBytes)
+          .op('i32.mul')
+          .op('i32.add')
+          .set(pointer)
+      }
+    }
+    f.forRange({ index: matrix, ...own }, () => {
+      env.threads?.beat(f)
       f.block((done) => {
         f.block((failed) => {
           factor(() => f.br(failed))
@@ -207,6 +220,18 @@ export function emitTriangularSolve(
     f.get(address(b.id)).set(right)
     f.get(address(target.id)).set(result)
     const item = f.local('i32')
+    // Threads share the systems, or the right-hand sides of one.
+    const ownItems = batch > 1 ? shareOf(env, f, batch) : { from: 0, to: 1 }
+    const ownColumns = batch > 1 ? { from: 0, to: columns } : shareOf(env, f, columns, 4 * lanes)
+    if (ownItems.from !== 0) {
+      for (const [pointer, step] of [
+        [matrix, n * n * bytes],
+        [right, n * rowBytes],
+        [result, n * rowBytes],
+      ] as const) {
+        f.get(pointer).push(ownItems.from).i32Const(step).op('i32.mul').op('i32.add').set(pointer)
+      }
+    }
 
     /** One stretch of the row's columns: a vector at a time, or a number. */
     const stretch = (vectors: number): void => {
@@ -265,7 +290,7 @@ export function emitTriangularSolve(
         .add(column, width)
     }
 
-    f.forRange({ index: item, from: 0, to: batch, nonEmpty: true }, () => {
+    f.forRange({ index: item, ...ownItems }, () => {
       // The first row to be solved, and the element of the matrix at its start.
       f.get(matrix)
         .i32Const(lastRow * (down + along))
@@ -279,8 +304,13 @@ export function emitTriangularSolve(
           [out, result],
         ] as const) {
           f.get(base).get(index).i32Const(rowBytes).op('i32.mul').op('i32.add').set(pointer)
+          if (ownColumns.from !== 0) {
+            f.get(pointer).push(ownColumns.from).i32Const(bytes).op('i32.mul').op('i32.add')
+            f.set(pointer)
+          }
         }
-        f.i32Const(0).set(column)
+        env.threads?.beat(f)
+        f.push(ownColumns.from).set(column)
         for (const vectors of [4, 1, 0]) {
           const width = vectors === 0 ? 1 : vectors * lanes
           if (columns < width) continue
@@ -288,7 +318,9 @@ export function emitTriangularSolve(
             () =>
               f
                 .get(column)
-                .i32Const(columns - width)
+                .i32Const(width)
+                .op('i32.add')
+                .push(ownColumns.to)
                 .op('i32.le_s'),
             () => stretch(vectors),
           )

@@ -2,20 +2,23 @@ import type { Scalar } from '../../../compiler/expr'
 import { binary } from '../../../compiler/expr'
 import type { ScatterNode, Store } from '../../../compiler/nodes'
 import type { Coordinate } from '../../../compiler/views'
-import { splitCoordinate } from '../../../compiler/views'
 import { bytesOf } from '../../../types/dtype'
 import type { CodegenEnvironment } from '../codegen/environment'
 import { addressParameters, addressTypes, buffersOf } from '../codegen/environment'
 import type { Space } from '../codegen/iteration'
-import { insertUnitAxis, mergeAxes, variesAlong } from '../codegen/iteration'
 import { alongRow, forEachRow } from '../codegen/loops'
 import type { BufferAddresses } from '../codegen/environment'
 import { RowCode } from '../codegen/rows'
-import type { FunctionBuilder, Local, ModuleBuilder } from '../emit/index'
+import { shareOf } from '../codegen/threads'
+import type { FunctionBuilder, I32Operand, Local, ModuleBuilder } from '../emit/index'
 import { Emission, VectorGraph } from '../math/index'
 import { combineLane } from './combine-lane'
+import { contiguousRows, scatterDivision, updateSpace } from './scatter-division'
 
-/** Updates in row-major order: whole rows at once where they are contiguous, else one by one. */
+/**
+ * Updates in row-major order: whole rows at once where they are contiguous, else one by one. Threads
+ * share them where `scatterDivision` says how.
+ */
 export function emitScatter(
   module: ModuleBuilder,
   node: ScatterNode,
@@ -29,9 +32,7 @@ export function emitScatter(
   }
   return module.function(signature, (f) => {
     if (node.shape.includes(0)) return
-    const values = [node.position, node.update, ...(node.inBounds ? [node.inBounds] : [])]
-    const merged = mergeAxes({ shape: node.shape, values, stores: [] }).space
-    const space = merged.shape.length === 0 ? insertUnitAxis(merged, 0) : merged
+    const space = updateSpace(node)
     const addresses = addressParameters(f, buffers)
     const rows = contiguousRows(space)
     if (rows) emitByRow(f, node, env, space, addresses, rows)
@@ -39,26 +40,16 @@ export function emitScatter(
   })
 }
 
-/** The position as an address whose row is a run of distinct elements, if it is one. */
-function contiguousRows({ shape, values }: Space): Coordinate | null {
-  const [position, , inBounds] = values
-  const last = shape.length - 1
-  if (!position || (inBounds && variesAlong(inBounds, [last]))) return null
-  const coordinate = splitCoordinate(position, shape.length)
-  const moves = coordinate.at.strides[last] !== 0 && (shape[last] ?? 1) > 1
-  return moves && !coordinate.dynamic.some(({ value }) => variesAlong(value, [last]))
-    ? coordinate
-    : null
-}
-
 function emitByRow(
   f: FunctionBuilder,
   { target, combine }: ScatterNode,
-  { features }: CodegenEnvironment,
-  { shape, values }: Space,
+  env: CodegenEnvironment,
+  space: Space,
   addresses: BufferAddresses,
   { at, dynamic }: Coordinate,
 ): void {
+  const { features } = env
+  const { shape, values } = space
   const [, update, inBounds] = values
   if (!update) throw new Error('a scatter without updates')
   const { dtype } = target
@@ -74,12 +65,13 @@ function emitByRow(
     features,
   })
   const columns = shape.at(-1) ?? 1
-  const outer = shape.slice(0, -1)
+  const byColumns = env.threads !== null && scatterDivision(space) === 'columns'
+  const own = byColumns ? shareOf(env, f, columns, 4) : { from: 0, to: columns }
   code.enterFunction()
-  forEachRow(f, outer, { firstRow: 0, endRow: product(outer) }, (position) => {
-    code.enterRow([...position, 0])
+  forEachOwnRow(f, space, env, (position) => {
+    code.enterRow([...position, own.from])
     const row = (): void =>
-      alongRow(f, columns, { firstColumn: 0, endColumn: columns }, 2, {
+      alongRow(f, columns, { firstColumn: own.from, endColumn: own.to }, 2, {
         groups: (lanes, places) => {
           for (const column of places) code.store({ lanes, column, row: 0 })
         },
@@ -97,10 +89,12 @@ function emitByRow(
 function emitByElement(
   f: FunctionBuilder,
   { target, combine }: ScatterNode,
-  { features }: CodegenEnvironment,
-  { shape, values }: Space,
+  env: CodegenEnvironment,
+  space: Space,
   addresses: BufferAddresses,
 ): void {
+  const { features } = env
+  const { shape, values } = space
   const code = new RowCode(f, {
     stores: [],
     values,
@@ -112,10 +106,9 @@ function emitByElement(
   const base = addresses.get(target.id)
   if (!base) throw new Error(`${f.name}: buffer ${target.id} has no address`)
   const columns = shape.at(-1) ?? 1
-  const outer = shape.slice(0, -1)
   const address = f.local('i32')
   code.enterFunction()
-  forEachRow(f, outer, { firstRow: 0, endRow: product(outer) }, (position) => {
+  forEachOwnRow(f, space, env, (position) => {
     code.enterRow([...position, 0])
     alongRow(f, columns, { firstColumn: 0, endColumn: columns }, 1, {
       groups: (lanes, places) => {
@@ -146,6 +139,28 @@ function emitByElement(
       advance: (count) => code.advance(count),
     })
   })
+}
+
+/** Runs the body for every row of updates, or where threads share the first axis for their own. */
+function forEachOwnRow(
+  f: FunctionBuilder,
+  space: Space,
+  env: CodegenEnvironment,
+  body: (position: readonly I32Operand[]) => void,
+): void {
+  const outer = space.shape.slice(0, -1)
+  const rows = product(outer)
+  const share =
+    env.threads !== null && scatterDivision(space) === 'first axis'
+      ? shareOf(env, f, rows, rows / (outer[0] ?? 1))
+      : { from: 0, to: rows }
+  const run = (): void =>
+    forEachRow(f, outer, { firstRow: share.from, endRow: share.to }, (position) => {
+      env.threads?.beat(f)
+      body(position)
+    })
+  if (env.threads === null) return run()
+  f.push(share.from).push(share.to).op('i32.lt_s').if(run)
 }
 
 function pushLane(f: FunctionBuilder, [vector]: readonly Local<'v128'>[], lane: number): void {

@@ -3,6 +3,7 @@ import type { DType } from '../../../types/dtype'
 import { bytesOf } from '../../../types/dtype'
 import type { CodegenEnvironment } from '../codegen/environment'
 import { addressTypes, buffersOf } from '../codegen/environment'
+import { shareOf } from '../codegen/threads'
 import type {
   FunctionBuilder,
   FunctionRef,
@@ -16,7 +17,7 @@ import { shared } from './shared'
 /**
  * Stable merge sort, row by row: first the order of each row is found, then every operand is
  * gathered in that order. A single key of up to 32 bits travels with its position in one i64, so
- * that comparing two integers compares keys and keeps equal ones in place.
+ * that comparing two integers compares keys and keeps equal ones in place. Threads share the rows.
  */
 export function emitSort(
   module: ModuleBuilder,
@@ -50,7 +51,8 @@ export function emitSort(
         .op('i32.mul')
         .op('i32.add')
     }
-    f.forRange({ index: row, from: 0, to: rows, nonEmpty: true }, () => {
+    f.forRange({ index: row, ...shareOf(env, f, rows) }, () => {
+      env.threads?.beat(f)
       if (packed) {
         pushRow(first.id, first.dtype)
         f.get(entries).i32Const(length).call(packKeys(module, first.dtype))

@@ -4,12 +4,14 @@ import { adamStep } from '../../../compiler/testing/classifier'
 import { Recorder, scalar } from '../../../compiler/testing/programs'
 import { randomPrograms } from '../../../compiler/testing/random-programs'
 import { planned, treePlansOf } from '../../../compiler/testing/tree-programs'
-import { binary, constant } from '../../../compiler/expr'
+import { lower } from '../../../compiler/compile'
+import { binary, constant, index } from '../../../compiler/expr'
+import { alongAxis, clampIndex } from '../../../compiler/views'
 import type { Jaxpr } from '../../../jaxpr/ir'
 import { Aval } from '../../../types/aval'
 import type { DeviceData } from '../../backend'
 import { registerDevice, setDevice } from '../../../array/device'
-import { shareEverything } from '../codegen/sharing'
+import { mannerOf, shareEverything, usualSharing } from '../codegen/sharing'
 import { createWasmBackend } from '../index'
 import type { WasmBackend } from '../index'
 
@@ -228,6 +230,85 @@ function countdown(): Jaxpr {
   return r.jaxpr(outputs, 'countdown')
 }
 
+/** Routines over rows, columns, matrices and slices that do not depend on each other. */
+const routines = fc.record({
+  which: fc.constantFrom(
+    'sort',
+    'cumulative',
+    'cholesky',
+    'solve',
+    'solve transposed',
+    'rows of a table',
+    'many tables',
+    'elements of many tables',
+  ),
+  outer: fc.integer({ min: 1, max: 9 }),
+  length: fc.integer({ min: 1, max: 60 }),
+  inner: fc.integer({ min: 1, max: 75 }),
+})
+
+type Routine = typeof routines extends fc.Arbitrary<infer T> ? T : never
+
+const routine =
+  ({ which, outer, length, inner }: Routine): Build =>
+  (r) => {
+    const name = `${which} ${outer} ${length} ${inner}`
+    const shape = [outer, length, inner]
+    switch (which) {
+      case 'sort': {
+        const [x, y] = [r.input([outer, length]), r.input([outer, length])]
+        const sorted = r.applyAll(which, [x, y], [x.aval, y.aval], (c, a, b) => c.sort([a, b], 1, 1))
+        return r.jaxpr(sorted, name)
+      }
+      case 'cumulative': {
+        const x = r.input(shape)
+        const sum = r.apply(which, [x], x.aval, (c, a) => c.cumulative('sum', a, 1, inner % 2 === 0))
+        return r.jaxpr([sum], name)
+      }
+      case 'cholesky': {
+        const x = r.input([outer, length, length])
+        return r.jaxpr([r.apply(which, [x], x.aval, (c, a) => c.cholesky(a))], name)
+      }
+      case 'solve':
+      case 'solve transposed': {
+        const few = length % 2 === 0 ? 1 : outer
+        const [a, b] = [r.input([few, length, length]), r.input([few, length, inner])]
+        const options = { lower: true, transpose: which !== 'solve', unitDiagonal: true }
+        const x = r.apply(which, [a, b], b.aval, (c, m, v) => c.triangularSolve(m, v, options))
+        return r.jaxpr([x], name)
+      }
+      case 'rows of a table': {
+        const [table, updates] = [r.input([length, inner]), r.input([outer * 40, inner])]
+        const indices = r.input([outer * 40], 'int32')
+        const result = r.apply(which, [table, updates, indices], table.aval, (c, t, u, i) => {
+          const row = c.reindex(i, new Aval(u.aval.shape, 'int32'), [alongAxis(2, 0)]).value
+          const position = [clampIndex(row, 0, length - 1, u.aval.shape), index(alongAxis(2, 1))]
+          return c.scatter({ operand: t, updates: u, position, inBounds: null, combine: 'add' })
+        })
+        return r.jaxpr([result], name)
+      }
+      case 'many tables':
+      case 'elements of many tables': {
+        // Of every table some elements, or some rows of `inner`.
+        const rows = which === 'many tables' ? [inner] : []
+        const [table, updates] = [r.input([outer, length, ...rows]), r.input([outer, 30, ...rows])]
+        const indices = r.input([outer, 30], 'int32')
+        const result = r.apply(which, [table, updates, indices], table.aval, (c, t, u, i) => {
+          const { shape, ndim } = u.aval
+          const picks = [alongAxis(ndim, 0), alongAxis(ndim, 1)]
+          const at = c.reindex(i, new Aval(shape, 'int32'), picks).value
+          const position = [
+            index(alongAxis(ndim, 0)),
+            clampIndex(at, 0, length - 1, shape),
+            ...rows.map(() => index(alongAxis(ndim, 2))),
+          ]
+          return c.scatter({ operand: t, updates: u, position, inBounds: null, combine: 'add' })
+        })
+        return r.jaxpr([result], name)
+      }
+    }
+  }
+
 beforeAll(() => {
   sharers.forEach((backend, i) => start(backend, i + 2))
   strict.slice(1).forEach((backend, i) => start(backend, i + 2))
@@ -254,6 +335,32 @@ describe('threads', () => {
       fc.property(randomPrograms, ({ jaxpr }) => expectSameBits([alone, ...sharers], jaxpr)),
       { numRuns: 60 },
     )
+  })
+
+  it('compute routines over independent parts with the same bits', () => {
+    fc.assert(
+      fc.property(routines, (sizes) => expectSameBits([alone, ...sharers], built(routine(sizes)))),
+      { numRuns: 80 },
+    )
+  })
+
+  it.each([
+    ['sort', [6, 3000, 1]],
+    ['cumulative', [5, 200, 40]],
+    ['cumulative', [1, 200, 400]],
+    ['cholesky', [8, 40, 1]],
+    ['solve', [8, 41, 60]],
+    ['solve', [1, 40, 300]],
+    ['rows of a table', [9, 50, 128]],
+    ['many tables', [9, 50, 128]],
+    ['elements of many tables', [400, 50, 1]],
+  ] as const)('share a %s of %j', (which, [outer, length, inner]) => {
+    const { program } = lower(built(routine({ which, outer, length, inner })))
+    const manners = program.nodes.map((node) => [node.kind, mannerOf(node, 2, usualSharing)])
+    const [kind] = which.split(' ')
+    const names: Record<string, string> = { solve: 'triangularSolve' }
+    const own = manners.find(([k]) => k === (names[kind ?? ''] ?? kind) || k === 'scatter')
+    expect(own?.[1]).toBe('shared')
   })
 
   it('compute the leaves of a tree with the same bits', () => {
