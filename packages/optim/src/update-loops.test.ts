@@ -19,7 +19,9 @@ import {
 type Leaves = readonly NDArray[]
 type Update = (params: Leaves, state: OptState, gradient: Leaves) => readonly [Leaves, OptState]
 
-function updateOf(optimiser: GradientTransformation): Jitted<Parameters<Update>, ReturnType<Update>> {
+function updateOf(
+  optimiser: GradientTransformation,
+): Jitted<Parameters<Update>, ReturnType<Update>> {
   const update: Update = (params, state, gradient) => {
     const [updates, next] = optimiser.update(gradient, state, params)
     return [applyUpdates(params, updates), next]

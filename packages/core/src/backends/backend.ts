@@ -37,19 +37,32 @@ export interface Executable {
    * Runs once, as `run` does, and says how long each loop took; the results are dropped. Only on
    * devices that can tell.
    */
-  timeLoops?(inputs: readonly Storage[]): readonly LoopTime[]
+  timeLoops?(inputs: readonly Storage[], options?: TimeOptions): readonly LoopTime[]
+  /** Whether there are loops inside of loops and branches to be timed. */
+  readonly hasInnerLoops?: boolean
   /** The program as a WebAssembly module of its own, on devices that have one. */
   standalone?(options: StandaloneOptions): StandaloneModule
   dispose(): void
 }
 
-/** A loop of a program, with what it costs by its own count and by the clock. */
+export interface TimeOptions {
+  /** Whether to tell what the programs inside loops and branches take; this slows them down. */
+  readonly inside?: boolean
+}
+
+/**
+ * A loop of a program, with what it costs by its own count and by the clock. Of a loop inside of
+ * another one all runs count together.
+ */
 export interface LoopTime {
   readonly title: string
   readonly flops: number
   readonly bytesRead: number
   readonly bytesWritten: number
   readonly milliseconds: number
+  readonly runs: number
+  /** Loops of the programs in a loop or a branch, if they were measured. */
+  readonly inside: readonly LoopTime[]
 }
 
 export interface StandaloneOptions {

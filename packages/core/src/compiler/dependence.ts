@@ -154,7 +154,9 @@ function pruned(node: LoopNode, live: ReadonlySet<Buffer>): LoopNode | null {
       return stores.length === node.stores.length ? node : { ...node, stores }
     }
     case 'joint': {
-      const parts = node.parts.filter((part) => [...accessesOf(part).writes].some((b) => live.has(b)))
+      const parts = node.parts.filter((part) =>
+        [...accessesOf(part).writes].some((b) => live.has(b)),
+      )
       if (parts.length === 0) return null
       return parts.length === node.parts.length ? node : { ...node, parts }
     }

@@ -22,20 +22,16 @@ describe('joint nodes', () => {
   test('change no result of a program over a tree, in planned memory and taken apart', () => {
     let found = 0
     fc.assert(
-      fc.property(
-        treePlansOf(fc.integer({ min: 1, max: 5 })),
-        fc.boolean(),
-        (tree, inRows) => {
-          const { jaxpr, inputs, donated } = planned(tree)
-          const rows = inRows ? { rows: anyLength } : {}
-          const expected = runSeparately(lower(jaxpr).program, inputs)
-          const { program, plan } = lower(jaxpr, { donated, joint: true, ...rows })
-          if (hasJoint(program)) found++
-          expect(runSeparately(program, inputs)).toEqual(expected)
-          expect(runPlanned(program, plan, inputs)).toEqual(expected)
-          expect(runSeparately(withoutJoints(program), inputs)).toEqual(expected)
-        },
-      ),
+      fc.property(treePlansOf(fc.integer({ min: 1, max: 5 })), fc.boolean(), (tree, inRows) => {
+        const { jaxpr, inputs, donated } = planned(tree)
+        const rows = inRows ? { rows: anyLength } : {}
+        const expected = runSeparately(lower(jaxpr).program, inputs)
+        const { program, plan } = lower(jaxpr, { donated, joint: true, ...rows })
+        if (hasJoint(program)) found++
+        expect(runSeparately(program, inputs)).toEqual(expected)
+        expect(runPlanned(program, plan, inputs)).toEqual(expected)
+        expect(runSeparately(withoutJoints(program), inputs)).toEqual(expected)
+      }),
       { numRuns: 400 },
     )
     expect(found).toBeGreaterThan(100)

@@ -156,10 +156,7 @@ interface Joint {
  * Joins loops of one structure. Each stands where the last of its parts stood, which is before
  * anything that needs one of them; so no part depends on another.
  */
-function joined(
-  order: readonly Step[],
-  alike: (step: Step) => string | null,
-): readonly LoopNode[] {
+function joined(order: readonly Step[], alike: (step: Step) => string | null): readonly LoopNode[] {
   const places = new Map(order.map((s, i) => [s, i]))
   const keys = new Map<Step, string>()
   const keyOf = (step: Step): string => {

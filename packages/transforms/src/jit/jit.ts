@@ -446,8 +446,9 @@ export const explainRetrace = (jitted: (...args: never[]) => unknown): string =>
 /**
  * Measures how long each loop of a compiled program takes, as medians of several runs.
  *
- * The loops are those of `jitted.lower(...args).text('loops')`, in that order; what is inside a loop
- * or a branch counts as one. Donated arguments stay as they are. The result prints as a table.
+ * The loops are those of `jitted.lower(...args).text('loops')`, in that order. A scan, a while or a
+ * branch is one of them, and has the loops inside of it as `inside`: the time of all their runs, and
+ * how many there were. Donated arguments stay as they are. The result prints as a table.
  *
  * @throws ArgumentError when the function is not the result of `jit`, or the device cannot tell
  * @example

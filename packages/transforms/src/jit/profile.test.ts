@@ -1,6 +1,6 @@
 import { type NDArray, np } from '@adjoint/core'
 import { expect, test } from 'vitest'
-import { grad, jit, profile, scan } from '../index'
+import { cond, grad, jit, profile, scan, whileLoop } from '../index'
 
 const loss = (w: NDArray, x: NDArray): NDArray => np.sum(np.tanh(np.matmul(x, w)))
 const [w, x] = [np.ones([48, 32]), np.ones([64, 48])]
@@ -36,6 +36,50 @@ test('counts a scan as one loop, and leaves the function as it was', () => {
   })
   expect(profile(f, x).loops.filter(({ title }) => title.startsWith('scan'))).toHaveLength(1)
   expect(f(x).get(-1).item()).toBe(-48 * 64)
+})
+
+test('says what runs inside of a scan, and how often', () => {
+  const f = jit((x: NDArray) => {
+    const step = (c: NDArray, row: NDArray): [NDArray, null] => {
+      const [inner] = scan((d: NDArray) => [np.sin(d), null], c, null, { length: 3 })
+      return [np.sort(np.add(inner, row)), null]
+    }
+    return scan(step, np.zeros([48]), x)[0]
+  })
+  const measured = profile(f, x)
+  const [outer] = measured.loops.filter(({ title }) => title.startsWith('scan'))
+  const inner = outer.inside.find(({ title }) => title.startsWith('scan of 3'))
+  expect(outer).toMatchObject({ runs: 1 })
+  expect(inner).toMatchObject({ runs: 64 })
+  expect(inner?.inside.map(({ runs }) => runs)).toEqual([192])
+  expect(inner?.inside[0].title).toContain('sin')
+  expect(outer.inside.map(({ runs }) => runs)).toEqual(outer.inside.map(() => 64))
+  const sum = (loops: readonly { milliseconds: number }[]): number =>
+    loops.reduce((total, { milliseconds }) => total + milliseconds, 0)
+  expect(sum(outer.inside)).toBeGreaterThan(0)
+  expect(inner?.milliseconds).toBeGreaterThanOrEqual(inner?.inside[0].milliseconds ?? Infinity)
+  expect(String(measured)).toMatch(/^ *\d\.\d\.1 .* {6}map over .*: sin, 192 times$/m)
+})
+
+test('says what runs inside of a while and a branch', () => {
+  type Carry = readonly [NDArray, NDArray]
+  const f = jit((x: NDArray) => {
+    const start: Carry = [np.array(0), x]
+    const step = ([n, y]: Carry): Carry => [
+      np.add(n, 1),
+      cond(
+        np.less(n, 2),
+        (v: NDArray) => np.sin(v),
+        (v: NDArray) => np.cumsum(v),
+        y,
+      ),
+    ]
+    return whileLoop(([n]: Carry) => np.less(n, 5), step, start)[1]
+  })
+  const text = String(profile(f, np.ones([40])))
+  expect(text).toMatch(/sin, 2 times$/m)
+  expect(text).toMatch(/cumulative sum .*, 3 times$/m)
+  expect(text).toMatch(/branch on .*, 5 times$/m)
 })
 
 test('prints a table with a line for each loop', () => {

@@ -9,7 +9,7 @@ import {
   storageOn,
 } from '@adjoint/core/internal'
 
-/** One loop of a program. */
+/** One loop of a program, with those of the programs inside of it. */
 export type LoopProfile = LoopTime
 
 /** Loops in the order in which they run, with medians of several runs. */
@@ -25,20 +25,34 @@ export class Profile {
     return this.loops.reduce((sum, loop) => sum + loop.milliseconds, 0)
   }
 
-  /** A table: time, share of the whole, operations and bytes per second, and what the loop is. */
+  /**
+   * A table: time, share of the whole, operations and bytes per second, and what the loop is. Below
+   * a loop or a branch stand the loops inside of it, with how often they ran.
+   */
   toString(): string {
     const total = this.milliseconds
-    const rows = this.loops.map((loop, i) => {
-      const { title, milliseconds, flops, bytesRead, bytesWritten } = loop
-      return [
-        String(i + 1),
-        digits(milliseconds),
-        `${((100 * milliseconds) / Math.max(total, Number.MIN_VALUE)).toFixed(1)}%`,
-        digits(perNanosecond(flops, milliseconds)),
-        digits(perNanosecond(bytesRead + bytesWritten, milliseconds)),
-        title,
-      ]
-    })
+    const rowsOf = (
+      loops: readonly LoopProfile[],
+      outer: string,
+      indent: string,
+    ): readonly (readonly string[])[] =>
+      loops.flatMap((loop, i) => {
+        const { title, milliseconds, flops, bytesRead, bytesWritten, runs, inside } = loop
+        const number = `${outer}${i + 1}`
+        const often = indent === '' ? '' : `, ${runs === 1 ? 'once' : `${runs} times`}`
+        return [
+          [
+            number,
+            digits(milliseconds),
+            `${((100 * milliseconds) / Math.max(total, Number.MIN_VALUE)).toFixed(1)}%`,
+            digits(perNanosecond(flops, milliseconds)),
+            digits(perNanosecond(bytesRead + bytesWritten, milliseconds)),
+            `${indent}${title}${often}`,
+          ],
+          ...rowsOf(inside, `${number}.`, `${indent}  `),
+        ]
+      })
+    const rows = rowsOf(this.loops, '', '')
     const header = ['loop', 'ms', 'share', 'GFLOP/s', 'GB/s', '']
     const widths = header.map((text, column) =>
       Math.max(text.length, ...rows.map((row) => row[column].length)),
@@ -85,7 +99,9 @@ export function profileProgram(source: ProfileSource): Profile {
     throw new ArgumentError({
       op,
       problem: `the ${backend.name} device does not measure its loops`,
-      hint: "profile on the device 'wasm': jit(f, { device: 'wasm' })",
+      hint:
+        "profile on the device 'wasm', which runs the same loops: jit(f, { device: 'wasm' });" +
+        ' or time whole calls, and wait for a result with await x.data()',
     })
   }
   const storages = source.operands.map((x) => storageOn(backend, x, op))
@@ -94,21 +110,37 @@ export function profileProgram(source: ProfileSource): Profile {
     storages.map((storage, i) =>
       source.donated[i] ? backend.fromHost(storage.aval, backend.read(storage)) : storage,
     )
-  for (let i = 0; i < WARM_UP_RUNS; i++) executable.timeLoops(inputs())
-  const runs: (readonly LoopTime[])[] = []
-  const started = performance.now()
-  while (
-    runs.length < LEAST_RUNS ||
-    (runs.length < MOST_RUNS && performance.now() - started < BUDGET_MILLISECONDS)
-  ) {
-    runs.push(executable.timeLoops(inputs()))
+  const { timeLoops } = executable
+  const measured = (options: { readonly inside: boolean }): (readonly LoopTime[])[] => {
+    const run = (): readonly LoopTime[] => timeLoops.call(executable, inputs(), options)
+    for (let i = 0; i < WARM_UP_RUNS; i++) run()
+    const runs: (readonly LoopTime[])[] = []
+    const started = performance.now()
+    while (
+      runs.length < LEAST_RUNS ||
+      (runs.length < MOST_RUNS && performance.now() - started < BUDGET_MILLISECONDS)
+    ) {
+      runs.push(run())
+    }
+    return runs
   }
-  const loops = runs[0].map((loop, i) => ({
+  const runs = measured({ inside: false })
+  // A clock inside of loops takes time of its own, so these runs do not count for the loops around.
+  const withInside = executable.hasInnerLoops === true ? measured({ inside: true }) : []
+  const loops = medians(runs).map((loop, i) => ({
     ...loop,
-    milliseconds: median(runs.map((times) => times[i].milliseconds)),
+    inside: medians(withInside.map((times) => times[i].inside)),
   }))
   return new Profile(name, runs.length, loops)
 }
+
+/** Of several runs of the same loops. */
+const medians = (runs: readonly (readonly LoopTime[])[]): readonly LoopTime[] =>
+  (runs[0] ?? []).map((loop, i) => ({
+    ...loop,
+    milliseconds: median(runs.map((times) => times[i].milliseconds)),
+    inside: medians(runs.map((times) => times[i].inside)),
+  }))
 
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]

@@ -1,6 +1,8 @@
 /** A program compiled for one linear memory. */
 import type { PlannedProgram } from '../../compiler/compile'
 import { programCost } from '../../compiler/cost'
+import { programsOf } from '../../compiler/dependence'
+import type { LoopNode } from '../../compiler/nodes'
 import { listLoops, printProgram } from '../../compiler/print'
 import type { Jaxpr } from '../../jaxpr/ir'
 import { printJaxpr } from '../../jaxpr/print'
@@ -15,7 +17,9 @@ import type {
   StandaloneOptions,
   Storage,
   TextFormat,
+  TimeOptions,
 } from '../backend'
+import { Clock } from './clock'
 import { emitProgram } from './codegen/program'
 import type { ModuleCode } from './codegen/program'
 import { READ_SLACK } from './codegen/environment'
@@ -46,6 +50,8 @@ export class WasmExecutable implements Executable {
   private entry: ((block: number) => void) | null
   /** Entries of the loops, each a program by itself; made when they are to be timed. */
   private loops: readonly ((block: number) => void)[] | null = null
+  /** The same with a clock inside of those that hold programs. */
+  private clocked: readonly ClockedLoop[] | null = null
 
   constructor(
     private readonly owner: StorageOwner,
@@ -79,17 +85,19 @@ export class WasmExecutable implements Executable {
     this.entry = this.load(this.code)
   }
 
-  private emit(planned: PlannedProgram): ModuleCode {
+  private emit(planned: PlannedProgram, clock?: ReadonlyMap<LoopNode, number>): ModuleCode {
     const { threads, sharing } = this.pool
     const sharedMemory = this.memory.isShared
-    return emitProgram(planned, this.features, { sharedMemory, threads, sharing })
+    const options = { sharedMemory, threads, sharing, ...(clock ? { clock } : {}) }
+    return emitProgram(planned, this.features, options)
   }
 
   /** Answers what takes the address of the block of addresses. */
-  private load({ bytes, threaded }: ModuleCode): (block: number) => void {
+  private load({ bytes, threaded }: ModuleCode, clock?: Clock): (block: number) => void {
     const { memory, pool } = this
     const module = new WebAssembly.Module(bytes)
-    const { exports } = new WebAssembly.Instance(module, { env: { memory: memory.memory } })
+    const env = { memory: memory.memory, ...(clock ? { clock: clock.tick } : {}) }
+    const { exports } = new WebAssembly.Instance(module, { env })
     const { run } = exports
     if (typeof run !== 'function') throw new Error('a program exports its entry')
     if (!threaded) return (block) => void run(block)
@@ -228,20 +236,21 @@ export class WasmExecutable implements Executable {
     return { ...programCost(program, plan), codeBytes: this.code.bytes.length }
   }
 
-  timeLoops(inputs: readonly Storage[]): readonly LoopTime[] {
-    const { program, plan } = this.planned
-    this.loops ??= program.nodes.map((node) =>
-      this.load(this.emit({ program: { ...program, nodes: [node] }, plan })),
-    )
-    const { entry, loops } = this
+  timeLoops(inputs: readonly Storage[], { inside = false }: TimeOptions = {}): readonly LoopTime[] {
+    const { program } = this.planned
+    const { entry } = this
+    const clocked = inside ? (this.clocked ??= this.clockedLoops()) : null
+    this.loops ??= program.nodes.map((node) => this.load(this.emit(this.only(node))))
+    const loops = clocked?.map(({ run }) => run) ?? this.loops
     const times: number[] = []
     if (entry !== null) {
       this.entry = (block) => {
-        for (const loop of loops) {
+        loops.forEach((loop, i) => {
+          clocked?.[i]?.clock?.reset()
           const started = performance.now()
           loop(block)
           times.push(performance.now() - started)
-        }
+        })
       }
     }
     try {
@@ -249,7 +258,31 @@ export class WasmExecutable implements Executable {
     } finally {
       this.entry = entry
     }
-    return listLoops(program).map((loop, i) => ({ ...loop, milliseconds: times[i] }))
+    return listLoops(program).map((loop, i) => ({
+      ...loop,
+      milliseconds: times[i] ?? 0,
+      runs: 1,
+      inside: clocked?.[i]?.clock?.inside() ?? [],
+    }))
+  }
+
+  get hasInnerLoops(): boolean {
+    return this.planned.program.nodes.some((node) => programsOf(node).length > 0)
+  }
+
+  /** One loop as a program by itself. */
+  private only(node: LoopNode): PlannedProgram {
+    const { program, plan } = this.planned
+    return { program: { ...program, nodes: [node] }, plan }
+  }
+
+  private clockedLoops(): readonly ClockedLoop[] {
+    return this.planned.program.nodes.map((node, i) => {
+      const clock = programsOf(node).length === 0 ? null : new Clock(node)
+      if (clock === null)
+        return { run: this.loops?.[i] ?? this.load(this.emit(this.only(node))), clock }
+      return { run: this.load(this.emit(this.only(node), clock.numbers), clock), clock }
+    })
   }
 
   standalone({ relaxedSimd }: StandaloneOptions): StandaloneModule {
@@ -259,6 +292,11 @@ export class WasmExecutable implements Executable {
   dispose(): void {
     this.entry = null
   }
+}
+
+interface ClockedLoop {
+  readonly run: (block: number) => void
+  readonly clock: Clock | null
 }
 
 const align = (bytes: number): number => Math.ceil(bytes / 64) * 64

@@ -10,13 +10,7 @@
  */
 import type { JointNode, JointPart, MapNode, ReduceNode } from '../../../compiler/nodes'
 import { sizeOf } from '../../../types/aval'
-import type {
-  FunctionBuilder,
-  FunctionRef,
-  I32Operand,
-  Local,
-  ModuleBuilder,
-} from '../emit/index'
+import type { FunctionBuilder, FunctionRef, I32Operand, Local, ModuleBuilder } from '../emit/index'
 import { shared } from '../kernels/shared'
 import { withCheaperForms } from './cheaper'
 import { addressTypes, buffersOf, ELEMENTS_PER_CALL } from './environment'
@@ -110,7 +104,12 @@ function ifFirstIsOwn(
 }
 
 /** The least multiple of `unit`, a power of two, that is neither negative nor below the parameter. */
-function roundUp(f: FunctionBuilder, bound: Local<'i32'>, unit: number, target: Local<'i32'>): void {
+function roundUp(
+  f: FunctionBuilder,
+  bound: Local<'i32'>,
+  unit: number,
+  target: Local<'i32'>,
+): void {
   f.get(bound)
     .i32Const(unit - 1)
     .op('i32.add')
@@ -285,7 +284,9 @@ function emitSums(
   })
   const memory = env.threads ? env.threads.commonScratch(bytes) : env.scratch(bytes)
   const pushPlace = (i: number): void => {
-    f.globalGet(memory).i32Const(places[i] ?? 0).op('i32.add')
+    f.globalGet(memory)
+      .i32Const(places[i] ?? 0)
+      .op('i32.add')
   }
   sums.forEach(({ part, start, elements, piece, functions }, i) => {
     pushAddresses(part)
@@ -306,4 +307,3 @@ function emitSums(
     else finish()
   })
 }
-

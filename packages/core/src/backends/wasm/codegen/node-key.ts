@@ -18,5 +18,4 @@ export const nodeKey = (node: ComputingNode): string =>
 export const keyOfAnySize = (part: {
   readonly reductions?: readonly Reduction[]
   readonly stores: readonly Store[]
-}): string =>
-  structureKey(part, { sizes: false, steps: true })
+}): string => structureKey(part, { sizes: false, steps: true })

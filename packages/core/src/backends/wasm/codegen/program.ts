@@ -16,7 +16,7 @@ import type { BranchNode, LoopNode, Program, ScanNode, WhileNode } from '../../.
 import { byteSize } from '../../../compiler/plan'
 import type { InnerPlan, Plan } from '../../../compiler/plan'
 import { ModuleBuilder } from '../emit/index'
-import type { FunctionBuilder, Label, Local, WasmFeatures } from '../emit/index'
+import type { FunctionBuilder, FunctionRef, Label, Local, WasmFeatures } from '../emit/index'
 import { shared } from '../kernels/shared'
 import { buffersOf } from './environment'
 import type { CodegenEnvironment } from './environment'
@@ -56,6 +56,11 @@ export interface ProgramOptions {
   /** The most threads that may run the program together. */
   readonly threads: number
   readonly sharing: Sharing
+  /**
+   * Numbers of nodes inside loops and branches. The module calls `env.clock` with its number after
+   * each of them, and with 0 where a program inside begins.
+   */
+  readonly clock?: ReadonlyMap<LoopNode, number>
 }
 
 export const oneThread: ProgramOptions = {
@@ -69,9 +74,13 @@ const MOST_PAGES = 65536
 export function emitProgram(
   { program, plan }: PlannedProgram,
   features: WasmFeatures,
-  { sharedMemory, threads: most, sharing }: ProgramOptions = oneThread,
+  { sharedMemory, threads: most, sharing, clock }: ProgramOptions = oneThread,
 ): ModuleCode {
   const module = new ModuleBuilder({ debug: true })
+  const ticks = clock && {
+    numbers: clock,
+    tick: module.importFunction('env', 'clock', { params: ['i32'], results: [] }),
+  }
   module.importMemory({
     initial: 1,
     ...(sharedMemory ? { shared: true, maximum: MOST_PAGES } : {}),
@@ -95,7 +104,7 @@ export function emitProgram(
     },
     threads,
   }
-  const emitter = new ProgramEmitter(env, sharing)
+  const emitter = new ProgramEmitter(env, sharing, ticks ?? null)
   const body = module.function({ name: 'program', params: ['i32'], results: [] })
   const run = module.function({
     name: 'run',
@@ -161,6 +170,7 @@ class ProgramEmitter {
   constructor(
     private readonly env: CodegenEnvironment,
     private readonly sharing: Sharing,
+    private readonly ticks: Ticks | null,
   ) {
     this.envAlone = { ...env, threads: null }
   }
@@ -178,8 +188,19 @@ class ProgramEmitter {
     outermost: boolean,
     push: PushAddress,
   ): void {
+    const tick = (node: LoopNode | null): void => {
+      if (this.ticks === null || outermost) return
+      const { numbers, tick } = this.ticks
+      const call = (): void => void f.i32Const(node ? (numbers.get(node) ?? 0) : 0).call(tick)
+      if (threads) threads.alone(f, call)
+      else call()
+    }
+    tick(null)
     if (threads === null) {
-      for (const node of program.nodes) this.writeNode(f, node, { plan, arena, push }, null)
+      for (const node of program.nodes) {
+        this.writeNode(f, node, { plan, arena, push }, null)
+        tick(node)
+      }
       return
     }
     const hazards = new Hazards(plan, outermost)
@@ -191,11 +212,13 @@ class ProgramEmitter {
       if (manner === 'inside') {
         meet()
         this.writeNode(f, node, { plan, arena, push }, threads)
+        tick(node)
         continue
       }
       if (hazards.before(node, manner)) threads.barrier(f)
       if (manner === 'shared') this.writeNode(f, node, { plan, arena, push }, threads)
       else threads.alone(f, () => this.writeNode(f, node, { plan, arena, push }, null))
+      tick(node)
     }
     // Threads meet once in every run at least, so that none is still busy with one of before.
     if (hazards.meet() || outermost) threads.barrier(f)
@@ -468,6 +491,12 @@ class ProgramEmitter {
       open(programs.length, [])
     })
   }
+}
+
+/** How nodes inside loops and branches are timed. */
+interface Ticks {
+  readonly numbers: ReadonlyMap<LoopNode, number>
+  readonly tick: FunctionRef
 }
 
 /** What a node's code needs to know of the program that it stands in. */

@@ -315,13 +315,7 @@ export function emitTriangularSolve(
           const width = vectors === 0 ? 1 : vectors * lanes
           if (columns < width) continue
           f.whileLoop(
-            () =>
-              f
-                .get(column)
-                .i32Const(width)
-                .op('i32.add')
-                .push(ownColumns.to)
-                .op('i32.le_s'),
+            () => f.get(column).i32Const(width).op('i32.add').push(ownColumns.to).op('i32.le_s'),
             () => stretch(vectors),
           )
         }

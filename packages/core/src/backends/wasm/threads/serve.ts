@@ -35,7 +35,9 @@ export function serve({ memory, thread, crew, at }: WorkerStart): void {
   const load = (): Run => {
     const code = copy(read(at.code), read(at.codeBytes))
     const module = new WebAssembly.Module(code)
-    const { run } = new WebAssembly.Instance(module, { env: { memory } }).exports
+    // Only thread 0 asks what time it is.
+    const env = { memory, clock: () => undefined }
+    const { run } = new WebAssembly.Instance(module, { env }).exports
     if (typeof run !== 'function') throw new Error('a program exports its entry')
     return run as Run
   }

@@ -257,12 +257,16 @@ const routine =
     switch (which) {
       case 'sort': {
         const [x, y] = [r.input([outer, length]), r.input([outer, length])]
-        const sorted = r.applyAll(which, [x, y], [x.aval, y.aval], (c, a, b) => c.sort([a, b], 1, 1))
+        const sorted = r.applyAll(which, [x, y], [x.aval, y.aval], (c, a, b) =>
+          c.sort([a, b], 1, 1),
+        )
         return r.jaxpr(sorted, name)
       }
       case 'cumulative': {
         const x = r.input(shape)
-        const sum = r.apply(which, [x], x.aval, (c, a) => c.cumulative('sum', a, 1, inner % 2 === 0))
+        const sum = r.apply(which, [x], x.aval, (c, a) =>
+          c.cumulative('sum', a, 1, inner % 2 === 0),
+        )
         return r.jaxpr([sum], name)
       }
       case 'cholesky': {
@@ -364,13 +368,13 @@ describe('threads', () => {
   })
 
   it('compute the leaves of a tree with the same bits', () => {
-    const sizes = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 200, max: 400 }))
+    const sizes = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 200, max: 300 }))
     fc.assert(
       fc.property(treePlansOf(sizes), (tree) => {
-        const { jaxpr } = planned({ ...tree, leaves: tree.leaves.slice(0, 4) })
+        const { jaxpr } = planned({ ...tree, leaves: tree.leaves.slice(0, 3) })
         expectSameBits([alone, ...sharers], jaxpr)
       }),
-      { numRuns: 25 },
+      { numRuns: 12 },
     )
   })
 
