@@ -196,7 +196,7 @@ class Fusion {
   /** Merges `second` into `first`, an earlier step, if it is right and worthwhile. */
   private tryMerge(first: Step, second: Step): boolean {
     const [a, b] = [first.node, second.node]
-    if (!isStoring(a) || !isStoring(b)) return false
+    if (!isStoring(a) || !isStoring(b) || this.schedule.prolongs(first, second)) return false
     const merged = this.joined(a, b, first, second)
     if (merged === null) return false
     const order = this.schedule.between(first, second)

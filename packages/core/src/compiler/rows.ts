@@ -93,7 +93,7 @@ class Chains {
 
   private tryMerge(first: Step, second: Step): boolean {
     const [a, b] = [first.node, second.node]
-    if (!isChainable(a) || !isChainable(b)) return false
+    if (!isChainable(a) || !isChainable(b) || this.schedule.prolongs(first, second)) return false
     const joined = this.joined(a, b)
     if (joined === null) return false
     const order = this.schedule.between(first, second)

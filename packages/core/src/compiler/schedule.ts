@@ -12,9 +12,16 @@ import type { LoopNode, Program } from './nodes'
 export interface Step {
   node: LoopNode
   position: number
+  /** Products before it in the program as it was given. */
+  readonly depth: number
   readonly before: Set<Step>
   readonly after: Set<Step>
 }
+
+/** Products that may lie between two loops for them to be near. */
+const nearDepth = 8
+/** Elements of a buffer that is worth nothing to have for longer. */
+const littleSize = 1024
 
 /** Searching further than this for a dependency is not worth the merge. */
 const searchLimit = 1000
@@ -30,12 +37,11 @@ export class Schedule {
 
   constructor(program: Program) {
     this.outputs = new Set(program.outputs)
-    this.steps = program.nodes.map((node, position) => ({
-      node,
-      position,
-      before: new Set(),
-      after: new Set(),
-    }))
+    let products = 0
+    this.steps = program.nodes.map((node, position) => {
+      const depth = node.kind === 'contract' ? products++ : products
+      return { node, position, depth, before: new Set(), after: new Set() }
+    })
     const assembled = new Set<Buffer>()
     this.assembled = assembled
     const readSince = new Map<Buffer, Step[]>()
@@ -88,6 +94,23 @@ export class Schedule {
     if (first === undefined || first === second) return
     first.after.add(second)
     second.before.add(first)
+  }
+
+  /**
+   * Whether running `second` already with `first` would only make its results live longer: it stands
+   * far behind and nothing that the first one hands to it alone becomes superfluous. What a
+   * checkpoint computes again would otherwise be computed with what it was to be forgotten after.
+   */
+  prolongs(first: Step, second: Step): boolean {
+    if (second.depth - first.depth <= nearDepth) return false
+    const makesMuch = [...accessesOf(second.node).writes].some(
+      (b) => b.size >= littleSize && !this.outputs.has(b),
+    )
+    if (!makesMuch) return false
+    return ![...accessesOf(first.node).writes].some((b) => {
+      const readers = this.readersOf(b)
+      return !this.outputs.has(b) && readers.size === 1 && readers.has(second)
+    })
   }
 
   /** Whether two steps can be one: no other step must run between them. */
