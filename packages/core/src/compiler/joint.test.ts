@@ -32,9 +32,9 @@ describe('joint nodes', () => {
         expect(runPlanned(program, plan, inputs)).toEqual(expected)
         expect(runSeparately(withoutJoints(program), inputs)).toEqual(expected)
       }),
-      { numRuns: 400 },
+      { numRuns: 150 },
     )
-    expect(found).toBeGreaterThan(100)
+    expect(found).toBeGreaterThan(40)
   })
 
   test('change no result of any program', () => {
@@ -50,9 +50,9 @@ describe('joint nodes', () => {
           expect(runPlanned(program, plan, inputs), text).toEqual(expected)
         },
       ),
-      { numRuns: 600 },
+      { numRuns: 400 },
     )
-    expect(found).toBeGreaterThan(5)
+    expect(found).toBeGreaterThan(3)
   })
 })
 
