@@ -1,6 +1,7 @@
 import { ByteBuffer } from './bytes'
 import type { V128Bits } from './constants'
 import { bitsText, v128 } from './constants'
+import type { ModuleBuilder } from './module'
 import {
   atomicOpcodes,
   laneOpcodes,
@@ -93,7 +94,13 @@ export class FunctionBuilder implements FunctionRef {
   private code = new ByteBuffer(1024)
   private depth = 0
 
-  constructor(index: number, name: string, signature: FunctionSignature) {
+  constructor(
+    index: number,
+    name: string,
+    signature: FunctionSignature,
+    /** Where functions are made that this one calls. */
+    readonly module: ModuleBuilder,
+  ) {
     this.index = index
     this.name = name
     this.params = signature.params

@@ -40,6 +40,7 @@ export class ModuleBuilder {
   private readonly functions: FunctionBuilder[] = []
   private readonly globals: { readonly type: ValueType; readonly initial: number }[] = []
   private readonly exports: { readonly name: string; readonly target: FunctionRef }[] = []
+  private readonly shared = new Map<string, FunctionRef>()
   private memory: MemoryImport | undefined
 
   constructor(private readonly options: ModuleOptions = {}) {}
@@ -70,11 +71,20 @@ export class ModuleBuilder {
   function(options: FunctionOptions, body?: (f: FunctionBuilder) => void): FunctionBuilder {
     const index = this.imports.length + this.functions.length
     const name = options.name ?? options.exportName ?? `f${index}`
-    const f = new FunctionBuilder(index, name, options)
+    const f = new FunctionBuilder(index, name, options, this)
     this.functions.push(f)
     if (options.exportName !== undefined) this.exports.push({ name: options.exportName, target: f })
     body?.(f)
     return f
+  }
+
+  /** A function that all who ask for the same `key` call together. */
+  sharedFunction(key: string, build: () => FunctionRef): FunctionRef {
+    const known = this.shared.get(key)
+    if (known) return known
+    const built = build()
+    this.shared.set(key, built)
+    return built
   }
 
   /** The functions so far, in the order of their indices. */

@@ -40,8 +40,8 @@ const inOwnFormat = {
   tanh,
   logistic,
   erfInv,
-  sin: (L, x) => sin(L, new FloatLanes(L.graph, 'f64', L.features), x),
-  cos: (L, x) => cos(L, new FloatLanes(L.graph, 'f64', L.features), x),
+  sin,
+  cos,
 } as const satisfies Partial<Record<UnaryOp, Unary>>
 
 /** Formulas for f64; an f32 is widened and its result rounded. */

@@ -110,6 +110,22 @@ export class VectorGraph {
   }
 
   /**
+   * What `build` makes of the arguments, as a call of a function that all with this key have in
+   * common: for code that is rarely run, which would otherwise be written wherever it may be needed.
+   */
+  outOfLine(
+    key: string,
+    args: readonly Vec[],
+    build: (graph: VectorGraph, ...args: Vec[]) => Vec,
+  ): Vec {
+    return this.call(key, args, (f) => {
+      const graph = new VectorGraph()
+      const value = build(graph, ...args.map((_, at) => graph.local(f.param(at, 'v128'))))
+      new Emission(f, [value]).push(value)
+    })
+  }
+
+  /**
    * A value computed by instructions for each 64-bit lane where `mask` is set; anything elsewhere.
    * `body` takes the lane's arguments from the input locals and leaves an f64 in the output local.
    */
@@ -119,15 +135,13 @@ export class VectorGraph {
     args: readonly Vec[],
     body: (f: FunctionBuilder, inputs: readonly Local<'f64'>[], output: Local<'f64'>) => void,
   ): Vec {
-    return this.special(key, [mask, ...args], (emission) => {
-      const { f } = emission
-      const sources = [mask, ...args].map((arg) => emission.toLocal(arg))
-      const [wanted, ...operands] = sources.map(({ local }) => local)
-      if (!wanted) throw new Error('the mask comes first')
-      const inputs = operands.map(() => f.scratch('f64'))
-      const output = f.scratch('f64')
-      const lane = f.scratch('i32')
-      const result = f.scratch('v128')
+    return this.call(key, [mask, ...args], (f) => {
+      const wanted = f.param(0, 'v128')
+      const operands = args.map((_, at) => f.param(at + 1, 'v128'))
+      const inputs = operands.map(() => f.local('f64'))
+      const output = f.local('f64')
+      const lane = f.local('i32')
+      const result = f.local('v128')
       f.forRange({ index: lane, from: 0, to: 2, nonEmpty: true }, () => {
         f.get(wanted)
           .lane('i32x4.extract_lane', 0)
@@ -145,10 +159,19 @@ export class VectorGraph {
         }
       })
       f.get(result)
-      f.release(...inputs, output)
-      f.release(lane)
-      f.release(result)
-      for (const { release } of sources) release()
+    })
+  }
+
+  /** A call of the function with this key, which takes vectors and answers one. */
+  private call(key: string, args: readonly Vec[], body: (f: FunctionBuilder) => void): Vec {
+    const params = args.map(() => 'v128' as const)
+    return this.operation(`call ${key}`, args, ({ f }) => {
+      const { module } = f
+      f.call(
+        module.sharedFunction(key, () =>
+          module.function({ name: key, params, results: ['v128'] }, body),
+        ),
+      )
     })
   }
 

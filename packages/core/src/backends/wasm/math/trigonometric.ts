@@ -1,7 +1,7 @@
 import type { FunctionBuilder, Local } from '../emit'
 import { v128 } from '../emit'
 import type { Vec } from './graph'
-import type { Double, FloatLanes } from './lanes'
+import { type Double, FloatLanes } from './lanes'
 import { narrow, widen } from './widening'
 
 /**
@@ -22,40 +22,56 @@ interface Reduced {
 }
 
 /** `precise` keeps a low part of r, which f64 results need and f32 results do not. */
-function reduceArgument(D: FloatLanes, x: Vec, precise: boolean): Reduced {
-  const { graph } = D
+function reduceDirectly(D: FloatLanes, x: Vec, precise: boolean): Reduced {
   const rounder = D.constant(D.format.rounder)
   const [first, second, third, fourth] = HALF_PI_PARTS
   const shifted = D.madd(x, D.constant(2 / Math.PI), rounder)
   const n = D.sub(shifted, rounder)
   const coarse = D.nmadd(n, D.constant(first), x)
-  let r: Double
-  if (precise) {
-    const a = D.twoSum(coarse, D.neg(D.scale(n, second)))
-    const b = D.twoSum(a.high, D.neg(D.scale(n, third)))
-    r = D.fastTwoSum(b.high, D.nmadd(n, D.constant(fourth), D.add(a.low, b.low)))
-  } else {
-    r = { high: D.nmadd(n, D.constant(second + third), coarse), low: D.constant(0) }
+  if (!precise) {
+    const high = D.nmadd(n, D.constant(second + third), coarse)
+    return { quadrant: shifted, r: { high, low: D.constant(0) } }
   }
-  const huge = D.and(
-    D.gt(D.abs(x), D.constant(LARGEST_DIRECT)),
-    D.lt(D.abs(x), D.constant(Infinity)),
-  )
-  // A guard has one result, so the rare code runs once for each part of the answer.
-  const exact = (usual: Vec, part: HugePart): Vec =>
-    graph.guarded(`huge ${part} ${D.widened}`, huge, usual, [x, huge], (kept, argument, mask) =>
-      D.select(
-        mask,
-        graph.eachLane64(`payneHanek ${part}`, mask, [argument], (f, [input], output) => {
-          if (input) payneHanek(f, input, output, part)
-        }),
-        kept,
-      ),
-    )
+  const a = D.twoSum(coarse, D.neg(D.scale(n, second)))
+  const b = D.twoSum(a.high, D.neg(D.scale(n, third)))
+  const r = D.fastTwoSum(b.high, D.nmadd(n, D.constant(fourth), D.add(a.low, b.low)))
+  return { quadrant: shifted, r }
+}
+
+/** The same of huge numbers; anything in the other lanes. */
+function reduceHuge(D: FloatLanes, x: Vec, precise: boolean): Reduced {
+  const mask = isHuge(D, x)
+  const exact = (part: HugePart): Vec =>
+    D.graph.eachLane64(`payneHanek ${part}`, mask, [x], (f, [input], output) => {
+      if (input) payneHanek(f, input, output, part)
+    })
   return {
-    quadrant: exact(shifted, 'quadrant'),
-    r: { high: exact(r.high, 'high'), low: precise ? exact(r.low, 'low') : r.low },
+    quadrant: exact('quadrant'),
+    r: { high: exact('high'), low: precise ? exact('low') : D.constant(0) },
   }
+}
+
+type Reduction = typeof reduceDirectly
+
+const isHuge = (L: FloatLanes, x: Vec): Vec =>
+  L.and(L.gt(L.abs(x), L.constant(LARGEST_DIRECT)), L.lt(L.abs(x), L.constant(Infinity)))
+
+/** A function of x by its usual reduction and, where x is huge, by the other one. */
+function reducing(
+  L: FloatLanes,
+  x: Vec,
+  name: string,
+  f: (L: FloatLanes, x: Vec, reduce: Reduction) => Vec,
+): Vec {
+  const { graph, type, features } = L
+  const huge = isHuge(L, x)
+  const key = `${name} of huge ${type}`
+  return graph.guarded(key, huge, f(L, x, reduceDirectly), [x, huge], (usual, argument, mask) => {
+    const exact = graph.outOfLine(key, [argument], (graph, argument) =>
+      f(new FloatLanes(graph, type, features), argument, reduceHuge),
+    )
+    return L.select(mask, exact, usual)
+  })
 }
 
 type HugePart = 'quadrant' | 'high' | 'low'
@@ -311,36 +327,37 @@ function keepTiny(L: FloatLanes, x: Vec, value: Vec): Vec {
   return L.select(L.lt(L.abs(x), L.constant(L.type === 'f32' ? 2 ** -13 : 2 ** -27)), x, value)
 }
 
-function sinOrCos64(D: FloatLanes, x: Vec, cosine: boolean): Vec {
-  const { quadrant, r } = reduceArgument(D, x, true)
+function sinOrCos64(D: FloatLanes, x: Vec, cosine: boolean, reduce: Reduction): Vec {
+  const { quadrant, r } = reduce(D, x, true)
   const value = fromQuadrant(D, quadrant, r, cosine)
   return cosine ? value : keepTiny(D, x, value)
 }
 
-/** f32 lanes, given the same lanes widened to f64 halves. */
-function sinOrCos32(L: FloatLanes, D: FloatLanes, x: Vec, cosine: boolean): Vec {
+/** f32 lanes, reduced in f64 halves. */
+function sinOrCos32(L: FloatLanes, x: Vec, cosine: boolean, reduce: Reduction): Vec {
   const { graph } = L
-  const halves = widen(graph, x).map((half) => reduceArgument(D, half, false))
-  const [a, b] = halves
-  if (!a || !b) throw new Error('widen gives two halves')
-  const quadrant = graph.shuffle32(a.quadrant, b.quadrant, 0, 2, 4, 6)
-  const r = { high: narrow(graph, a.r.high, b.r.high), low: L.constant(0) }
+  const D = new FloatLanes(graph, 'f64', L.features)
+  const [a, b] = widen(graph, x)
+  const [low, high] = [reduce(D, a, false), reduce(D, b, false)]
+  const quadrant = graph.shuffle32(low.quadrant, high.quadrant, 0, 2, 4, 6)
+  const r = { high: narrow(graph, low.r.high, high.r.high), low: L.constant(0) }
   const value = fromQuadrant(L, quadrant, r, cosine)
   return cosine ? value : keepTiny(L, x, value)
 }
 
-/** `D` are f64 lanes over the same graph; f32 arguments are reduced in them. */
-export function sin(L: FloatLanes, D: FloatLanes, x: Vec): Vec {
-  return L.type === 'f32' ? sinOrCos32(L, D, x, false) : sinOrCos64(D, x, false)
-}
+const sinOrCos = (L: FloatLanes, x: Vec, cosine: boolean): Vec =>
+  reducing(L, x, cosine ? 'cos' : 'sin', (lanes, argument, reduce) =>
+    (lanes.type === 'f32' ? sinOrCos32 : sinOrCos64)(lanes, argument, cosine, reduce),
+  )
 
-export function cos(L: FloatLanes, D: FloatLanes, x: Vec): Vec {
-  return L.type === 'f32' ? sinOrCos32(L, D, x, true) : sinOrCos64(D, x, true)
-}
+export const sin = (L: FloatLanes, x: Vec): Vec => sinOrCos(L, x, false)
+export const cos = (L: FloatLanes, x: Vec): Vec => sinOrCos(L, x, true)
 
 /** tan in f64 lanes: sin r / cos r, or −cos r / sin r in odd quadrants. */
-export function tan(D: FloatLanes, x: Vec): Vec {
-  const { quadrant, r } = reduceArgument(D, x, true)
+export const tan = (D: FloatLanes, x: Vec): Vec => reducing(D, x, 'tan', reducedTan)
+
+function reducedTan(D: FloatLanes, x: Vec, reduce: Reduction): Vec {
+  const { quadrant, r } = reduce(D, x, true)
   const sine = sinKernel(D, r)
   const cosine = cosKernel(D, r)
   const odd = D.graph.op('i64x2.ne', D.and(quadrant, D.integer(1)), D.integer(0))
