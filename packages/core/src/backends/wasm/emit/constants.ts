@@ -11,23 +11,25 @@ export function bitsText(bits: V128Bits): string {
 }
 
 /** Constants that fill every lane, of which functions have few and ask for them often. */
-const known = new Map<string, V128Bits>()
-const MOST_KNOWN = 4096
+const known: { readonly [Lanes in 'i32x4' | 'i64x2' | 'f32x4' | 'f64x2']: Map<unknown, V128Bits> } =
+  { i32x4: new Map(), i64x2: new Map(), f32x4: new Map(), f64x2: new Map() }
+const MOST_KNOWN = 2048
 
 /** The same bits for the same value, by the name of the lanes. */
 function everyLane<T extends number | bigint>(
-  lanes: string,
+  lanes: keyof typeof known,
   values: readonly T[],
   build: () => V128Bits,
 ): V128Bits {
   const [value] = values
-  if (values.length !== 1 || value === undefined) return build()
-  const key = `${lanes} ${Object.is(value, -0) ? '-0' : String(value)}`
-  const found = known.get(key)
+  if (values.length !== 1) return build()
+  // A map takes −0 for 0.
+  const key = Object.is(value, -0) ? '-0' : value
+  const found = known[lanes].get(key)
   if (found) return found
-  if (known.size >= MOST_KNOWN) known.clear()
+  if (known[lanes].size >= MOST_KNOWN) known[lanes].clear()
   const bits = build()
-  known.set(key, bits)
+  known[lanes].set(key, bits)
   return bits
 }
 

@@ -91,6 +91,8 @@ export class FunctionBuilder implements FunctionRef {
     v128: [],
   }
   private readonly hoistedConstants = new Map<string, { bits: V128Bits; local: Local<'v128'> }>()
+  /** The same by the object, which needs no text. */
+  private readonly hoistedBits = new Map<V128Bits, Local<'v128'>>()
   private code = new ByteBuffer(1024)
   private depth = 0
 
@@ -154,12 +156,13 @@ export class FunctionBuilder implements FunctionRef {
    * deep in loops the call stands: V8 otherwise rebuilds the constant in every iteration.
    */
   hoisted(bits: V128Bits): Local<'v128'> {
+    const found = this.hoistedBits.get(bits)
+    if (found) return found
     const key = bitsText(bits)
-    const known = this.hoistedConstants.get(key)
-    if (known) return known.local
-    const local = this.local('v128')
-    this.hoistedConstants.set(key, { bits, local })
-    return local
+    let known = this.hoistedConstants.get(key)
+    if (!known) this.hoistedConstants.set(key, (known = { bits, local: this.local('v128') }))
+    this.hoistedBits.set(bits, known.local)
+    return known.local
   }
 
   get(local: Local): this {

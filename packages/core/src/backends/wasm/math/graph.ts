@@ -6,14 +6,19 @@ import type { FunctionBuilder, Local, PlainOp, V128Bits } from '../emit'
  * written the same way are the same object, so common subexpressions are computed once.
  */
 export interface Vec {
-  readonly kind: 'constant' | 'local' | 'operation' | 'guarded'
+  /** An operation has its arguments pushed for it; a special one pushes them itself, each once. */
+  readonly kind: 'constant' | 'local' | 'operation' | 'special' | 'guarded'
   readonly args: readonly Vec[]
-  /** Leaves the value on the stack, taking its arguments from the emission. */
+  /** Leaves the value on the stack, taking its arguments from the emission or from the stack. */
   readonly write: (emission: Emission) => void
   /** The bits, where they are known now. */
   readonly bits: V128Bits | undefined
   /** What a guarded vector is where its condition holds; its arguments begin with condition and usual. */
   readonly rare: Rare | undefined
+  /** Tells the vectors of a graph apart. */
+  readonly id: number
+  /** What else has the same key and hash. */
+  readonly next: Vec | undefined
 }
 
 /** Rare code, of the usual value and its inputs; whoever has the same key has the same code. */
@@ -22,34 +27,50 @@ interface Rare {
   readonly write: (usual: Vec, ...inputs: Vec[]) => Vec
 }
 
+const none: readonly Vec[] = []
+
+/** Small for few arguments, so that maps keep it in place of a number on the heap. */
+function hashOf(args: readonly Vec[]): number {
+  let hash = 0
+  for (const { id } of args) hash = (Math.imul(hash, 31) + id) & 0x3fffffff
+  return hash
+}
+
+const areSame = (a: readonly Vec[], b: readonly Vec[]): boolean => {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
 export class VectorGraph {
-  private readonly known = new Map<string, Vec>()
-  private readonly names = new Map<Vec, number>()
+  /**
+   * Vectors by what they do and by a hash of their arguments. Looking one up makes no text: that
+   * would be most of the work of translating an expression.
+   */
+  private readonly known = new Map<string, Map<number, Vec>>()
+  private readonly leaves = new Map<string | V128Bits, Vec>()
+  private size = 0
 
   /** The bits of a v128 constant, kept in a local for the whole function. */
   constant(bits: V128Bits): Vec {
-    return this.unique(`const ${bitsText(bits)}`, {
-      kind: 'constant',
-      args: [],
-      write: ({ f }) => f.get(f.hoisted(bits)),
-      bits,
-      rare: undefined,
-    })
+    const known = this.leaves.get(bits)
+    if (known) return known
+    const key = `const ${bitsText(bits)}`
+    const same =
+      this.leaves.get(key) ??
+      this.leaf(key, 'constant', ({ f }) => void f.get(f.hoisted(bits)), bits)
+    this.leaves.set(bits, same)
+    return same
   }
 
   /** What a local holds at the time of the emission. */
   local(local: Local<'v128'>): Vec {
-    return this.unique(`local ${local.index}`, {
-      kind: 'local',
-      args: [],
-      write: ({ f }) => f.get(local),
-      bits: undefined,
-      rare: undefined,
-    })
+    const key = `local ${local.index}`
+    return this.leaves.get(key) ?? this.leaf(key, 'local', ({ f }) => void f.get(local))
   }
 
   op(name: PlainOp, ...args: Vec[]): Vec {
-    return this.operation(name, args, ({ f }) => f.op(name))
+    return this.find(name, args) ?? this.add(name, 'operation', args, ({ f }) => void f.op(name))
   }
 
   /** A shift of every lane by the same number of bits. */
@@ -66,21 +87,13 @@ export class VectorGraph {
 
   /** Instructions that run after the arguments have been pushed; `key` tells them from others. */
   operation(key: string, args: readonly Vec[], write: (emission: Emission) => void): Vec {
-    return this.special(key, args, (emission) => {
-      for (const arg of args) emission.push(arg)
-      write(emission)
-    })
+    if (args.length === 0) return this.leaves.get(key) ?? this.leaf(key, 'operation', write)
+    return this.find(key, args) ?? this.add(key, 'operation', args, write)
   }
 
   /** Like `operation`, but `write` pushes the arguments itself, each exactly once. */
   special(key: string, args: readonly Vec[], write: (emission: Emission) => void): Vec {
-    return this.unique(`${key}(${args.map((arg) => this.names.get(arg)).join()})`, {
-      kind: 'operation',
-      args,
-      write,
-      bits: undefined,
-      rare: undefined,
-    })
+    return this.find(key, args) ?? this.add(key, 'special', args, write)
   }
 
   /**
@@ -95,17 +108,12 @@ export class VectorGraph {
     inputs: readonly Vec[],
     rare: Rare['write'],
   ): Vec {
-    const vec: Vec = {
-      kind: 'guarded',
-      args: [condition, usual, ...inputs],
-      bits: undefined,
-      rare: { key, write: rare },
-      write: (emission) => {
-        const [result] = emission.guard(this, [vec])
-        if (result) emission.f.get(result).release(result)
-      },
+    const write = (emission: Emission): void => {
+      const [result] = emission.guard(this, [vec])
+      if (result) emission.f.get(result).release(result)
     }
-    this.names.set(vec, this.names.size)
+    const args = [condition, usual, ...inputs]
+    const vec: Vec = { ...this.unshared('guarded', args, write), rare: { key, write: rare } }
     return vec
   }
 
@@ -175,12 +183,35 @@ export class VectorGraph {
     })
   }
 
-  private unique(key: string, vec: Vec): Vec {
-    const found = this.known.get(key)
-    if (found) return found
-    this.known.set(key, vec)
-    this.names.set(vec, this.names.size)
+  private find(key: string, args: readonly Vec[]): Vec | undefined {
+    let found = this.known.get(key)?.get(hashOf(args))
+    while (found && !areSame(found.args, args)) found = found.next
+    return found
+  }
+
+  private add(key: string, kind: Vec['kind'], args: readonly Vec[], write: Vec['write']): Vec {
+    let same = this.known.get(key)
+    if (!same) this.known.set(key, (same = new Map<number, Vec>()))
+    const hash = hashOf(args)
+    const vec = this.unshared(kind, args, write, undefined, same.get(hash))
+    same.set(hash, vec)
     return vec
+  }
+
+  private leaf(key: string, kind: Vec['kind'], write: Vec['write'], bits?: V128Bits): Vec {
+    const vec = this.unshared(kind, none, write, bits)
+    this.leaves.set(key, vec)
+    return vec
+  }
+
+  private unshared(
+    kind: Vec['kind'],
+    args: readonly Vec[],
+    write: Vec['write'],
+    bits?: V128Bits,
+    next?: Vec,
+  ): Vec {
+    return { kind, args, write, bits, rare: undefined, id: this.size++, next }
   }
 }
 
@@ -207,7 +238,7 @@ export class Emission {
     if (vec.kind === 'constant' || vec.kind === 'local') return vec.write(this)
     const place = this.places.get(vec)
     if (place) this.f.get(place)
-    else vec.write(this)
+    else this.write(vec)
     const remaining = (this.remaining.get(vec) ?? 1) - 1
     this.remaining.set(vec, remaining)
     if (place && remaining === 0) {
@@ -332,9 +363,14 @@ export class Emission {
   /** Computes a vector into a local, from where its uses take it. */
   private place(vec: Vec): void {
     const fresh = this.f.scratch('v128')
-    vec.write(this)
+    this.write(vec)
     this.f.set(fresh)
     this.places.set(vec, fresh)
+  }
+
+  private write(vec: Vec): void {
+    if (vec.kind === 'operation') for (const arg of vec.args) this.push(arg)
+    vec.write(this)
   }
 
   /** A local that holds the value until released. Counts as one use. */
@@ -346,6 +382,7 @@ export class Emission {
   }
 
   private count(vec: Vec): void {
+    if (vec.kind === 'constant' || vec.kind === 'local') return
     const uses = this.remaining.get(vec) ?? 0
     this.remaining.set(vec, uses + 1)
     if (uses === 0) for (const arg of vec.args) this.count(arg)

@@ -4,8 +4,9 @@ import type { Vec, VectorGraph } from './graph'
 
 /** Facts about the two floating-point formats, as the algorithms need them. */
 interface Format {
-  readonly shape: 'f32x4' | 'f64x2'
-  readonly integer: 'i32x4' | 'i64x2'
+  /** The instructions on its lanes, and on integers of the same width. */
+  readonly float: ReturnType<typeof floatOps>
+  readonly whole: ReturnType<typeof integerOps>
   readonly bits: 32 | 64
   readonly mantissaBits: number
   readonly bias: number
@@ -14,10 +15,46 @@ interface Format {
   readonly rounder: number
 }
 
+function floatOps<Lanes extends 'f32x4' | 'f64x2'>(lanes: Lanes) {
+  return {
+    abs: `${lanes}.abs`,
+    add: `${lanes}.add`,
+    ceil: `${lanes}.ceil`,
+    div: `${lanes}.div`,
+    eq: `${lanes}.eq`,
+    floor: `${lanes}.floor`,
+    ge: `${lanes}.ge`,
+    gt: `${lanes}.gt`,
+    le: `${lanes}.le`,
+    lt: `${lanes}.lt`,
+    mul: `${lanes}.mul`,
+    ne: `${lanes}.ne`,
+    nearest: `${lanes}.nearest`,
+    neg: `${lanes}.neg`,
+    pmax: `${lanes}.pmax`,
+    pmin: `${lanes}.pmin`,
+    relaxed_madd: `${lanes}.relaxed_madd`,
+    relaxed_nmadd: `${lanes}.relaxed_nmadd`,
+    sqrt: `${lanes}.sqrt`,
+    sub: `${lanes}.sub`,
+    trunc: `${lanes}.trunc`,
+  } as const
+}
+
+function integerOps<Lanes extends 'i32x4' | 'i64x2'>(lanes: Lanes) {
+  return {
+    add: `${lanes}.add`,
+    sub: `${lanes}.sub`,
+    shl: `${lanes}.shl`,
+    shr_u: `${lanes}.shr_u`,
+    ne: `${lanes}.ne`,
+  } as const
+}
+
 const formats: { readonly f32: Format; readonly f64: Format } = {
   f32: {
-    shape: 'f32x4',
-    integer: 'i32x4',
+    float: floatOps('f32x4'),
+    whole: integerOps('i32x4'),
     bits: 32,
     mantissaBits: 23,
     bias: 127,
@@ -25,8 +62,8 @@ const formats: { readonly f32: Format; readonly f64: Format } = {
     rounder: 1.5 * 2 ** 23,
   },
   f64: {
-    shape: 'f64x2',
-    integer: 'i64x2',
+    float: floatOps('f64x2'),
+    whole: integerOps('i64x2'),
     bits: 64,
     mantissaBits: 52,
     bias: 1023,
@@ -75,32 +112,32 @@ export class FloatLanes {
   // ---- arithmetic ---------------------------------------------------------------------------
 
   add(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.add`, x, y)
+    return this.graph.op(this.format.float.add, x, y)
   }
 
   sub(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.sub`, x, y)
+    return this.graph.op(this.format.float.sub, x, y)
   }
 
   mul(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.mul`, x, y)
+    return this.graph.op(this.format.float.mul, x, y)
   }
 
   div(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.div`, x, y)
+    return this.graph.op(this.format.float.div, x, y)
   }
 
   /** x y + z, rounded once where the engine can. */
   madd(x: Vec, y: Vec, z: Vec): Vec {
     return this.features.relaxed
-      ? this.graph.op(`${this.format.shape}.relaxed_madd`, x, y, z)
+      ? this.graph.op(this.format.float.relaxed_madd, x, y, z)
       : this.add(this.mul(x, y), z)
   }
 
   /** z − x y, rounded once where the engine can. */
   nmadd(x: Vec, y: Vec, z: Vec): Vec {
     return this.features.relaxed
-      ? this.graph.op(`${this.format.shape}.relaxed_nmadd`, x, y, z)
+      ? this.graph.op(this.format.float.relaxed_nmadd, x, y, z)
       : this.sub(z, this.mul(x, y))
   }
 
@@ -113,42 +150,42 @@ export class FloatLanes {
   }
 
   neg(x: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.neg`, x)
+    return this.graph.op(this.format.float.neg, x)
   }
 
   abs(x: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.abs`, x)
+    return this.graph.op(this.format.float.abs, x)
   }
 
   sqrt(x: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.sqrt`, x)
+    return this.graph.op(this.format.float.sqrt, x)
   }
 
   floor(x: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.floor`, x)
+    return this.graph.op(this.format.float.floor, x)
   }
 
   ceil(x: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.ceil`, x)
+    return this.graph.op(this.format.float.ceil, x)
   }
 
   trunc(x: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.trunc`, x)
+    return this.graph.op(this.format.float.trunc, x)
   }
 
   /** To the nearest integer, ties to even. */
   nearest(x: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.nearest`, x)
+    return this.graph.op(this.format.float.nearest, x)
   }
 
   /** The smaller; x where either is NaN. */
   atMost(x: Vec, limit: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.pmin`, x, limit)
+    return this.graph.op(this.format.float.pmin, x, limit)
   }
 
   /** The larger; x where either is NaN. */
   atLeast(x: Vec, limit: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.pmax`, x, limit)
+    return this.graph.op(this.format.float.pmax, x, limit)
   }
 
   /** IEEE maximum: NaN propagates and +0 is above −0. */
@@ -205,27 +242,27 @@ export class FloatLanes {
   // ---- comparison and choice ----------------------------------------------------------------
 
   eq(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.eq`, x, y)
+    return this.graph.op(this.format.float.eq, x, y)
   }
 
   ne(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.ne`, x, y)
+    return this.graph.op(this.format.float.ne, x, y)
   }
 
   lt(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.lt`, x, y)
+    return this.graph.op(this.format.float.lt, x, y)
   }
 
   le(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.le`, x, y)
+    return this.graph.op(this.format.float.le, x, y)
   }
 
   gt(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.gt`, x, y)
+    return this.graph.op(this.format.float.gt, x, y)
   }
 
   ge(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.shape}.ge`, x, y)
+    return this.graph.op(this.format.float.ge, x, y)
   }
 
   select(mask: Vec, onTrue: Vec, onFalse: Vec): Vec {
@@ -271,19 +308,19 @@ export class FloatLanes {
   // ---- bits ---------------------------------------------------------------------------------
 
   addBits(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.integer}.add`, x, y)
+    return this.graph.op(this.format.whole.add, x, y)
   }
 
   subBits(x: Vec, y: Vec): Vec {
-    return this.graph.op(`${this.format.integer}.sub`, x, y)
+    return this.graph.op(this.format.whole.sub, x, y)
   }
 
   shiftLeft(x: Vec, amount: number): Vec {
-    return this.graph.shift(`${this.format.integer}.shl`, x, amount)
+    return this.graph.shift(this.format.whole.shl, x, amount)
   }
 
   shiftRight(x: Vec, amount: number): Vec {
-    return this.graph.shift(`${this.format.integer}.shr_u`, x, amount)
+    return this.graph.shift(this.format.whole.shr_u, x, amount)
   }
 
   // ---- powers of two ------------------------------------------------------------------------

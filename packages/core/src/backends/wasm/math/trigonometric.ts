@@ -313,11 +313,11 @@ function cosKernel(L: FloatLanes, { high: r, low }: Double): Vec {
 
 /** The sine (or cosine) of x, whose quadrant and remainder are known in the lanes' own width. */
 function fromQuadrant(L: FloatLanes, quadrant: Vec, r: Double, cosine: boolean): Vec {
-  const { integer, bits } = L.format
+  const { whole, bits } = L.format
   const sin = sinKernel(L, r)
   const cos = cosKernel(L, r)
   const turned = cosine ? L.addBits(quadrant, L.integer(1)) : quadrant
-  const swapped = L.graph.op(`${integer}.ne`, L.and(turned, L.integer(1)), L.integer(0))
+  const swapped = L.graph.op(whole.ne, L.and(turned, L.integer(1)), L.integer(0))
   const sign = L.and(L.shiftLeft(turned, bits - 2), L.signBit)
   return L.xor(L.select(swapped, cos, sin), sign)
 }
