@@ -16,7 +16,16 @@ import type {
   ScatterNode,
   Store,
 } from './nodes'
-import { affineReshape, affinesOf, affineLeaf, type Cache, rewrite, rewriteOffsets } from './views'
+import {
+  affineEqual,
+  affineLeaf,
+  affineReshape,
+  affinesOf,
+  type Cache,
+  rewrite,
+  rewriteOffsets,
+  withOperands,
+} from './views'
 
 /** Nodes that run expressions over a space. */
 export type SpacedNode = MapNode | ReduceNode | RowsNode | ContractNode | ScatterNode
@@ -367,73 +376,94 @@ export function shared(node: SpacedNode): SpacedNode {
 }
 
 function sharing(): (root: Scalar) => Scalar {
-  const representatives = new Map<string, Scalar>()
+  /** By a hash of what stands at one level; operands are shared already, so they are compared as objects. */
+  const representatives = new Map<number, Scalar[]>()
   const numbers = new Map<Scalar, number>()
   const done: Cache = new Map()
-  const number = (e: Scalar): number => {
-    const known = numbers.get(e)
-    if (known !== undefined) return known
-    numbers.set(e, numbers.size)
-    return numbers.size - 1
-  }
-  const keyOf = (e: Scalar): string => {
-    switch (e.kind) {
-      case 'const':
-        return `const ${e.dtype} ${Object.is(e.value, -0) ? '-0' : String(e.value)}`
-      case 'index':
-        return `index ${e.at.offset} ${e.at.strides.join()}`
-      case 'accumulator':
-        return `accumulator ${e.dtype} ${e.slot}`
-      case 'load': {
-        const dynamic = e.offsets.map((o) => `${number(o.value)}*${o.stride}`).join()
-        return `load ${e.source.id} ${e.at.offset} ${e.at.strides.join()} ${dynamic}`
-      }
-      case 'unary':
-        return `${e.op} ${e.dtype} ${number(e.x)}`
-      case 'binary':
-        return `${e.op} ${e.dtype} ${number(e.x)} ${number(e.y)}`
-      case 'select':
-        return `select ${number(e.condition)} ${number(e.onTrue)} ${number(e.onFalse)}`
-      case 'convert':
-      case 'bitcast':
-        return `${e.kind} ${e.dtype} ${number(e.x)}`
-    }
-  }
+  const number = (e: Scalar): number => numbers.get(e) ?? -1
   const visit = (e: Scalar): Scalar => {
     const known = done.get(e)
     if (known !== undefined) return known
-    const rebuilt = rebuiltWith(e, visit)
-    const key = keyOf(rebuilt)
-    const same = representatives.get(key)
-    if (same === undefined) representatives.set(key, rebuilt)
-    const result = same ?? rebuilt
-    done.set(e, result)
-    return result
+    const rebuilt = withOperands(e, visit)
+    const hash = hashOf(rebuilt, number)
+    const bucket = representatives.get(hash)
+    let same = bucket?.find((other) => looksAs(rebuilt, other))
+    if (same === undefined) {
+      same = rebuilt
+      numbers.set(same, numbers.size)
+      if (bucket === undefined) representatives.set(hash, [same])
+      else bucket.push(same)
+    }
+    done.set(e, same)
+    return same
   }
   return visit
 }
 
-/** One level of rewriting, with operands visited by the caller's function. */
-export function rebuiltWith(e: Scalar, visit: (e: Scalar) => Scalar): Scalar {
+const mixed = (hash: number, part: number): number => (Math.imul(hash, 31) + part) & 0x3fffffff
+
+function hashOf(e: Scalar, number: (e: Scalar) => number): number {
   switch (e.kind) {
     case 'const':
+      return mixed(1, Number(e.value) * 8)
     case 'index':
+      return affineHash(2, e.at)
     case 'accumulator':
-      return e
+      return mixed(3, e.slot)
     case 'load':
-      return e.offsets.length === 0 ? e : { ...e, offsets: rewriteOffsets(e.offsets, visit) }
+      return affineHash(mixed(4, e.source.id), e.at)
     case 'unary':
+      return mixed(5, number(e.x))
     case 'convert':
     case 'bitcast':
-      return { ...e, x: visit(e.x) }
+      return mixed(6, number(e.x))
     case 'binary':
-      return { ...e, x: visit(e.x), y: visit(e.y) }
+      return mixed(mixed(7, number(e.x)), number(e.y))
     case 'select':
-      return {
-        ...e,
-        condition: visit(e.condition),
-        onTrue: visit(e.onTrue),
-        onFalse: visit(e.onFalse),
-      }
+      return mixed(mixed(mixed(8, number(e.condition)), number(e.onTrue)), number(e.onFalse))
+  }
+}
+
+function affineHash(start: number, { offset, strides }: Affine): number {
+  let hash = mixed(start, offset)
+  for (const stride of strides) hash = mixed(hash, stride)
+  return hash
+}
+
+/** Whether two expressions are the same at one level, and their operands the same objects. */
+function looksAs(e: Scalar, other: Scalar): boolean {
+  if (e.kind !== other.kind || e.dtype !== other.dtype) return false
+  switch (e.kind) {
+    case 'const':
+      return other.kind === 'const' && Object.is(e.value, other.value)
+    case 'index':
+      return other.kind === 'index' && affineEqual(e.at, other.at)
+    case 'accumulator':
+      return other.kind === 'accumulator' && e.slot === other.slot
+    case 'load':
+      return (
+        other.kind === 'load' &&
+        e.source === other.source &&
+        affineEqual(e.at, other.at) &&
+        e.offsets.length === other.offsets.length &&
+        e.offsets.every(({ value, stride }, i) => {
+          const o = other.offsets[i]
+          return value === o.value && stride === o.stride
+        })
+      )
+    case 'unary':
+      return other.kind === 'unary' && e.op === other.op && e.x === other.x
+    case 'convert':
+    case 'bitcast':
+      return 'x' in other && e.x === other.x
+    case 'binary':
+      return other.kind === 'binary' && e.op === other.op && e.x === other.x && e.y === other.y
+    case 'select':
+      return (
+        other.kind === 'select' &&
+        e.condition === other.condition &&
+        e.onTrue === other.onTrue &&
+        e.onFalse === other.onFalse
+      )
   }
 }

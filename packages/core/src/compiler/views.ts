@@ -81,27 +81,53 @@ function rebuild(e: Scalar, visit: (e: Scalar) => Scalar, leaf: (leaf: Scalar) =
     case 'index':
     case 'accumulator':
       return leaf(e)
+    case 'load':
+      return leaf(e.offsets.length === 0 ? e : withOffsets(e, rewriteOffsets(e.offsets, visit)))
+    default:
+      return withOperands(e, visit)
+  }
+}
+
+export const withOffsets = (
+  { kind, dtype, source, at }: Load,
+  offsets: readonly DynamicOffset[],
+): Load => ({ kind, dtype, source, at, offsets })
+
+/** One level of rewriting, with operands visited by the caller's function; itself if none changes. */
+export function withOperands(e: Scalar, visit: (e: Scalar) => Scalar): Scalar {
+  switch (e.kind) {
+    case 'const':
+    case 'index':
+    case 'accumulator':
+      return e
     case 'load': {
-      if (e.offsets.length === 0) return leaf(e)
-      return leaf({ ...e, offsets: rewriteOffsets(e.offsets, visit) })
+      if (e.offsets.length === 0) return e
+      const offsets = rewriteOffsets(e.offsets, visit)
+      return offsets.every((o, i) => o.value === e.offsets[i].value) ? e : withOffsets(e, offsets)
     }
-    case 'unary':
-    case 'convert':
+    case 'unary': {
+      const x = visit(e.x)
+      return x === e.x ? e : { kind: 'unary', op: e.op, dtype: e.dtype, x }
+    }
+    case 'convert': {
+      const x = visit(e.x)
+      return x === e.x ? e : { kind: 'convert', dtype: e.dtype, x }
+    }
     case 'bitcast': {
       const x = visit(e.x)
-      return x === e.x ? e : { ...e, x }
+      return x === e.x ? e : { kind: 'bitcast', dtype: e.dtype, x }
     }
     case 'binary': {
       const x = visit(e.x)
       const y = visit(e.y)
-      return x === e.x && y === e.y ? e : { ...e, x, y }
+      return x === e.x && y === e.y ? e : { kind: 'binary', op: e.op, dtype: e.dtype, x, y }
     }
     case 'select': {
       const condition = visit(e.condition)
       const onTrue = visit(e.onTrue)
       const onFalse = visit(e.onFalse)
       if (condition === e.condition && onTrue === e.onTrue && onFalse === e.onFalse) return e
-      return { ...e, condition, onTrue, onFalse }
+      return { kind: 'select', dtype: e.dtype, condition, onTrue, onFalse }
     }
   }
 }
@@ -123,8 +149,10 @@ export function rewriteAffines(
 export const affineLeaf =
   (change: (at: Affine) => Affine) =>
   (leaf: Scalar): Scalar => {
-    if (leaf.kind !== 'load' && leaf.kind !== 'index') return leaf
-    return { ...leaf, at: change(leaf.at) }
+    if (leaf.kind === 'index') return index(change(leaf.at))
+    if (leaf.kind !== 'load') return leaf
+    const { kind, dtype, source, at, offsets } = leaf
+    return { kind, dtype, source, at: change(at), offsets }
   }
 
 /** Visits every node of some expressions once, dynamic offsets included, operands first. */
@@ -133,7 +161,26 @@ export function forEachNode(roots: Iterable<Scalar>, visit: (e: Scalar) => void)
   const walk = (e: Scalar): void => {
     if (seen.has(e)) return
     seen.add(e)
-    for (const operand of operandsOf(e)) walk(operand)
+    // As `operandsOf`, without lists: this is what compiling does most.
+    switch (e.kind) {
+      case 'load':
+        for (const { value } of e.offsets) walk(value)
+        break
+      case 'unary':
+      case 'convert':
+      case 'bitcast':
+        walk(e.x)
+        break
+      case 'binary':
+        walk(e.x)
+        walk(e.y)
+        break
+      case 'select':
+        walk(e.condition)
+        walk(e.onTrue)
+        walk(e.onFalse)
+        break
+    }
     visit(e)
   }
   for (const root of roots) walk(root)

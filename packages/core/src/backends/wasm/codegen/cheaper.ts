@@ -8,9 +8,9 @@
 import { rootsOf } from '../../../compiler/dependence'
 import { binary, constant, unary } from '../../../compiler/expr'
 import type { Binary, Scalar, Unary } from '../../../compiler/expr'
-import { rebuiltWith, withExpressions } from '../../../compiler/spaces'
+import { withExpressions } from '../../../compiler/spaces'
 import type { SpacedNode } from '../../../compiler/spaces'
-import { forEachNode, operandsOf } from '../../../compiler/views'
+import { forEachNode, operandsOf, withOperands } from '../../../compiler/views'
 import type { Cache } from '../../../compiler/views'
 
 /** Reads the same buffers in the same order. */
@@ -22,7 +22,7 @@ export function withCheaperForms<N extends SpacedNode>(node: N): N {
     const known = cache.get(e)
     if (known !== undefined) return known
     const gated = gates.gated(e)
-    const result = gated === null ? rebuiltWith(e, visit) : quotient(gated, visit)
+    const result = gated === null ? withOperands(e, visit) : quotient(gated, visit)
     cache.set(e, result)
     return result
   }
