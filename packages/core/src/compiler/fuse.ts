@@ -8,11 +8,11 @@
  * where it would have been written, and buffers that several nodes write are left alone.
  */
 import { type Shape, sizeOf } from '../types/aval'
-import { loadsIn, withoutDeadStores } from './dependence'
+import { loadsIn, storeRoots, withoutDeadStores } from './dependence'
 import type { Buffer, Scalar } from './expr'
 import { jointly, keyOfAlike } from './joint'
 import { asRead } from './layout'
-import { measureAll } from './measure'
+import { measureAll, type Work } from './measure'
 import type { LoopNode, MapNode, Program, ReduceNode, Reduction, Store } from './nodes'
 import { soonUsedUp } from './order'
 import { type RowLimits, rowWise } from './rows'
@@ -25,6 +25,8 @@ import {
   permuted,
   refined,
   shared,
+  sharedStores,
+  sharing,
   storeSpace,
   type StoringNode,
 } from './spaces'
@@ -82,9 +84,10 @@ export function fuse(program: Program, rows: RowLimits | null = null, joint = fa
     if (step.node.kind === 'map' && !schedule.isGone(step)) fusion.mergeEpilogue(step)
   const fused = withoutDeadStores({
     ...tidy,
-    nodes: schedule
-      .nodes()
-      .map((node) => (isSpaced(node) && !asBefore.has(node) ? canonical(shared(node)) : node)),
+    nodes: schedule.nodes().map((node) => {
+      if (!isSpaced(node) || asBefore.has(node)) return node
+      return canonical(sharingOf.has(node) ? node : shared(node))
+    }),
   })
   const inRows = rows === null ? fused : rowWise(fused, rows)
   return soonUsedUp(joint ? jointly(inRows) : inRows)
@@ -137,7 +140,7 @@ class Fusion {
       fits(s) && sameBuffers(awaited, this.accumulatedBy(asMap(s.node)))
     for (const buffer of sources) {
       if (buffer.size < Math.min(size, smallSize)) continue
-      const readers = [...this.schedule.readersOf(buffer)].slice(-siblingsTried)
+      const readers = this.schedule.readersOf(buffer).latest(siblingsTried)
       readers.filter(isSibling).forEach((s) => found.add(s))
     }
     const small = this.small.get(size)
@@ -162,7 +165,7 @@ class Fusion {
     if (node.kind !== 'reduce') return
     const sources = new Set(loadsOf(node.reductions.map((r) => r.value)).map((l) => l.source))
     for (const buffer of sources) {
-      for (const reader of [...this.schedule.readersOf(buffer)].slice(-siblingsTried)) {
+      for (const reader of this.schedule.readersOf(buffer).latest(siblingsTried)) {
         if (reader === step || reader.node.kind !== 'reduce' || reader.position > step.position)
           continue
         if (this.tryMerge(reader, step)) return
@@ -209,9 +212,9 @@ class Fusion {
     // A piece written over a copy stays apart: together with what it is computed from it would read
     // the original after the copy, and the copy could no longer take the original's place.
     if (b.stores.some((s) => this.schedule.assembled.has(s.target))) return null
+    const isOwn = (s: Step): boolean => s === first || s === second
     const needed = (target: Buffer): boolean =>
-      this.schedule.outputs.has(target) ||
-      [...this.schedule.readersOf(target)].some((s) => s !== first && s !== second)
+      this.schedule.outputs.has(target) || this.schedule.readersOf(target).hasOther(isOwn)
     if (b.kind === 'reduce') return a.kind === 'reduce' ? joinReductions(a, b, needed) : null
     if (b.kind === 'contract') return null
     return joinMap(a, b, needed, limitsOf(a, this.joint))
@@ -239,12 +242,32 @@ function joinMap(
   needed: (target: Buffer) => boolean,
   limits: Limits,
 ): StoringNode | null {
+  // What is handed over comes on top of what the second does.
+  const least = workOf(b)
+  if (least.operations > limits.operations || least.cost > limits.cost) return null
   const aligned = align(a, b) ?? align(a, inOrderOf(b, a))
   if (aligned === null) return null
   const { producer, stores } = aligned
   const kept = producer.stores.filter((s) => needed(s.target))
-  const joined = shared({ ...producer, stores: [...kept, ...stores] })
-  return within(limits, joined.stores) ? joined : null
+  if (kept.length + stores.length > limits.stores) return null
+  const share = sharingOf.get(producer) ?? sharing()
+  const joined = { ...producer, stores: sharedStores([...kept, ...stores], share) }
+  if (!within(limits, joined.stores)) return null
+  sharingOf.set(joined, share)
+  return joined
+}
+
+/**
+ * How nodes came to share equal expressions among their stores: a loop that grows by one store after
+ * the other goes on with it, instead of going through all it has each time.
+ */
+const sharingOf = new WeakMap<LoopNode, (e: Scalar) => Scalar>()
+
+const works = new WeakMap<MapNode, Work>()
+function workOf(node: MapNode): Work {
+  let work = works.get(node)
+  if (work === undefined) works.set(node, (work = measureAll(node.stores.map((s) => s.value))))
+  return work
 }
 
 /** The first node and the stores of the second over one space, values handed over. */
@@ -334,13 +357,15 @@ function forwarded(
 ): readonly Store[] | null {
   const sources = new Map<Buffer, Store>()
   for (const s of earlier) sources.set(s.target, s)
-  const roots = later.flatMap((s) => [s.value, ...s.offsets.map((o) => o.value)])
-  for (const l of loadsOf(roots)) {
+  let reads = false
+  for (const l of loadsOf(storeRoots(later))) {
     const source = sources.get(l.source)
     if (source === undefined) continue
+    reads = true
     if (l.offsets.length > 0 || source.offsets.length > 0 || !affineEqualOn(space, l.at, source.at))
       return null
   }
+  if (!reads) return later
   const cache: Cache = new Map()
   const visit = (e: Scalar): Scalar =>
     rewrite(

@@ -84,7 +84,7 @@ class Chains {
     const span = widest(step.node)
     for (const buffer of reads) {
       if (buffer.size < span) continue
-      ;[...this.schedule.readersOf(buffer)].slice(-siblingsTried).forEach(add)
+      this.schedule.readersOf(buffer).latest(siblingsTried).forEach(add)
     }
     const latest = (list: readonly Step[]): Step[] =>
       [...list].sort((a, b) => b.position - a.position)
@@ -255,7 +255,7 @@ function localized(
   for (const step of node.steps) {
     const inner = step.kind === 'map' ? innerOf(step, shape) : []
     for (const { target, at, offsets } of step.stores) {
-      const isRead = [...schedule.readersOf(target)].some((s) => s.node !== node)
+      const isRead = schedule.readersOf(target).hasOther((s) => s.node === node)
       if (isRead || schedule.outputs.has(target) || offsets.length > 0) continue
       const extent = extentInRow(shape, { at, inner })
       if (extent === null) continue

@@ -23,6 +23,43 @@ const nearDepth = 8
 /** Elements of a buffer that is worth nothing to have for longer. */
 const littleSize = 1024
 
+/** The steps that read a buffer, in the order in which they came to. */
+class Readers {
+  private readonly places = new Map<Step, number>()
+  private readonly order: Step[] = []
+
+  add(step: Step): void {
+    if (this.places.has(step)) return
+    this.places.set(step, this.order.length)
+    this.order.push(step)
+  }
+
+  delete(step: Step): void {
+    this.places.delete(step)
+  }
+
+  /** Without going through all of them: a buffer may be read by every step of a long program. */
+  latest(count: number): readonly Step[] {
+    const found: Step[] = []
+    for (let i = this.order.length - 1; i >= 0 && found.length < count; i--) {
+      if (this.places.get(this.order[i]) === i) found.push(this.order[i])
+      else if (i === this.order.length - 1) this.order.pop()
+    }
+    return found.reverse()
+  }
+
+  /** Whether it is this one and no other. */
+  isOnly(step: Step): boolean {
+    return this.places.size === 1 && this.places.has(step)
+  }
+
+  /** Whether there is any for which `isOwn` does not hold. */
+  hasOther(isOwn: (step: Step) => boolean): boolean {
+    for (const step of this.places.keys()) if (!isOwn(step)) return true
+    return false
+  }
+}
+
 /** Searching further than this for a dependency is not worth the merge. */
 const searchLimit = 1000
 
@@ -31,7 +68,7 @@ export class Schedule {
   readonly outputs: ReadonlySet<Buffer>
   /** The last step that writes a buffer. */
   readonly writer = new Map<Buffer, Step>()
-  readonly readers = new Map<Buffer, Set<Step>>()
+  private readonly readers = new Map<Buffer, Readers>()
   /** Buffers that several steps write, one over another. */
   readonly assembled: ReadonlySet<Buffer>
 
@@ -84,9 +121,9 @@ export class Schedule {
     for (const [buffer, elements] of written) if (elements === buffer.size) assembled.delete(buffer)
   }
 
-  readersOf(buffer: Buffer): Set<Step> {
+  readersOf(buffer: Buffer): Readers {
     let readers = this.readers.get(buffer)
-    if (readers === undefined) this.readers.set(buffer, (readers = new Set()))
+    if (readers === undefined) this.readers.set(buffer, (readers = new Readers()))
     return readers
   }
 
@@ -107,10 +144,9 @@ export class Schedule {
       (b) => b.size >= littleSize && !this.outputs.has(b),
     )
     if (!makesMuch) return false
-    return ![...accessesOf(first.node).writes].some((b) => {
-      const readers = this.readersOf(b)
-      return !this.outputs.has(b) && readers.size === 1 && readers.has(second)
-    })
+    return ![...accessesOf(first.node).writes].some(
+      (b) => !this.outputs.has(b) && this.readersOf(b).isOnly(second),
+    )
   }
 
   /** Whether two steps can be one: no other step must run between them. */
@@ -141,8 +177,13 @@ export class Schedule {
     const positions = [...moved.map((s) => s.position), gone.position].sort((x, y) => x - y)
     moved.forEach((s, i) => (s.position = positions[i]))
     const old = [accessesOf(kept.node), accessesOf(gone.node)]
-    for (const { reads } of old)
-      for (const b of reads) [kept, gone].forEach((s) => this.readersOf(b).delete(s))
+    for (const { reads } of old) {
+      for (const b of reads) {
+        const readers = this.readersOf(b)
+        readers.delete(kept)
+        readers.delete(gone)
+      }
+    }
     kept.node = node
     const { reads, writes } = accessesOf(node)
     for (const buffer of reads) this.readersOf(buffer).add(kept)

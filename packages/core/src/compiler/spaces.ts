@@ -340,15 +340,19 @@ export function withExpressions(node: SpacedNode, visit: (e: Scalar) => Scalar):
 
 // --- sharing ---------------------------------------------------------------------------------------
 
+export const sharedStores = (
+  stores: readonly Store[],
+  share: (e: Scalar) => Scalar,
+): readonly Store[] =>
+  stores.map((s) => ({ ...s, offsets: rewriteOffsets(s.offsets, share), value: share(s.value) }))
+
 /** Makes structurally equal expressions of a node one object, so that a backend computes them once. */
 export function shared<N extends SpacedNode>(node: N): N
 export function shared(node: SpacedNode): SpacedNode {
   // Expressions over different groups mean different things even when they look the same.
-  const stores = (list: readonly Store[], share: (e: Scalar) => Scalar): readonly Store[] =>
-    list.map((s) => ({ ...s, offsets: rewriteOffsets(s.offsets, share), value: share(s.value) }))
   switch (node.kind) {
     case 'map':
-      return { ...node, stores: stores(node.stores, sharing()) }
+      return { ...node, stores: sharedStores(node.stores, sharing()) }
     case 'scatter': {
       const share = sharing()
       return {
@@ -361,7 +365,7 @@ export function shared(node: SpacedNode): SpacedNode {
     case 'reduce': {
       const share = sharing()
       const reductions = node.reductions.map((r) => ({ monoid: r.monoid, value: share(r.value) }))
-      return { ...node, reductions, stores: stores(node.stores, sharing()) }
+      return { ...node, reductions, stores: sharedStores(node.stores, sharing()) }
     }
     case 'rows':
       return { ...node, steps: node.steps.map((step) => shared(step)) }
@@ -370,12 +374,13 @@ export function shared(node: SpacedNode): SpacedNode {
         ...node,
         lhs: { value: sharing()(node.lhs.value) },
         rhs: { value: sharing()(node.rhs.value) },
-        stores: stores(node.stores, sharing()),
+        stores: sharedStores(node.stores, sharing()),
       }
   }
 }
 
-function sharing(): (root: Scalar) => Scalar {
+/** Answers the same object for equal expressions of one space. */
+export function sharing(): (root: Scalar) => Scalar {
   /** By a hash of what stands at one level; operands are shared already, so they are compared as objects. */
   const representatives = new Map<number, Scalar[]>()
   const numbers = new Map<Scalar, number>()
@@ -395,6 +400,7 @@ function sharing(): (root: Scalar) => Scalar {
       else bucket.push(same)
     }
     done.set(e, same)
+    done.set(same, same)
     return same
   }
   return visit
