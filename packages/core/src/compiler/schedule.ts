@@ -60,8 +60,12 @@ class Readers {
   }
 }
 
-/** Searching further than this for a dependency is not worth the merge. */
-const searchLimit = 1000
+/**
+ * Searching further than this for a dependency is not worth the merge. Loops that can be merged are
+ * close to each other; most of those that are far apart, as a step of an unrolled loop and its
+ * gradient, turn out to depend on each other only at the end of the search.
+ */
+const searchLimit = 200
 
 export class Schedule {
   readonly steps: Step[]
