@@ -22,6 +22,7 @@ export const programNames = [
   'lorenz',
   'lorenz-gradient',
   'chain',
+  'unrolled',
 ] as const
 export type ProgramName = (typeof programNames)[number]
 

@@ -310,4 +310,23 @@ export const growth: readonly Series[] = [
     first: true,
     tolerance: 1e-4,
   })),
+  series('layers', 'layers of a transformer (first call)', [1, 4, 12, 24], (layers) => ({
+    program: 'gpt',
+    size: { layers, context: 16, batch: 1 },
+    steps: layers,
+    first: true,
+    tolerance: 1e-3,
+  })),
+  series(
+    'unrolled',
+    'steps written out, with gradient (first call)',
+    [10, 50, 100, 500],
+    (steps) => ({
+      program: 'unrolled',
+      size: { steps },
+      steps,
+      first: true,
+      tolerance: 1e-3,
+    }),
+  ),
 ]

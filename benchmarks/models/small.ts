@@ -90,3 +90,7 @@ export const lorenzStart = (): Point => [
   np.array(1, { dtype: 'float32' }),
   np.array(1, { dtype: 'float32' }),
 ]
+
+// --- a recurrent network without a loop --------------------------------------------------------------
+
+export const unrolled = { width: 32, batch: 8 }

@@ -17,6 +17,7 @@ import {
 import type { Training } from '../../models/training'
 import { numbers } from '../../numbers'
 import { firstLosses, type Numbers, type Peer, type Program, type Programs } from '../program'
+import { chain, unrolledGradient, unrolledStart } from './long-functions'
 
 /** The elements of an array on any device. */
 const read = (x: NDArray): Promise<Numbers> => x.data()
@@ -66,15 +67,6 @@ const training = <P>({ next }: Training<P>): Program => ({
 
 const matmul = jit((x: NDArray, y: NDArray) => np.matmul(x, y))
 const add = (x: NDArray, y: NDArray): NDArray => np.add(x, y)
-
-/** A long function without a loop: what tracing and compiling cost per equation. */
-export const chain =
-  (equations: number) =>
-  (x: NDArray): NDArray => {
-    let y = x
-    for (let i = 0; i < equations; i += 2) y = np.multiply(np.sin(y), 1 + i / equations)
-    return y
-  }
 
 const programs: Programs = {
   matmul: ({ n }) => binary(matmul, [n, n]),
@@ -142,6 +134,11 @@ const programs: Programs = {
     }
   },
   chain: ({ equations }) => unary(chain(equations), 1024),
+  unrolled: ({ steps }) => {
+    const gradient = jit(unrolledGradient(steps))
+    const start = unrolledStart()
+    return dropping(() => gradient(...start))
+  },
 }
 
 /**

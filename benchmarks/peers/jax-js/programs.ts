@@ -1,7 +1,7 @@
 /** @jax-js/jax on its WebAssembly or its WebGPU backend. */
 import { createRequire } from 'node:module'
 import * as jax from '@jax-js/jax'
-import { lorenz as lorenzSize } from '../../models/small'
+import { lorenz as lorenzSize, unrolled } from '../../models/small'
 import { numbers } from '../../numbers'
 import type { Peer, Program } from '../program'
 import { cnn, gpt, mlp, perExample, type Tensor, tiny } from './models'
@@ -88,6 +88,23 @@ function chain(equations: number): (x: Tensor) => Tensor {
   }
 }
 
+/** The gradient of a recurrent network that is written out step by step. */
+function unrolledGradient(steps: number): Program {
+  const { width, batch } = unrolled
+  const weight = np.array(numbers(width * width, 1 / Math.sqrt(width), 1)).reshape([width, width])
+  const x = filled([batch, width], 2)
+  const gradient = jax.jit(
+    jax.grad((weight: Tensor, x: Tensor) => {
+      let h = x.ref
+      for (let i = 0; i < steps; i++) h = np.tanh(np.matmul(h, weight.ref).add(x.ref))
+      weight.dispose()
+      x.dispose()
+      return np.sum(h)
+    }),
+  )
+  return dropping(() => gradient(weight.ref, x.ref))
+}
+
 /** Runs that a GPU has before it at one time. */
 const QUEUE_ON_GPU = 16
 
@@ -128,6 +145,7 @@ export async function jaxJs(onGpu: boolean): Promise<Peer> {
       'per-example': perExample,
       lorenz: ({ steps }) => lorenz(steps),
       chain: ({ equations }) => unary(chain(equations), 1024),
+      unrolled: ({ steps }) => unrolledGradient(steps),
     },
   }
 }

@@ -32,4 +32,5 @@ MLP = {"batch": 128, "sizes": [784, 512, 256, 10]}
 GPT = {"layers": 4, "width": 128, "heads": 4, "context": 64, "vocabulary": 65, "batch": 16}
 CNN = {"batch": 64, "side": 28, "channels": [1, 16, 32], "classes": 10}
 TINY = {"batch": 16, "sizes": [4, 8, 1]}
+UNROLLED = {"width": 32, "batch": 8}
 FIRST_LOSSES = 3

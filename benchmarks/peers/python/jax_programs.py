@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from data import CNN, FIRST_LOSSES, GPT, MLP, TINY, integers, numbers, parameter_source
+from data import CNN, FIRST_LOSSES, GPT, MLP, TINY, UNROLLED, integers, numbers, parameter_source
 
 
 def wait(last):
@@ -243,6 +243,21 @@ def chain(equations):
     return unary(f)(1024)
 
 
+def unrolled(steps):
+    width, batch = UNROLLED["width"], UNROLLED["batch"]
+    weight = jnp.asarray(numbers(width * width, 1 / np.sqrt(width), 1).reshape(width, width))
+    x = jnp.asarray(numbers(batch * width, 1, 2).reshape(batch, width))
+
+    def loss(weight, x):
+        h = x
+        for _ in range(steps):
+            h = jnp.tanh(h @ weight + x)
+        return jnp.sum(h)
+
+    gradient = jax.jit(jax.grad(loss))
+    return running(lambda: gradient(weight, x))
+
+
 def unary(f):
     def factory(n):
         x, compiled = jnp.asarray(numbers(n)), jax.jit(f)
@@ -317,4 +332,5 @@ def programs(_threads, on_gpu):
         "lorenz": lorenz,
         "lorenz-gradient": lorenz_gradient,
         "chain": chain,
+        "unrolled": unrolled,
     }

@@ -1,0 +1,72 @@
+/**
+ * `pnpm bench:phases` takes first calls apart: how long tracing, the passes, lowering, fusion,
+ * planning, the writing of code, the engine and the first run take.
+ *
+ *   pnpm bench:phases [--samples 5] [--only mlp,gpt]
+ *
+ * Every sample is a process of its own, since code that has run before runs faster. What is shown is
+ * the least processor time of the main thread, which other processes lengthen little.
+ */
+import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { Size } from './case'
+import type { PhasedProgram } from './peers/adjoint/first-calls'
+
+const { values: flags } = parseArgs({
+  options: { samples: { type: 'string', default: '5' }, only: { type: 'string' } },
+})
+
+const calls: Readonly<Record<string, readonly [PhasedProgram, Size]>> = {
+  mlp: ['mlp', {}],
+  gpt: ['gpt', {}],
+  cnn: ['cnn', {}],
+  'gpt, 24 layers': ['gpt', { layers: 24, context: 16, batch: 1 }],
+  'chain of 4000': ['chain', { equations: 4000 }],
+  '500 steps': ['unrolled', { steps: 500 }],
+}
+const columns = [
+  'equations',
+  'loops',
+  'tracing',
+  'passes',
+  'lowering',
+  'fusion',
+  'planning',
+  'code',
+  'engine',
+  'first run',
+  'seventh run',
+]
+
+const script = fileURLToPath(new URL('first-call.ts', import.meta.url))
+
+function measured(what: 'phases' | 'runs', [program, size]: (typeof calls)[string]): object {
+  const output = execFileSync(
+    process.execPath,
+    [...process.execArgv, script, what, program, JSON.stringify(size)],
+    { encoding: 'utf8', env: { ...process.env, ADJOINT_THREADS: '1' } },
+  )
+  return JSON.parse(output) as object
+}
+
+const line = (name: string, cells: readonly string[]): void =>
+  console.log(name.padEnd(15) + cells.map((cell) => cell.padStart(12)).join(''))
+
+line('ms', columns)
+for (const [name, call] of Object.entries(calls)) {
+  if (flags.only !== undefined && !flags.only.split(',').includes(name)) continue
+  const least = new Map<string, number>()
+  for (let i = 0; i < Number(flags.samples); i++) {
+    for (const what of ['phases', 'runs'] as const) {
+      for (const [phase, time] of Object.entries(measured(what, call)) as [string, number][]) {
+        least.set(phase, Math.min(time, least.get(phase) ?? Infinity))
+      }
+    }
+  }
+  line(
+    name,
+    columns.map((column, i) => (least.get(column) ?? NaN).toFixed(i < 2 ? 0 : 1)),
+  )
+}
+process.exit()
