@@ -102,7 +102,7 @@ export const unrollFor = (cost: number): 1 | 2 | 4 => (cost <= 30 ? 4 : cost <= 
  */
 export function unrollLooking(roots: readonly Scalar[], bytesOfGroup: () => number): 1 | 2 | 4 {
   const unroll = unrollFor(measureAll(roots).cost)
-  if (!callsLongFunctions(roots)) return unroll
+  if (unroll === 1 || !callsLongFunctions(roots)) return unroll
   const bytes = bytesOfGroup()
   if (bytes > LONG_GROUP) return 1
   return unroll === 4 && 2 * bytes > LONG_GROUP ? 2 : unroll
