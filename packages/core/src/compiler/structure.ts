@@ -21,23 +21,25 @@ export function structureKey(root: object, { sizes, steps }: StructureOptions): 
   const scalars = new Map<object, number>()
   let key = ''
   const write = (value: unknown): void => {
-    if (isNumbers(value)) key += steps ? `[${value.join()}]` : `[${value.map(kindOfStep).join()}]`
-    else if (Array.isArray(value)) {
+    if (typeof value === 'number') key += Object.is(value, -0) ? '-0 ' : `${value} `
+    else if (typeof value !== 'object' || value === null) key += `${String(value)} `
+    else if (!Array.isArray(value)) writeObject(value as Fields)
+    else if (isNumbers(value)) key += `[${(steps ? value : value.map(kindOfStep)).join()}]`
+    else {
       key += '['
       for (const item of value) write(item)
       key += ']'
-    } else if (typeof value === 'object' && value !== null) writeObject(value)
-    else key += Object.is(value, -0) ? '-0 ' : `${String(value)} `
-  }
-  const writeObject = (value: object): void => {
-    if (isBuffer(value)) {
-      const known = buffers.get(value.id)
-      if (known === undefined) buffers.set(value.id, buffers.size)
-      const size = sizes ? `:${value.size}` : ''
-      key += known === undefined ? `#${value.dtype}${size} ` : `#${known} `
-      return
     }
+  }
+  const writeObject = (value: Fields): void => {
     if ('dtype' in value) {
+      if (isBuffer(value)) {
+        const known = buffers.get(value.id)
+        if (known === undefined) buffers.set(value.id, buffers.size)
+        const size = sizes ? `:${value.size}` : ''
+        key += known === undefined ? `#${value.dtype}${size} ` : `#${known} `
+        return
+      }
       const known = scalars.get(value)
       if (known !== undefined) {
         key += `@${known} `
@@ -46,8 +48,9 @@ export function structureKey(root: object, { sizes, steps }: StructureOptions): 
       scalars.set(value, scalars.size)
     }
     key += '{'
-    for (const [name, field] of Object.entries(value)) {
+    for (const name in value) {
       key += `${name}=`
+      const field = value[name]
       if (!steps && typeof field === 'number' && isStep(name)) key += `${kindOfStep(field)} `
       else write(field)
     }
@@ -63,8 +66,13 @@ const isStep = (name: string): boolean => name === 'offset' || name === 'stride'
 const kindOfStep = (step: number): string => (Math.abs(step) <= 1 ? String(step) : '*')
 
 /** Strides and shapes, of which most of a node consists: none of them is −0. */
-const isNumbers = (value: unknown): value is readonly number[] =>
-  Array.isArray(value) && typeof value[0] === 'number' && !value.some((x) => Object.is(x, -0))
+function isNumbers(values: readonly unknown[]): values is readonly number[] {
+  if (typeof values[0] !== 'number') return false
+  for (const x of values) if (x === 0 && Object.is(x, -0)) return false
+  return true
+}
+
+type Fields = object & { readonly [name: string]: unknown }
 
 const isBuffer = (value: object): value is Buffer =>
   'id' in value && 'dtype' in value && 'size' in value

@@ -5,7 +5,7 @@
  * stands between two effects is compiled as usual, and equations that hold programs with effects
  * (loops, branches) run step by step.
  */
-import type { Params, Primitive } from '../trace/primitive'
+import type { ParamValue, Params, Primitive } from '../trace/primitive'
 import { type Atom, type Equation, isVar, Jaxpr, type Var } from './ir'
 
 const known = new WeakMap<Jaxpr, boolean>()
@@ -25,10 +25,19 @@ export const equationHasEffects = (equation: {
   readonly params: Params
 }): boolean => equation.primitive.effect || paramsHaveEffects(equation.params)
 
-const paramsHaveEffects = (value: unknown): boolean => {
-  if (value instanceof Jaxpr) return hasEffects(value)
+/** Asked of every equation by every pass, so no lists are made of what parameters hold. */
+function paramsHaveEffects(value: Params | ParamValue): boolean {
   if (typeof value !== 'object' || value === null) return false
-  return Object.values(value).some(paramsHaveEffects)
+  if (value instanceof Jaxpr) return hasEffects(value)
+  if (Array.isArray(value)) {
+    for (const item of value as readonly ParamValue[]) {
+      if (typeof item === 'object' && paramsHaveEffects(item)) return true
+    }
+    return false
+  }
+  const params = value as Params
+  for (const name in params) if (paramsHaveEffects(params[name])) return true
+  return false
 }
 
 /** A program without effects to run at once, or one equation with effects. */

@@ -2,7 +2,7 @@
 import type { Monoid } from 'fp-ts/lib/Monoid.js'
 import type { ParamValue, Params } from '../../trace/primitive'
 import { checkJaxpr } from '../check'
-import { type Atom, isVar, Jaxpr, type Var } from '../ir'
+import { type Atom, type Equation, isVar, Jaxpr, type Var } from '../ir'
 
 export interface Pass {
   readonly name: string
@@ -42,18 +42,22 @@ export function definePass(name: string, rewrite: (jaxpr: Jaxpr) => Jaxpr): Pass
 /** Rewrites the programs in the equations' parameters; the same jaxpr when none changes. */
 function mapInnerPrograms(jaxpr: Jaxpr, f: (jaxpr: Jaxpr) => Jaxpr): Jaxpr {
   let changed = false
-  const equations = jaxpr.equations.map((equation) => {
+  const equations: Equation[] = []
+  for (const equation of jaxpr.equations) {
     const params = mapPrograms(equation.params, f)
-    if (params === equation.params) return equation
-    changed = true
-    return { ...equation, params }
-  })
+    if (params === equation.params) equations.push(equation)
+    else {
+      changed = true
+      equations.push({ ...equation, params })
+    }
+  }
   return changed ? new Jaxpr(jaxpr.inputs, equations, jaxpr.outputs, jaxpr.name) : jaxpr
 }
 
 function mapPrograms(params: Params, f: (jaxpr: Jaxpr) => Jaxpr): Params {
   let result: Record<string, ParamValue> | null = null
-  for (const [key, value] of Object.entries(params)) {
+  for (const key in params) {
+    const value = params[key]
     const mapped = mapValue(value, f)
     if (mapped !== value) (result ??= { ...params })[key] = mapped
   }
@@ -61,6 +65,7 @@ function mapPrograms(params: Params, f: (jaxpr: Jaxpr) => Jaxpr): Params {
 }
 
 function mapValue(value: ParamValue, f: (jaxpr: Jaxpr) => Jaxpr): ParamValue {
+  if (typeof value !== 'object') return value
   if (value instanceof Jaxpr) return f(value)
   if (!isList(value) || !value.some((v) => v instanceof Jaxpr)) return value
   const mapped = value.map((v) => mapValue(v, f))
@@ -77,7 +82,10 @@ export class Substitution {
   of(atom: Atom): Atom {
     return isVar(atom) ? (this.replacements.get(atom) ?? atom) : atom
   }
+  /** The same list where nothing is replaced. */
   all(atoms: readonly Atom[]): readonly Atom[] {
-    return this.replacements.size === 0 ? atoms : atoms.map((a) => this.of(a))
+    if (this.replacements.size === 0) return atoms
+    for (const a of atoms) if (this.of(a) !== a) return atoms.map((b) => this.of(b))
+    return atoms
   }
 }
