@@ -2,7 +2,10 @@
  * `pnpm bench:phases` takes first calls apart: how long tracing, the passes, lowering, fusion,
  * planning, the writing of code, the engine and the first run take.
  *
- *   pnpm bench:phases [--samples 5] [--only mlp,gpt]
+ *   pnpm bench:phases [--samples 5] [--only mlp,gpt] [--loaded]
+ *
+ * With `--loaded` the engine compiles the library's functions when it loads them, and not each when
+ * it is first called: the difference is what a first call spends on being the first of all.
  *
  * Every sample is a process of its own, since code that has run before runs faster. What is shown is
  * the least processor time of the main thread, which other processes lengthen little.
@@ -14,15 +17,19 @@ import type { Size } from './case'
 import type { PhasedProgram } from './peers/adjoint/first-calls'
 
 const { values: flags } = parseArgs({
-  options: { samples: { type: 'string', default: '5' }, only: { type: 'string' } },
+  options: {
+    samples: { type: 'string', default: '5' },
+    only: { type: 'string' },
+    loaded: { type: 'boolean', default: false },
+  },
 })
 
 const calls: Readonly<Record<string, readonly [PhasedProgram, Size]>> = {
   mlp: ['mlp', {}],
   gpt: ['gpt', {}],
   cnn: ['cnn', {}],
-  'gpt, 24 layers': ['gpt', { layers: 24, context: 16, batch: 1 }],
-  'chain of 4000': ['chain', { equations: 4000 }],
+  '24 layers': ['gpt', { layers: 24, context: 16, batch: 1 }],
+  chain: ['chain', { equations: 4000 }],
   '500 steps': ['unrolled', { steps: 500 }],
 }
 const columns = [
@@ -44,7 +51,14 @@ const script = fileURLToPath(new URL('first-call.ts', import.meta.url))
 function measured(what: 'phases' | 'runs', [program, size]: (typeof calls)[string]): object {
   const output = execFileSync(
     process.execPath,
-    [...process.execArgv, script, what, program, JSON.stringify(size)],
+    [
+      ...process.execArgv,
+      ...(flags.loaded ? ['--no-lazy'] : []),
+      script,
+      what,
+      program,
+      JSON.stringify(size),
+    ],
     { encoding: 'utf8', env: { ...process.env, ADJOINT_THREADS: '1' } },
   )
   return JSON.parse(output) as object
