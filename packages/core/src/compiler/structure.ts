@@ -23,7 +23,7 @@ export function structureKey(root: object, { sizes, steps }: StructureOptions): 
   const write = (value: unknown): void => {
     if (typeof value === 'number') key += Object.is(value, -0) ? '-0 ' : `${value} `
     else if (typeof value !== 'object' || value === null) key += `${String(value)} `
-    else if (!Array.isArray(value)) writeObject(value as Fields)
+    else if (!isArray(value)) writeObject(value as Fields)
     else if (isNumbers(value)) key += `[${(steps ? value : value.map(kindOfStep)).join()}]`
     else {
       key += '['
@@ -63,10 +63,13 @@ export function structureKey(root: object, { sizes, steps }: StructureOptions): 
 /** Fields of addresses that are numbers. */
 const isStep = (name: string): boolean => name === 'offset' || name === 'stride'
 
-const kindOfStep = (step: number): string => (Math.abs(step) <= 1 ? String(step) : '*')
+const kindOfStep = (step: unknown): string => (Math.abs(Number(step)) <= 1 ? String(step) : '*')
+
+/** For TypeScript, `Array.isArray` is about arrays of `any`. */
+const isArray = (value: object): value is readonly unknown[] => Array.isArray(value)
 
 /** Strides and shapes, of which most of a node consists: none of them is −0. */
-function isNumbers(values: readonly unknown[]): values is readonly number[] {
+function isNumbers(values: readonly unknown[]): boolean {
   if (typeof values[0] !== 'number') return false
   for (const x of values) if (x === 0 && Object.is(x, -0)) return false
   return true
