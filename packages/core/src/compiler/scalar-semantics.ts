@@ -16,6 +16,7 @@ import {
   roundToDType,
 } from '../types/float-formats'
 import { combination } from '../types/monoid'
+import { roundAway, roundEven } from '../types/rounding'
 import type { Monoid } from './context'
 import type { BinaryOp, UnaryOp } from './expr'
 
@@ -76,19 +77,12 @@ function readBits(dtype: DType): number {
   }
 }
 
-const roundEven = (x: number): number => {
-  const floor = Math.floor(x)
-  const difference = x - floor
-  if (difference !== 0.5) return Math.round(x)
-  return floor % 2 === 0 ? floor : floor + 1
-}
-
 const unaryFunctions: { readonly [Op in UnaryOp]?: (x: number) => number } = {
   neg: (x) => -x,
   sign: Math.sign,
   floor: Math.floor,
   ceil: Math.ceil,
-  round: (x) => (x < 0 ? -Math.floor(-x + 0.5) : Math.floor(x + 0.5)),
+  round: roundAway,
   roundEven,
   trunc: Math.trunc,
   abs: Math.abs,

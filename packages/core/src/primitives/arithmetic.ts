@@ -3,6 +3,7 @@ import type { NDArray } from '../array/ndarray'
 import * as expr from '../compiler/expr'
 import { type DType, integerRange, isFloating, isInteger, isUnsigned } from '../types/dtype'
 import { DTypeError } from '../types/errors'
+import { roundAway, roundEven } from '../types/rounding'
 import { nonlinear } from '../trace/primitive'
 import { eq, ge } from './comparison'
 import { fullLike, onesLike, zerosLike } from './constants'
@@ -66,16 +67,6 @@ export const ceil: UnaryOperation = unary('ceil', {
 
 /** 0: halves away from zero. 1: halves to even. JAX's numbers for its `RoundingMethod`. */
 export type RoundParams = { readonly roundingMethod: 0 | 1 }
-
-const roundAway: Kernel = (x) => {
-  const whole = Math.trunc(x)
-  return Math.abs(x - whole) >= 0.5 ? whole + Math.sign(x) : whole
-}
-const roundEven: Kernel = (x) => {
-  const whole = Math.trunc(x)
-  const rest = Math.abs(x - whole)
-  return rest > 0.5 || (rest === 0.5 && whole % 2 !== 0) ? whole + Math.sign(x) : whole
-}
 
 export const round: ParametricOperation<RoundParams> = parametricUnary('round', {
   dtypes: floating,
