@@ -56,6 +56,9 @@ export function estimatedTime(node: LoopNode): number {
       return node.parts.reduce((sum, part) => sum + estimatedTime(part), 0)
     case 'contract':
       return nodeCost(node).flops / 45
+    case 'scatter':
+      // One element at a time: reading, adding and writing it again takes about a nanosecond.
+      return sizeOf(node.shape) * (1 + perElement(node))
     case 'scan':
       return node.length * programTime(node.body)
     case 'while':

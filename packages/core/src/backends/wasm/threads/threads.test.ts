@@ -367,6 +367,17 @@ describe('threads', () => {
     expect(own?.[1]).toBe('shared')
   })
 
+  it.each([
+    // Adding a thousand elements into a table takes less than two microseconds.
+    ['rows of a table', [1, 50, 25]],
+    ['many tables', [3, 43, 11]],
+    ['elements of many tables', [40, 43, 1]],
+  ] as const)('leave a %s of %j to one', (which, [outer, length, inner]) => {
+    const { program } = lower(built(routine({ which, outer, length, inner })))
+    const scatters = program.nodes.filter((node) => node.kind === 'scatter')
+    expect(scatters.map((node) => mannerOf(node, 2, usualSharing))).toEqual(['alone'])
+  })
+
   it('compute the leaves of a tree with the same bits', () => {
     const sizes = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 200, max: 300 }))
     fc.assert(
