@@ -65,6 +65,13 @@ export const localPath = (
   })
 }
 
+/** An operation with the file that it was called on, where that has a name. */
+export function calledOn(op: string, file: unknown): string {
+  if (typeof file === 'string') return `${op}('${file}')`
+  if (file instanceof URL) return `${op}('${file.href}')`
+  return typeof File !== 'undefined' && file instanceof File ? `${op}('${file.name}')` : op
+}
+
 let files = 0
 
 /**

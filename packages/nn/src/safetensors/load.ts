@@ -4,6 +4,7 @@ import { Aval, avalsMatch, type DeviceData, fromData, NDArray } from '@adjoint/c
 import { leafNames } from '../leaf-names'
 import { elementsOf } from './elements'
 import { type FileTask, fileTask, SafetensorsError } from './error'
+import { calledOn } from './files'
 import {
   decodeHeader,
   decodeHeaderLength,
@@ -64,7 +65,7 @@ export function loadSafetensors(
   source: SafetensorsSource,
   options: LoadOptions | LoadIntoOptions<unknown> = {},
 ): FileTask<unknown> {
-  const op = 'loadSafetensors'
+  const op = calledOn('loadSafetensors', source)
   return fileTask(op, () =>
     reading(op, source, (bytes, header) =>
       'into' in options
@@ -96,7 +97,7 @@ export interface SafetensorsHeader {
  * tensors // [ { name: 'weight', dtype: 'F32', shape: [ 2, 3 ], bytes: 24 } ]
  */
 export function readSafetensorsHeader(source: SafetensorsSource): FileTask<SafetensorsHeader> {
-  const op = 'readSafetensorsHeader'
+  const op = calledOn('readSafetensorsHeader', source)
   return fileTask(op, () =>
     reading(op, source, (_bytes, { metadata, tensors }) =>
       Promise.resolve({

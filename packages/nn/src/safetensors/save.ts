@@ -4,7 +4,7 @@ import { NDArray } from '@adjoint/core/internal'
 import { leafNames } from '../leaf-names'
 import { bytesOfArray } from './elements'
 import { type FileTask, fileTask, SafetensorsError } from './error'
-import { localPath, nodeFiles, replaceFile } from './files'
+import { calledOn, localPath, nodeFiles, replaceFile } from './files'
 import { encodeHeader, formatOf, layOut, type TensorType } from './header'
 
 export interface SaveOptions {
@@ -37,7 +37,7 @@ export function saveSafetensors(
   value: unknown,
   options: SaveOptions = {},
 ): FileTask<void> {
-  const op = 'saveSafetensors'
+  const op = calledOn('saveSafetensors', target)
   return fileTask(op, async () => {
     const chunks = chunksOf(op, value, options)
     if (typeof target === 'string' || target instanceof URL) {

@@ -122,7 +122,7 @@ async function openFile(op: string, source: string | URL): Promise<ByteSource> {
   const status = await handle.stat()
   if (!status.isFile()) {
     await handle.close()
-    throw new ArgumentError({ op, problem: `${path} is not a file` })
+    throw new ArgumentError({ op, problem: 'that is not a file' })
   }
   let at = 0
   return {
