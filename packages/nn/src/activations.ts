@@ -2,7 +2,8 @@
  * Activations under JAX's names; each takes and returns an array of any shape. JAX's keyword
  * arguments are options, of which the first may also stand by itself: `softmax(x, 0)`.
  */
-import { type ArrayLike, type DType, lax, NDArray, np, special } from '@adjoint/core'
+import { type ArrayLike, type DType, lax, NDArray, np, ShapeError, special } from '@adjoint/core'
+import { canonicalAxes, canonicalAxis } from '@adjoint/core/internal'
 import { customJvp, stopGradient } from '@adjoint/transforms'
 
 type Axes = number | readonly number[]
@@ -148,7 +149,18 @@ export function log1mexp(x: NDArray): NDArray {
 
 /** One half of an axis times the sigmoid of the other. Dauphin et al. 2017. */
 export function glu(x: NDArray, axis: number | { readonly axis?: number } = -1): NDArray {
-  const [value, gate] = np.split(x, 2, isOptions(axis) ? (axis.axis ?? -1) : axis)
+  const [op, array] = ['glu(x, axis)', np.asarray(x)]
+  const along = canonicalAxis(op, isOptions(axis) ? (axis.axis ?? -1) : axis, array)
+  if (array.shape[along] % 2 !== 0) {
+    throw new ShapeError({
+      op,
+      problem: `axis ${along} does not fall into halves`,
+      operands: [{ name: 'x', aval: array.aval }],
+      axis: along,
+      rule: 'the axis holds values and as many gates',
+    })
+  }
+  const [value, gate] = np.split(array, 2, along)
   return np.multiply(value, sigmoid(gate))
 }
 
@@ -185,6 +197,7 @@ const tanhGelu = customJvp((x: NDArray) =>
  */
 export function softmax(x: NDArray, options: Axes | SoftmaxOptions = -1): NDArray {
   const { axis = -1, where }: SoftmaxOptions = optionsOf(options)
+  canonicalAxes('softmax(x, axis)', axis, np.asarray(x))
   if (where === undefined) return softmaxAlong(x, axis)
   return np.where(where, softmaxAlong(np.where(where, x, -Infinity), axis), 0)
 }
@@ -209,6 +222,7 @@ const softmaxAlong = customJvp(
  */
 export function logSoftmax(x: NDArray, options: Axes | SoftmaxOptions = -1): NDArray {
   const { axis = -1, where }: SoftmaxOptions = optionsOf(options)
+  canonicalAxes('logSoftmax(x, axis)', axis, np.asarray(x))
   const shown = where === undefined ? x : np.where(where, x, -Infinity)
   const shifted = np.subtract(shown, maximumOf(shown, axis))
   const logits = np.subtract(shifted, np.log(np.sum(np.exp(shifted), { axis, keepdims: true })))
@@ -229,6 +243,7 @@ export interface StandardizeOptions extends SoftmaxOptions {
 export function standardize(x: NDArray, options: Axes | StandardizeOptions = -1): NDArray {
   const given: StandardizeOptions = optionsOf(options)
   const { axis = -1, epsilon = 1e-5, where } = given
+  canonicalAxes('standardize(x, axis)', axis, np.asarray(x))
   const over = { axis, keepdims: true, ...(where && { where }) }
   const mean = given.mean ?? np.mean(x, over)
   const centred = np.subtract(x, mean)
@@ -255,6 +270,7 @@ export const logsumexp = (x: ArrayLike, options: Axes | ReductionOptions = {}): 
 /** `log(mean(e^x))` over all axes, or some. */
 export function logmeanexp(x: NDArray, options: Axes | ReductionOptions = {}): NDArray {
   const { axis, where, keepdims = false }: ReductionOptions = optionsOf(options)
+  canonicalAxes('logmeanexp(x, axis)', axis, np.asarray(x))
   const over = { ...(axis !== undefined && { axis }), keepdims }
   const count = np.sum(np.broadcastTo(where ?? np.array(true), x.shape).astype(x.dtype), over)
   return np.subtract(special.logsumexp(x, { ...over, ...(where && { where }) }), np.log(count))

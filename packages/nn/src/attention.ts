@@ -196,9 +196,21 @@ export interface AttentionLayer extends Layer<AttentionParams, AttentionCache | 
  * @param options.keyHeads fewer than `heads`: grouped queries; 1: multi-query
  */
 export function multiHeadAttention(features: number, options: AttentionOptions): AttentionLayer {
+  return attentionOf(
+    `multiHeadAttention(${features}, { heads: ${options.heads} })`,
+    features,
+    options,
+  )
+}
+
+/** @param op what the user called */
+export function attentionOf(
+  op: string,
+  features: number,
+  options: AttentionOptions,
+): AttentionLayer {
   const { heads, keyHeads = heads, causal = false, dropout = 0, useBias = true } = options
   const headSize = options.headSize ?? features / heads
-  const op = `multiHeadAttention(${features}, { heads: ${heads} })`
   if (!Number.isInteger(headSize) || heads % keyHeads !== 0) {
     throw new ArgumentError({
       op,

@@ -32,7 +32,18 @@ type WithoutBias = { readonly useBias: false }
 const perAxis = (value: number | readonly number[], axes: number): readonly number[] =>
   typeof value === 'number' ? Array.from({ length: axes }, () => value) : value
 
-function windowOf(op: string, window: Window, axes: number): readonly number[] {
+/** How the user came by a layer: its name in errors, and a call of which the last argument is the window. */
+interface Called {
+  readonly op: string
+  readonly example: string
+}
+
+const calledAs = (name: string, inputs: number, outputs: number): Called => ({
+  op: `${name}(${inputs}, ${outputs}, …)`,
+  example: `${name}(inputs, outputs, 3)`,
+})
+
+function windowOf({ op, example }: Called, window: Window, axes: number): readonly number[] {
   // Without types a window may be missing.
   const sizes = Array.isArray(window) ? (window as readonly number[]) : perAxis(window, axes)
   if (sizes?.length === axes) return sizes
@@ -40,7 +51,18 @@ function windowOf(op: string, window: Window, axes: number): readonly number[] {
     op,
     problem: sizes === undefined ? 'the window is missing' : `a window of ${sizes.length} axes`,
     rule: `the window is one number, or ${axes} of them`,
-    hint: `give the size of the filters: conv${axes}d(inputs, outputs, 3)`,
+    hint: `give the size of the filters: ${example}`,
+  })
+}
+
+/** Strides or dilations, one per axis. */
+function stepsOf(op: string, name: string, value: number | readonly number[], axes: number) {
+  const steps = perAxis(value, axes)
+  if (steps.length === axes && steps.every((n) => Number.isInteger(n) && n > 0)) return steps
+  throw new ArgumentError({
+    op,
+    problem: `${name} is ${typeof value === 'number' ? value : `[${value.join(', ')}]`}`,
+    rule: `${name} is one positive integer, or ${axes} of them`,
   })
 }
 
@@ -50,10 +72,15 @@ const layouts = [
   ['NDHWC', 'DHWIO', 'NDHWC'],
 ] as const
 
-const paddingOf = (padding: ConvPadding, axes: number): lax.Padding =>
-  typeof padding === 'number'
-    ? Array.from({ length: axes }, () => [padding, padding] as const)
-    : padding
+function paddingOf(op: string, padding: ConvPadding, axes: number): lax.Padding {
+  if (typeof padding === 'number') return Array.from({ length: axes }, () => [padding, padding])
+  if (typeof padding === 'string' || padding.length === axes) return padding
+  throw new ArgumentError({
+    op,
+    problem: `padding has ${padding.length} pairs`,
+    rule: `padding is 'SAME', 'VALID', a number, or ${axes} pairs of them`,
+  })
+}
 
 /** Applies `f`, which takes one batch axis, to an array with any number of them. */
 function overOneBatchAxis(x: NDArray, inner: number, f: (x: NDArray) => NDArray): NDArray {
@@ -99,10 +126,14 @@ function convolution(
   outputs: number,
   window: Window,
   options: ConvOptions,
+  called = calledAs(`conv${axes}d`, inputs, outputs),
 ): Layer<LinearParams | WeightParams> {
-  const op = `conv${axes}d(${inputs}, ${outputs}, …)`
-  const sizes = windowOf(op, window, axes)
-  const { stride = 1, padding = 'SAME', dilation = 1, groups = 1 } = options
+  const { op } = called
+  const sizes = windowOf(called, window, axes)
+  const { groups = 1 } = options
+  const strides = stepsOf(op, 'stride', options.stride ?? 1, axes)
+  const dilations = stepsOf(op, 'dilation', options.dilation ?? 1, axes)
+  const padding = paddingOf(op, options.padding ?? 'SAME', axes)
   if (inputs % groups !== 0 || outputs % groups !== 0) {
     throw new ArgumentError({
       op,
@@ -115,17 +146,11 @@ function convolution(
     apply: ({ params }, x) => {
       requireImage(op, x, axes, inputs)
       const convolve = (batch: NDArray): NDArray =>
-        lax.convGeneralDilated(
-          batch,
-          params.weight,
-          perAxis(stride, axes),
-          paddingOf(padding, axes),
-          {
-            dimensionNumbers: layouts[axes - 1],
-            rhsDilation: perAxis(dilation, axes),
-            featureGroupCount: groups,
-          },
-        )
+        lax.convGeneralDilated(batch, params.weight, strides, padding, {
+          dimensionNumbers: layouts[axes - 1],
+          rhsDilation: dilations,
+          featureGroupCount: groups,
+        })
       return [withBias(overOneBatchAxis(x, axes + 1, convolve), params), null]
     },
   }
@@ -138,17 +163,20 @@ function transposedConvolution(
   window: Window,
   options: ConvTransposeLayerOptions,
 ): Layer<LinearParams | WeightParams> {
-  const op = `convTranspose${axes}d(${inputs}, ${outputs}, …)`
-  const sizes = windowOf(op, window, axes)
-  const { stride = 1, padding = 'SAME', dilation = 1 } = options
+  const called = calledAs(`convTranspose${axes}d`, inputs, outputs)
+  const { op } = called
+  const sizes = windowOf(called, window, axes)
+  const strides = stepsOf(op, 'stride', options.stride ?? 1, axes)
+  const dilations = stepsOf(op, 'dilation', options.dilation ?? 1, axes)
+  const padding = paddingOf(op, options.padding ?? 'SAME', axes)
   return {
     init: (key) => parameters(key, [...sizes, inputs, outputs], options),
     apply: ({ params }, x) => {
       requireImage(op, x, axes, inputs)
       const convolve = (batch: NDArray): NDArray =>
-        lax.convTranspose(batch, params.weight, perAxis(stride, axes), paddingOf(padding, axes), {
+        lax.convTranspose(batch, params.weight, strides, padding, {
           dimensionNumbers: layouts[axes - 1],
-          rhsDilation: perAxis(dilation, axes),
+          rhsDilation: dilations,
         })
       return [withBias(overOneBatchAxis(x, axes + 1, convolve), params), null]
     },
@@ -248,5 +276,9 @@ export function depthwiseConv2d(
   window: Window,
   { multiplier = 1, ...options }: DepthwiseOptions = {},
 ): Layer<LinearParams | WeightParams> {
-  return convolution(2, features, features * multiplier, window, { ...options, groups: features })
+  const own = { ...options, groups: features }
+  return convolution(2, features, features * multiplier, window, own, {
+    op: `depthwiseConv2d(${features}, …)`,
+    example: 'depthwiseConv2d(features, 3)',
+  })
 }

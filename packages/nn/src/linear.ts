@@ -105,6 +105,7 @@ export function mlp(
       return { params: variables.map((v) => v.params), state: variables.map(() => null) }
     },
     apply: ({ params, state }, x) => {
+      if (maps.length > 0) requireFeatures(`mlp([${sizes.join(', ')}])`, x, sizes[0], 'inputs')
       let y = x
       maps.forEach((map, i) => {
         if (i > 0) y = f(y)

@@ -103,6 +103,15 @@ export function groupNorm(
     init: () => normInit(features),
     apply: ({ params }, x) => {
       requireFeatures(op, x, features, 'features')
+      if (x.ndim <= spatialAxes) {
+        throw new ShapeError({
+          op,
+          problem: `x has fewer than ${spatialAxes + 1} axes`,
+          operands: [{ name: 'x', aval: x.aval }],
+          rule: `x has shape [..., position..., features], with ${spatialAxes} axes of positions`,
+          hint: 'spatialAxes says how many there are',
+        })
+      }
       const grouped = widened(x).reshape([...x.shape.slice(0, -1), groups, features / groups])
       const axis = [...Array.from({ length: spatialAxes }, (_, i) => -3 - i), -1]
       const mean = np.mean(grouped, { axis, keepdims: true })

@@ -50,6 +50,20 @@ function windows(
     outer,
   ]
   const steps = typeof stride === 'number' ? window.map(() => stride) : stride
+  if (steps.length !== window.length || !steps.every((n) => Number.isInteger(n) && n > 0)) {
+    throw new ArgumentError({
+      op,
+      problem: `stride is ${typeof stride === 'number' ? stride : `[${stride.join(', ')}]`}`,
+      rule: `stride is one positive integer, or ${window.length} of them`,
+    })
+  }
+  if (typeof padding !== 'string' && padding.length !== window.length) {
+    throw new ArgumentError({
+      op,
+      problem: `padding has ${padding.length} pairs`,
+      rule: `padding is 'SAME', 'VALID', or ${window.length} pairs of numbers`,
+    })
+  }
   const none = [0, 0] as const
   return {
     sizes: around(window, 1),
@@ -148,11 +162,20 @@ export function adaptiveMaxPool(x: NDArray, outputs: PoolWindow): NDArray {
   )
 }
 
-const positions = (axes: number): number[] => Array.from({ length: axes }, (_, i) => -2 - i)
+function positions(op: string, x: NDArray, axes: number): number[] {
+  if (x.ndim > axes) return Array.from({ length: axes }, (_, i) => -2 - i)
+  throw new ShapeError({
+    op,
+    problem: `x has fewer than ${axes + 1} axes`,
+    operands: [{ name: 'x', aval: x.aval }],
+    rule: `x has shape [..., position..., features], with ${axes} axes of positions`,
+  })
+}
 
 /** The mean over the `axes` axes before the last (an image's two unless given). */
 export const globalAveragePool = (x: NDArray, axes = 2): NDArray =>
-  np.mean(x, { axis: positions(axes) })
+  np.mean(x, { axis: positions('globalAveragePool(x, axes)', x, axes) })
 
 /** The maximum over the `axes` axes before the last (an image's two unless given). */
-export const globalMaxPool = (x: NDArray, axes = 2): NDArray => np.max(x, { axis: positions(axes) })
+export const globalMaxPool = (x: NDArray, axes = 2): NDArray =>
+  np.max(x, { axis: positions('globalMaxPool(x, axes)', x, axes) })

@@ -1,5 +1,13 @@
 /** Networks that read a sequence step by step. */
-import { np, random, type DType, type Key, type NDArray, type Shape } from '@adjoint/core'
+import {
+  np,
+  random,
+  ShapeError,
+  type DType,
+  type Key,
+  type NDArray,
+  type Shape,
+} from '@adjoint/core'
 import { type Carry as Carried, scan } from '@adjoint/transforms'
 import { sigmoid } from './activations'
 import { glorotUniform, type Initializer, orthogonal } from './initializers'
@@ -49,6 +57,14 @@ export function recurrent<P, Carry>(
   options: RecurrentOptions = {},
 ): RecurrentLayer<P, Carry> {
   const run = (params: P, x: NDArray, carry?: Carry): [NDArray, Carry] => {
+    if (x.ndim < 2) {
+      throw new ShapeError({
+        op: 'recurrent(cell)',
+        problem: 'x has fewer than 2 axes',
+        operands: [{ name: 'x', aval: x.aval }],
+        rule: 'x has shape [..., time, inputs]',
+      })
+    }
     const projected = np.moveaxis(cell.project(params, x), -2, 0)
     const first = carry ?? cell.start(x.shape.slice(0, -2), x.dtype)
     const step = (now: Carry, input: NDArray): [Carry, NDArray] => cell.step(params, now, input)

@@ -5,12 +5,12 @@ import {
   type AttentionCache,
   type AttentionOptions,
   type AttentionParams,
-  multiHeadAttention,
+  attentionOf,
 } from './attention'
 import { dropout as dropoutLayer } from './dropout'
 import { glorotUniform } from './initializers'
 import { type Context, contextOf, type Layer } from './layer'
-import { linear, type LinearParams, type WeightParams } from './linear'
+import { linear, type LinearParams, requireFeatures, type WeightParams } from './linear'
 import { layerNorm, type NormParams, rmsNorm, type ScaleParams } from './normalization'
 
 type Projection = LinearParams | WeightParams
@@ -54,9 +54,10 @@ export function transformerBlock(
   features: number,
   options: TransformerOptions,
 ): Layer<TransformerParams, AttentionCache | null> {
+  const op = `transformerBlock(${features}, { heads: ${options.heads} })`
   const { hidden = 4 * features, norm = 'layer', activation = gelu, gated = false } = options
   const { useBias = true, weightInit = glorotUniform() } = options
-  const attention = multiHeadAttention(features, options)
+  const attention = attentionOf(op, features, options)
   const normalize: Layer<NormParams | ScaleParams> =
     norm === 'layer' ? layerNorm(features) : rmsNorm(features)
   const up: Layer<Projection> = linear(features, hidden, { useBias, weightInit })
@@ -90,6 +91,7 @@ export function transformerBlock(
       }
     },
     apply: ({ params, state }, x, context = {}) => {
+      requireFeatures(op, x, features, 'time, features')
       const [first] = normalize.apply({ params: params.attentionNorm, state: null }, x)
       const [seen, next] = attention.apply(
         { params: params.attention, state },
