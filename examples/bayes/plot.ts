@@ -122,6 +122,8 @@ export function posteriorChart(posterior: Posterior): TopLevelSpec {
   const shown = posterior.series.filter(([name]) => tracesShown.includes(name))
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    // The legend of the traces stays beside them.
+    resolve: { legend: { color: 'independent' } },
     hconcat: [
       { vconcat: shown.map(([name, chains]) => trace(name, chains)) },
       fits(posterior),
