@@ -47,7 +47,8 @@ function about({ machine, samples }: Report): string {
     .filter((peer) => peer !== 'adjoint')
     .map((peer) => `${peer} ${machine.peers[peer]}`)
   const threads = machine.threads === 1 ? 'one thread' : `${machine.threads} threads`
-  return `${machine.processor}, Node ${machine.node}, ${threads}; medians of up to ${samples} samples; ${versions.join(', ')}.`
+  const beside = versions.length === 0 ? '' : `; ${versions.join(', ')}`
+  return `${machine.processor}, Node ${machine.node}, ${threads}; medians of up to ${samples} samples${beside}.`
 }
 
 function caseTable(report: Report): string {
