@@ -1,4 +1,6 @@
 /** In a real browser: the equivalence suite and the MNIST example, on every device that it has. */
+import { np, type NDArray } from '@adjoint/core'
+import { jit, valueAndGrad } from '@adjoint/transforms'
 import { build } from 'esbuild'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -70,6 +72,31 @@ async function reportOf<Report>(
   }
 }
 
+/** A program that has left the library, with what it answers where the library is. */
+function exported(): { readonly site: Site; readonly expected: unknown } {
+  const loss = (w: NDArray, x: NDArray): NDArray => np.sum(np.square(np.tanh(np.matmul(x, w))))
+  const step = jit(valueAndGrad(loss))
+  const [w, x] = [np.array([0.5, -0.25, 1]), np.arange(12).reshape(4, 3).astype('float32').div(8)]
+  const { wasm, loader } = step.lower(w, x).export()
+  const args = JSON.stringify([w.toArray(), Array.from(x.dataSync())])
+  const page = `<!doctype html><title>Adjoint</title><script type="module">
+    import { load } from '/loader.js'
+    globalThis.adjointPage = async () => {
+      const { run } = await load(fetch('/program.wasm'))
+      const [value, gradient] = run(...${args})
+      return [value, Array.from(gradient)]
+    }</script>`
+  const [value, gradient] = step(w, x)
+  return {
+    site: new Map<string, { readonly content: string | Uint8Array; readonly type: string }>([
+      ['/', { content: page, type: 'text/html' }],
+      ['/loader.js', { content: loader, type: 'text/javascript' }],
+      ['/program.wasm', { content: wasm, type: 'application/wasm' }],
+    ]),
+    expected: [value.item(), gradient.toArray()],
+  }
+}
+
 describe('in headless Chromium', { timeout: 300_000 }, () => {
   let browser: Browser
   let pages: Site
@@ -99,5 +126,10 @@ describe('in headless Chromium', { timeout: 300_000 }, () => {
     const site = new Map([...pages].filter(([path]) => withScript || path !== '/worker.js'))
     const report = await reportOf<ThreadsReport>(browser, site, isolated, '/threads')
     expect(report).toEqual({ isolated, threads, same: true })
+  })
+
+  it('an exported program gives the same numbers in a page without the library', async () => {
+    const { site, expected } = exported()
+    expect(await reportOf(browser, site, false)).toEqual(expected)
   })
 })
