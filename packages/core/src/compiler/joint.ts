@@ -8,6 +8,7 @@
  * come together. What is large stays where it is: an update that runs right after its gradient finds
  * it in cache, and frees its memory.
  */
+import { sizeOf } from '../types/aval'
 import type { Buffer } from './expr'
 import { accessesOf, loadsIn } from './dependence'
 import type { JointNode, JointPart, LoopNode, Program } from './nodes'
@@ -197,6 +198,18 @@ const jointOfParts = (nodes: readonly LoopNode[]): JointNode => ({
   kind: 'joint',
   parts: nodes.filter(isPart),
 })
+
+/** The elements that a part goes through. */
+export const elementsOf = (part: JointPart): number => {
+  switch (part.kind) {
+    case 'map':
+      return sizeOf(part.shape)
+    case 'reduce':
+      return sizeOf(part.shape) * sizeOf(part.reduced)
+    case 'copy':
+      return part.source.size
+  }
+}
 
 const isPart = (node: LoopNode): node is JointPart =>
   node.kind === 'map' || node.kind === 'reduce' || node.kind === 'copy'

@@ -1,5 +1,5 @@
 /** Programs as text: each loop with its space, its cost and what it stores. */
-import { type Shape, sizeOf } from '../types/aval'
+import type { Shape } from '../types/aval'
 import { shortName } from '../types/dtype'
 import { type NodeCost, nodeCost, programCost } from './cost'
 import { accessesOf, programsOf, rootsOf, storeRoots } from './dependence'
@@ -7,7 +7,6 @@ import type { Affine, BinaryOp, Buffer, DynamicOffset, Scalar } from './expr'
 import type {
   ContractNode,
   JointNode,
-  JointPart,
   LoopNode,
   Program,
   ReduceNode,
@@ -17,6 +16,7 @@ import type {
 } from './nodes'
 import type { Plan } from './plan'
 import { innerOf } from './spaces'
+import { elementsOf } from './joint'
 import { forEachNode, operandsOf } from './views'
 
 export function printProgram(program: Program, plan: Plan, name = 'program'): string {
@@ -204,17 +204,6 @@ function describeJoint({ parts }: JointNode, names: Names): readonly string[] {
     'and so on:',
     ...alike.map((line) => `  ${line}`),
   ]
-}
-
-const elementsOf = (part: JointPart): number => {
-  switch (part.kind) {
-    case 'map':
-      return sizeOf(part.shape)
-    case 'reduce':
-      return sizeOf(part.shape) * sizeOf(part.reduced)
-    case 'copy':
-      return part.source.size
-  }
 }
 
 const keeping = ({ locals }: RowsNode, names: Names): string =>

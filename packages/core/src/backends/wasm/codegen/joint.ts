@@ -8,6 +8,7 @@
  * Parts of another form are done as a whole by the thread that their first element falls to, or by
  * all together where they are long.
  */
+import { elementsOf } from '../../../compiler/joint'
 import type { JointNode, JointPart, MapNode, ReduceNode } from '../../../compiler/nodes'
 import { sizeOf } from '../../../types/aval'
 import type { FunctionBuilder, FunctionRef, I32Operand, Local, ModuleBuilder } from '../emit/index'
@@ -69,17 +70,6 @@ export function emitJoint(f: FunctionBuilder, node: JointNode, context: JointCon
     else ifFirstIsOwn(f, start, own, () => context.whole(part))
   }
   emitSums(f, sums, own, context)
-}
-
-const elementsOf = (part: JointPart): number => {
-  switch (part.kind) {
-    case 'map':
-      return sizeOf(part.shape)
-    case 'reduce':
-      return sizeOf(part.shape) * sizeOf(part.reduced)
-    case 'copy':
-      return part.source.size
-  }
 }
 
 /** Pushes a bound of the thread's range, counted from the start of a part. */
