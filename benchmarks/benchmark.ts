@@ -85,7 +85,7 @@ export async function runBenchmark(options: BenchmarkOptions): Promise<Report> {
     threads,
     gpu,
     samples,
-    sampleMilliseconds: 20,
+    sampleMilliseconds: 100,
     warmUpMilliseconds: 300,
     budgetMilliseconds: 2500,
   })

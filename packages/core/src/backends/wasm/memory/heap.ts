@@ -9,6 +9,21 @@
 /** Addresses and sizes are multiples of this. */
 export const ALIGNMENT = 64
 
+/**
+ * Large blocks are longer than whole pages by a fixed part of one, so that arrays which follow each
+ * other begin at places of a page far apart. Processors compare the last twelve bits of addresses to
+ * find out whether a load needs what a store before it writes: where a result lies a few cache lines
+ * behind its operand in their pages, every load waits for a store that has nothing to do with it.
+ */
+const LARGE = 32 * 1024
+const PAGE = 4096
+const SHIFT = 19 * ALIGNMENT
+
+function sizeFor(bytes: number): number {
+  const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT)
+  return size < LARGE ? size : size + ((PAGE + SHIFT - (size % PAGE)) % PAGE)
+}
+
 /** A piece of memory; `size` is what was set aside, not what was asked for. */
 export interface Block {
   readonly address: number
@@ -76,7 +91,7 @@ export class Heap {
 
   /** A block of at least `bytes`, or null when there is none. */
   allocate(bytes: number): Block | null {
-    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT)
+    const size = sizeFor(bytes)
     const units = size / ALIGNMENT
     const block = this.find(classFor(units)) ?? this.findFitting(classOf(units), size)
     if (!block) return null
