@@ -1,5 +1,6 @@
 import { random, tree, type NDArray } from '@adjoint/core'
 import { describeEquivalence } from '@adjoint/testing'
+import { vi } from 'vitest'
 import { multiHeadAttention } from './attention'
 import { repeat, residual } from './composition'
 import { conv2d, convTranspose2d } from './convolution'
@@ -8,6 +9,9 @@ import { batchNorm, groupNorm } from './normalization'
 import { averagePool, globalAveragePool } from './pooling'
 import { gru, lstm, recurrent } from './recurrent'
 import { transformerBlock } from './transformer'
+
+// A software driver takes its time to compile.
+vi.setConfig({ testTimeout: 120_000 })
 
 /** Layers, and the shape of an input each. */
 const layers: readonly (readonly [name: string, layer: object, shape: readonly number[]])[] = [

@@ -1,11 +1,12 @@
 /** `equivalence` as tests. */
-import { type DeviceName, devices } from '@adjoint/core'
-import { equivalence, type EquivalenceOptions } from './equivalence'
+import { compareDevices, type EquivalenceOptions } from './equivalence'
+import { everyDevice, type NotCompared } from './machine-devices'
 
 /** The two functions of a test runner that are needed. */
 export interface TestRunner {
   describe(name: string, body: () => void): unknown
-  it(name: string, body: () => Promise<void>): unknown
+  /** A test may be handed a context; with a function `skip` in it, it can say that it did not run. */
+  it(name: string, body: (...context: readonly unknown[]) => Promise<void>): unknown
 }
 
 export interface DescribeEquivalenceOptions extends EquivalenceOptions {
@@ -37,9 +38,21 @@ function currentRunner(): TestRunner {
   )
 }
 
+/** A test of a device that is not here is no test that passed, if the runner can tell them apart. */
+function skip(context: unknown, { device, reason }: NotCompared): void {
+  const note = `${device} is not compared: ${reason}`
+  const skipIt: unknown = context instanceof Object ? Reflect.get(context, 'skip') : undefined
+  if (typeof skipIt === 'function') return void Reflect.apply(skipIt, context, [note])
+  // oxlint-disable-next-line no-console -- what a test prints is all that such a runner shows
+  console.warn(note)
+}
+
 /**
- * Registers a test per device: the function, its derivatives and its batched gradient agree with the
- * reference. For a file that Vitest runs.
+ * Registers a test per device of the machine: the function, its derivatives and its batched gradient
+ * agree with the reference. For a file that Vitest runs.
+ *
+ * The test of the GPU opens it, and skips itself, with the reason, where there is none. Name it in
+ * `devices` to make it fail then.
  *
  * @param name names the group of tests
  * @param f a function of trees of arrays
@@ -56,18 +69,13 @@ export function describeEquivalence(
   options: DescribeEquivalenceOptions = {},
 ): void {
   const { runner = currentRunner(), ...rest } = options
-  const compared: readonly DeviceName[] =
-    rest.devices ??
-    devices()
-      .map((device) => device.name)
-      .filter((device) => device !== 'reference')
   runner.describe(name, () => {
-    for (const device of compared) {
-      runner.it(`${device} = reference`, async () => {
-        await equivalence(name, f, typeof args === 'function' ? args() : args, {
-          ...rest,
-          devices: [device],
-        })
+    for (const device of rest.devices ?? everyDevice) {
+      // No parameter of its own: Jest and Mocha would hand it a callback and wait for that.
+      runner.it(`${device} = reference`, async (...[context]) => {
+        const given = typeof args === 'function' ? args() : args
+        const { notCompared } = await compareDevices(name, f, given, rest, [device])
+        for (const each of notCompared) skip(context, each)
       })
     }
   })

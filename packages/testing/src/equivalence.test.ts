@@ -1,4 +1,4 @@
-import { type DType, np, type NDArray } from '@adjoint/core'
+import { devices, type DType, DTypeError, np, type NDArray } from '@adjoint/core'
 import {
   bind,
   definePrimitive,
@@ -8,12 +8,17 @@ import {
 } from '@adjoint/core/internal'
 import { customVjp, grad, jit, scan, whileLoop } from '@adjoint/transforms'
 import { inspect } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { arbitraryArray } from './arbitraries'
 import { checkGrads } from './check-grads'
 import { checkJit, checkVmap } from './check-vmap'
 import { describeEquivalence } from './describe-equivalence'
 import { equivalence, EquivalenceError } from './equivalence'
+
+/** The test run has said so where there is no adapter: see scripts/webgpu. */
+const hasGpu = process.env.ADJOINT_WEBGPU !== ''
+// A software driver takes its time to compile.
+vi.setConfig({ testTimeout: 120_000 })
 
 const named = (name: string): Primitive => {
   const found = registeredPrimitives().find((p) => p.name === name)
@@ -121,7 +126,7 @@ describe('the checks find', () => {
     const f = (y: NDArray): NDArray => np.sum(np.exp(dropping(np.multiply(y, 0.5))))
     const failure = async (): Promise<EquivalenceError> => {
       try {
-        await equivalence('dropping', f, [x], { gradients: false })
+        await equivalence('dropping', f, [x], { devices: ['wasm'], gradients: false })
       } catch (error) {
         if (error instanceof EquivalenceError) return error
       }
@@ -145,7 +150,7 @@ describe('the checks find', () => {
 
 describe('equivalence', () => {
   it('compares the function, its derivatives and its batched gradient', async () => {
-    const report = await equivalence('tanh', (y: NDArray) => np.tanh(y), [x])
+    const report = await equivalence('tanh', (y: NDArray) => np.tanh(y), [x], { devices: ['wasm'] })
     expect(report.comparisons.map(({ aspect }) => aspect)).toEqual([
       'eager value',
       'value',
@@ -155,6 +160,24 @@ describe('equivalence', () => {
       'Hessian-vector product',
     ])
     expect(String(report)).toMatch(/^device +aspect +verdict/)
+  })
+
+  it.runIf(hasGpu)('compares all devices of the machine, where none are named', async () => {
+    const { comparisons, notCompared } = await equivalence('tanh', (y: NDArray) => np.tanh(y), [x])
+    expect([...new Set(comparisons.map(({ device }) => device))]).toEqual(['wasm', 'webgpu'])
+    expect(notCompared).toEqual([])
+    expect(devices().find(({ current }) => current)?.name).toBe('wasm')
+  })
+
+  it.runIf(hasGpu)('says which device lacks what a program computes with', async () => {
+    const doubled = (y: NDArray): NDArray => np.add(y, y)
+    const wide = x.astype('float64')
+    const report = await equivalence('doubled', doubled, [wide])
+    expect(report.notCompared).toMatchObject([{ device: 'webgpu', reason: /no float64/ }])
+    expect(String(report)).toMatch(/\nwebgpu is not compared: .*no float64/)
+    await expect(equivalence('doubled', doubled, [wide], { devices: ['webgpu'] })).rejects.toThrow(
+      DTypeError,
+    )
   })
 
   it('shows its table on a console, alone and in an error', async () => {
@@ -193,7 +216,8 @@ describe('equivalence', () => {
   )
 
   it('leaves derivatives out where there are none', async () => {
-    const report = await equivalence('argmax', (y: NDArray) => np.argmax(y), [x])
+    const argmax = (y: NDArray): NDArray => np.argmax(y)
+    const report = await equivalence('argmax', argmax, [x], { devices: ['wasm'] })
     expect(report.comparisons.map(({ aspect }) => aspect)).toEqual(['eager value', 'value'])
   })
 
@@ -285,5 +309,28 @@ describe('describeEquivalence', () => {
     expect([...tests.keys()]).toEqual(['wasm = reference', 'reference = reference'])
     await expect(tests.get('wasm = reference')?.()).rejects.toThrow(EquivalenceError)
     await tests.get('reference = reference')?.()
+  })
+
+  it.runIf(hasGpu)('skips the test of a device that cannot run the program', async () => {
+    const tests = new Map<string, (context?: unknown) => Promise<void>>()
+    describeEquivalence('wide', applied(named('sin')), [x.astype('float64')], {
+      runner: {
+        describe: (_name, body) => {
+          body()
+        },
+        it: (name, body) => tests.set(name, body),
+      },
+    })
+    expect([...tests.keys()]).toEqual(['wasm = reference', 'webgpu = reference'])
+    const skip = vi.fn()
+    await tests.get('wasm = reference')?.({ skip })
+    expect(skip).not.toHaveBeenCalled()
+    await tests.get('webgpu = reference')?.({ skip })
+    expect(skip).toHaveBeenCalledWith(expect.stringMatching(/^webgpu is not compared: .*float64/))
+    // Runners without a context are told on the console.
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+    await tests.get('webgpu = reference')?.()
+    expect(warn).toHaveBeenCalledOnce()
+    warn.mockRestore()
   })
 })

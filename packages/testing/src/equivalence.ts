@@ -1,18 +1,20 @@
 /** One program on every device: its values, its derivatives and its batched gradient. */
-import { type DeviceName, devices, type NDArray, tree } from '@adjoint/core'
-import { asArray, openWebGpu, readToReference, withDevice } from '@adjoint/core/internal'
+import { type DeviceName, DTypeError, type NDArray, tree } from '@adjoint/core'
+import { asArray, readToReference, withDevice } from '@adjoint/core/internal'
 import { jit } from '@adjoint/transforms'
 import fc from 'fast-check'
 import { type Aspect, type AspectProgram, aspectsOf } from './aspects'
 import { compareTrees, type Difference, numbersOf } from './compare'
 import { reachable } from './device-results'
 import { type Divergence, firstDivergence } from './divergence'
+import { everyDevice, type NotCompared, openDevices, reasonOf } from './machine-devices'
 import { exact, type Tolerance, toleranceOf, ulpsBetween } from './tolerance'
 
 export interface EquivalenceOptions {
   /**
-   * The devices to compare with the reference; unless given all that `devices()` lists, and `webgpu`
-   * is among them once it is open.
+   * The devices to compare with the reference; unless given, all that the machine has. The GPU is
+   * opened for that. Where there is none, or the program computes with a dtype that it lacks, the report
+   * says so; a device that is named here must be there.
    */
   readonly devices?: readonly DeviceName[]
   /** Whether derivatives are compared too; unless given, where arguments and results are floating. */
@@ -50,6 +52,8 @@ export interface Comparison {
 export interface EquivalenceReport {
   readonly name: string
   readonly comparisons: readonly Comparison[]
+  /** Devices that nobody asked for by name and that cannot run this program, and why. */
+  readonly notCompared: readonly NotCompared[]
   /** The smallest arguments found on which devices differ, where arguments were drawn. */
   readonly counterexample: readonly unknown[] | null
   toString(): string
@@ -101,12 +105,6 @@ function worstDifference(
   return worst
 }
 
-const devicesToCompare = (options: EquivalenceOptions): readonly DeviceName[] =>
-  options.devices ??
-  devices()
-    .map(({ name }) => name)
-    .filter((name) => name !== 'reference')
-
 async function compareOn(
   device: DeviceName,
   { aspect, program, inputs }: AspectProgram,
@@ -123,18 +121,39 @@ async function compareOn(
   return { device, aspect, ...worst, agrees, divergence }
 }
 
+/** The devices of a comparison: those that were named, or those that are there. */
+interface Compared {
+  readonly devices: readonly DeviceName[]
+  /** Whether they were named; others may turn out to lack what the program needs. */
+  readonly named: boolean
+}
+
+interface Found {
+  readonly comparisons: readonly Comparison[]
+  readonly notCompared: readonly NotCompared[]
+}
+
 async function compareAll(
   f: ArrayFunction,
   args: readonly unknown[],
   options: EquivalenceOptions,
-): Promise<readonly Comparison[]> {
+  { devices, named }: Compared,
+): Promise<Found> {
   const aspects = aspectsOf(f, await reachable(args), options)
   const comparisons: Comparison[] = []
-  for (const device of devicesToCompare(options)) {
-    if (device === 'webgpu') await openWebGpu()
-    for (const aspect of aspects) comparisons.push(await compareOn(device, aspect, options))
+  const notCompared: NotCompared[] = []
+  for (const device of devices) {
+    try {
+      const own: Comparison[] = []
+      for (const aspect of aspects) own.push(await compareOn(device, aspect, options))
+      comparisons.push(...own)
+    } catch (error) {
+      // The reference has run it before, so it is the device that has no such dtype.
+      if (named || device !== 'webgpu' || !(error instanceof DTypeError)) throw error
+      notCompared.push({ device, reason: reasonOf(error) })
+    }
   }
-  return comparisons
+  return { comparisons, notCompared }
 }
 
 const allAgree = (comparisons: readonly Comparison[]): boolean =>
@@ -154,25 +173,28 @@ async function compareDrawn(
   f: ArrayFunction,
   args: readonly unknown[],
   options: EquivalenceOptions,
-): Promise<Pick<EquivalenceReport, 'comparisons' | 'counterexample'>> {
+  compared: Compared,
+): Promise<Found & Pick<EquivalenceReport, 'counterexample'>> {
   let comparisons: readonly Comparison[] = []
+  let notCompared: readonly NotCompared[] = []
   const drawn = fc.tuple(...args.map((arg) => (isArbitrary(arg) ? arg : fc.constant(arg))))
   const outcome = await fc.check(
     fc.asyncProperty(drawn, async (values) => {
-      const found = await compareAll(f, values, options)
-      comparisons = larger(comparisons, found)
-      return allAgree(found)
+      const found = await compareAll(f, values, options, compared)
+      comparisons = larger(comparisons, found.comparisons)
+      notCompared = found.notCompared
+      return allAgree(found.comparisons)
     }),
     { numRuns: options.runs ?? 20, seed: options.seed ?? 1 },
   )
-  if (outcome.counterexample === null) return { comparisons, counterexample: null }
+  if (outcome.counterexample === null) return { comparisons, notCompared, counterexample: null }
   const [counterexample] = outcome.counterexample
-  return { comparisons: await compareAll(f, counterexample, options), counterexample }
+  return { ...(await compareAll(f, counterexample, options, compared)), counterexample }
 }
 
 /**
- * Runs a function and its derivatives on every device and compares them with the reference, which
- * computes in double precision.
+ * Runs a function and its derivatives on every device of the machine and compares them with the
+ * reference, which computes in double precision.
  *
  * Compared are the value, computed eagerly and compiled, the derivative along a direction (`jvp`),
  * the gradient, the gradient mapped over a batch of two, and the product of the Hessian with a
@@ -197,10 +219,24 @@ export async function equivalence(
   args: readonly unknown[],
   options: EquivalenceOptions = {},
 ): Promise<EquivalenceReport> {
+  return compareDevices(name, f, args, options, options.devices ?? everyDevice)
+}
+
+/** `equivalence` on some of the devices that it would compare. */
+export async function compareDevices(
+  name: string,
+  f: ArrayFunction,
+  args: readonly unknown[],
+  options: EquivalenceOptions,
+  wanted: readonly DeviceName[],
+): Promise<EquivalenceReport> {
+  const named = options.devices !== undefined
+  const { open, missing } = await openDevices(wanted, named)
+  const compared = { devices: open, named }
   const found = args.some(isArbitrary)
-    ? await compareDrawn(f, args, options)
-    : { comparisons: await compareAll(f, args, options), counterexample: null }
-  const report = reportOf(name, found)
+    ? await compareDrawn(f, args, options, compared)
+    : { ...(await compareAll(f, args, options, compared)), counterexample: null }
+  const report = reportOf(name, { ...found, notCompared: [...missing, ...found.notCompared] })
   if (!allAgree(found.comparisons)) throw new EquivalenceError(report)
   return report
 }
@@ -208,7 +244,7 @@ export async function equivalence(
 /** Consoles show the table, under the name that templates leave to their text. */
 function reportOf(
   name: string,
-  found: Pick<EquivalenceReport, 'comparisons' | 'counterexample'>,
+  found: Omit<EquivalenceReport, 'name' | 'toString'>,
 ): EquivalenceReport {
   const report: EquivalenceReport = { name, ...found, toString: () => printed(found) }
   Object.defineProperty(report, Symbol.for('nodejs.util.inspect.custom'), {
@@ -222,8 +258,9 @@ const digits = (x: number): number => Number(x.toPrecision(8))
 /** The comparisons as text: one line each, then where the programs part. */
 function printed({
   comparisons,
+  notCompared,
   counterexample,
-}: Pick<EquivalenceReport, 'comparisons' | 'counterexample'>): string {
+}: Omit<EquivalenceReport, 'name' | 'toString'>): string {
   const header = ['device', 'aspect', 'verdict', 'largest difference', 'ulp', 'of what is allowed']
   const rows = comparisons.map(({ device, aspect, difference, ulps, agrees }) => [
     device,
@@ -251,7 +288,8 @@ function printed({
           'the smallest arguments found:',
           ...counterexample.map((arg, i) => `    ${i}: ${shown(arg)}`),
         ]
-  return [...lines, ...comparisons.flatMap(explanation), ...smallest].join('\n')
+  const absent = notCompared.map(({ device, reason }) => `${device} is not compared: ${reason}`)
+  return [...lines, ...absent, ...comparisons.flatMap(explanation), ...smallest].join('\n')
 }
 
 /** An argument as text, its leaves as arrays print. */

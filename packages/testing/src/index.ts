@@ -38,6 +38,7 @@ export {
 } from './describe-equivalence'
 export type { Divergence } from './divergence'
 export type { Aspect } from './aspects'
+export type { NotCompared } from './machine-devices'
 export {
   type Comparison,
   equivalence,
