@@ -1851,9 +1851,9 @@ describe('devices and memory', () => {
   const table = (x: NDArray): NDArray => np.outer(x, x)
   it('more memory than there is', () => {
     expect(refusedEagerly(() => table(ramp).dataSync())).toMatchInlineSnapshot(`
-      "OutOfMemoryError: allocate: f32[50000,50000] does not fit into the memory of the device
+      "OutOfMemoryError: broadcast_in_dim: f32[50000,50000] does not fit into the memory of the device
         array:  f32[50000,50000]   10000000000 bytes
-        memory: 2147483648 bytes   200064 bytes are in use by the running operation
+        memory: 2147483648 bytes   201920 bytes are in use by the running operation
         rule: the arrays of one operation and its temporaries fit into the budget together
         hint: use smaller batches, or create the device with a larger budget"
     `)
@@ -1861,12 +1861,12 @@ describe('devices and memory', () => {
   it('more memory than there is, inside a program', () => {
     expect(refusedEagerly(() => jit((x: NDArray) => np.sort(table(x)))(ramp).dataSync()))
       .toMatchInlineSnapshot(`
-      "OutOfMemoryError: allocate: the temporaries of a program (10000800064 bytes) does not fit into the memory of the device
-        array:  the temporaries of a program (10000800064 bytes)   10000800064 bytes
-        memory: 2147483648 bytes                                   0 bytes are in use by the running operation
-        rule: the arrays of one operation and its temporaries fit into the budget together
-        hint: use smaller batches, or create the device with a larger budget"
-    `)
+        "OutOfMemoryError: <lambda>: the temporaries of a program (10000800064 bytes) does not fit into the memory of the device
+          array:  the temporaries of a program (10000800064 bytes)   10000800064 bytes
+          memory: 2147483648 bytes                                   0 bytes are in use by the running operation
+          rule: the arrays of one operation and its temporaries fit into the budget together
+          hint: use smaller batches, or create the device with a larger budget"
+      `)
   })
   it('more elements than can be counted', () => {
     expect(refusedEagerly(() => np.zeros([1e9, 1e9]).dataSync())).toMatchInlineSnapshot(`

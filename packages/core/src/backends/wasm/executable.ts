@@ -120,7 +120,7 @@ export class WasmExecutable implements Executable {
         hint: 'compile the function again',
       })
     }
-    memory.beginUse()
+    memory.beginUse(this.name || 'run')
     const { smallOffsets, outputBytes } = this
     const own: WasmStorage[] = []
     for (const storage of inputs) own.push(this.usable(storage))

@@ -62,7 +62,7 @@ export class WasmBackend implements Backend {
       const words = Array.from(smallWords.subarray(0, Math.ceil(bytes / 4)))
       return new WasmStorage(this, aval, new SmallCell(bytes, words))
     }
-    this.memory.beginUse()
+    this.memory.beginUse('allocate')
     const cell = this.memory.create(bytes, aval)
     copyElements(this.memory.view(cell), source, aval.dtype)
     return new WasmStorage(this, aval, cell)

@@ -65,7 +65,7 @@ describe('the heap', () => {
 
 describe('cells', () => {
   const filled = (memory: LinearMemory, bytes: number, value: number) => {
-    memory.beginUse()
+    memory.beginUse('test')
     const cell = memory.create(bytes, 'test')
     memory.view(cell).fill(value)
     return cell
@@ -78,7 +78,7 @@ describe('cells', () => {
     expect(cells[0]?.host).not.toBe(null)
     expect(cells.at(-1)?.host).toBe(null)
     cells.forEach((cell, i) => {
-      memory.beginUse()
+      memory.beginUse('test')
       const address = memory.locate(cell, 'test')
       expect(memory.bytes.subarray(address, address + cell.bytes).every((byte) => byte === i)).toBe(
         true,
@@ -89,12 +89,12 @@ describe('cells', () => {
   it('in use by the running operation stay, and what does not fit beside them is refused', () => {
     const memory = new LinearMemory({ budget: 2 ** 20 })
     const kept = filled(memory, 500_000, 7)
-    memory.beginUse()
+    memory.beginUse('test')
     memory.locate(kept, 'test')
     expect(() => memory.create(600_000, 'f32[150000]')).toThrow(OutOfMemoryError)
     expect(() => memory.create(600_000, 'f32[150000]')).toThrow(/f32\[150000\].*does not fit/)
     expect(memory.view(kept).every((byte) => byte === 7)).toBe(true)
-    memory.beginUse()
+    memory.beginUse('test')
     expect(memory.create(600_000, 'f32[150000]').residence.block).not.toBe(null)
     expect(memory.view(kept).every((byte) => byte === 7)).toBe(true)
   })

@@ -90,6 +90,7 @@ export class LinearMemory {
   private clock = 0
   /** Cells used since then stay where they are. */
   private pinnedSince = 1
+  private user = 'allocate'
   private bytesView: Uint8Array
   private wordsView: Int32Array
   private working: Block | null = null
@@ -134,8 +135,9 @@ export class LinearMemory {
 
   // ---- cells ----------------------------------------------------------------------------------
 
-  /** Cells used from here on stay in linear memory until the next call. */
-  beginUse(): void {
+  /** Cells used from here on stay in linear memory until the next call. Errors name who uses them. */
+  beginUse(op: string): void {
+    this.user = op
     this.pinnedSince = ++this.clock
   }
 
@@ -292,7 +294,7 @@ export class LinearMemory {
     const block = this.heap.allocate(needed) ?? this.takeWithMore(needed)
     if (block) return block
     throw new OutOfMemoryError({
-      op: 'allocate',
+      op: this.user,
       problem: `${String(what)} does not fit into the memory of the device`,
       operands: [
         { name: 'array', aval: what, note: `${bytes} bytes` },
