@@ -1,5 +1,5 @@
 /** What transformations make of a function: the programs whose results devices must agree on. */
-import { np, type NDArray, tree } from '@adjoint/core'
+import { ArgumentError, np, type NDArray, tree } from '@adjoint/core'
 import { asArray, isFloating, withDevice } from '@adjoint/core/internal'
 import { jvp, vjp, vmap } from '@adjoint/transforms'
 
@@ -89,6 +89,7 @@ export function aspectsOf(
   ]
   const results = withDevice('reference', () => value(...inputs))
   const smooth = varied.length > 0 && results.some((y) => isFloating(y.dtype))
+  if (options.gradients === true && !smooth) throw notSmooth(inputs, results)
   if (options.gradients === false || !smooth) return values
 
   const modes = options.modes ?? ['forward', 'reverse']
@@ -120,3 +121,14 @@ export function aspectsOf(
     ofVaried('Hessian-vector product', hessianTimesVector(gradient, hasForward)),
   ]
 }
+
+const notSmooth = (inputs: readonly NDArray[], results: readonly NDArray[]): ArgumentError =>
+  new ArgumentError({
+    op: 'equivalence(name, f, args, { gradients: true })',
+    problem: 'there are no derivatives to compare',
+    operands: [
+      ...inputs.map((x, i) => ({ name: `argument ${i}`, aval: x.aval })),
+      ...results.map((y, i) => ({ name: `result ${i}`, aval: y.aval })),
+    ],
+    rule: 'derivatives are those of floating results by floating arguments',
+  })

@@ -1,15 +1,21 @@
 /** Derivatives against finite differences in double precision, and against each other. */
-import { type NDArray, tree } from '@adjoint/core'
+import { ArgumentError, type NDArray, tree } from '@adjoint/core'
 import {
+  asArray,
   Aval,
+  bind,
+  type Equation,
   fromHostArray,
   hostArray,
   isFloating,
+  makeScalar,
   toHostArray,
   withDevice,
 } from '@adjoint/core/internal'
-import { jvp, vjp } from '@adjoint/transforms'
+import { jvp, makeJaxpr, vjp } from '@adjoint/transforms'
 import { largestDifference } from './compare'
+import { blaming, CheckError, culpritOf, type Culprit, problemOf } from './culprit'
+import { runsInside } from './programs-inside'
 import { differenceTolerance, type Tolerance } from './tolerance'
 
 /** What is checked, and how closely. */
@@ -26,7 +32,7 @@ export interface CheckGradsOptions {
   readonly name?: string
 }
 
-type ArrayFunction = (...args: NDArray[]) => unknown
+type ArrayFunction = (...args: never[]) => unknown
 
 /** A function of flat lists of floating arrays, with doubles in and out. */
 type DoubleFunction = (inputs: readonly NDArray[]) => readonly NDArray[]
@@ -68,7 +74,7 @@ function check(
 ): void {
   const difference = largestDifference(actual, expected, tolerance)
   if (difference && difference.excess > 1) {
-    throw new Error(
+    throw new CheckError(
       `${what}: element ${difference.where} is ${difference.actual}, but ${difference.expected} was expected ` +
         `(${difference.excess.toPrecision(3)} times what is allowed)`,
     )
@@ -136,6 +142,46 @@ function checkFlat(
   }
 }
 
+/** Some operands of a function, while the others stay. */
+function restricted(
+  f: (all: readonly NDArray[]) => readonly NDArray[],
+  all: readonly NDArray[],
+): { readonly f: DoubleFunction; readonly inputs: readonly NDArray[] } {
+  const varied = all.map((x) => isFloating(x.dtype))
+  return {
+    f: (inputs) => {
+      let next = 0
+      return f(all.map((x, i) => (varied[i] ? inputs[next++] : x))).filter((y) =>
+        isFloating(y.dtype),
+      )
+    },
+    inputs: all.filter((_, i) => varied[i]),
+  }
+}
+
+/** The first equation of the program whose derivative, or that of its derivative, is wrong. */
+function wronglyDifferentiated(
+  f: DoubleFunction,
+  inputs: readonly NDArray[],
+  options: Required<CheckGradsOptions>,
+): Culprit | null {
+  const run = ({ primitive, params }: Equation, operands: readonly NDArray[]) =>
+    bind(primitive, operands, params)
+  const { jaxpr, constants } = makeJaxpr((...xs: NDArray[]) => [...f(xs)])(...inputs)
+  return culpritOf<NDArray>(jaxpr, [...constants, ...inputs], {
+    literal: ({ value, aval }) => makeScalar(value, aval),
+    run,
+    complaint: (equation, operands) => {
+      const own = restricted((all) => run(equation, all), operands)
+      if (own.inputs.length === 0) return null
+      const { name } = equation.primitive
+      return problemOf(() => checkFlat(own.f, own.inputs, { ...options, name }))
+    },
+    inside: runsInside,
+    shown: String,
+  })
+}
+
 /**
  * Checks the derivatives of a function at a point, in double precision on the reference device.
  *
@@ -145,7 +191,9 @@ function checkFlat(
  * @param f a function of trees of arrays; its floating results are checked
  * @param args where to check; floating leaves are varied, the others are kept
  * @param options.order how often to differentiate: 1 unless given
- * @throws Error that says which derivative differs, where and by how much
+ * @throws CheckError that says which derivative differs, where and by how much, and names the first
+ *   equation of the program of which that is true by itself
+ * @throws ArgumentError when there is nothing to differentiate
  * @example
  * checkGrads((x: NDArray) => np.sum(np.sin(x)), [np.array([0.1, 0.2])], { order: 2 })
  */
@@ -154,22 +202,42 @@ export function checkGrads(
   args: readonly unknown[],
   options: CheckGradsOptions = {},
 ): void {
-  const { leaves, structure } = tree.flatten<NDArray>(args)
-  const varied = leaves.map((x) => isFloating(x.dtype))
-  const flat: DoubleFunction = (inputs) => {
-    let next = 0
-    const all = leaves.map((leaf, i) => (varied[i] ? inputs[next++] : leaf))
-    const result = f(...(tree.unflatten(structure, all) as NDArray[]))
-    return tree.leaves<NDArray>(result).filter((y) => isFloating(y.dtype))
+  const name = options.name ?? (f.name || 'f')
+  const full: Required<CheckGradsOptions> = {
+    order: options.order ?? 1,
+    modes: options.modes ?? ['forward', 'reverse'],
+    tolerance: options.tolerance ?? differenceTolerance,
+    step: options.step ?? 1e-5,
+    name,
   }
+  const { leaves, structure } = tree.flatten<NDArray | number | boolean>(args)
+  const results = (xs: readonly NDArray[]): readonly NDArray[] =>
+    tree
+      .leaves<NDArray | number | boolean>(f(...(tree.unflatten(structure, xs) as never[])))
+      .map((y) => asArray(`checkGrads(${name}, args)`, y))
   withDevice('reference', () => {
-    const inputs = leaves.filter((_, i) => varied[i]).map((x) => ofDoubles(x.aval, doubles(x)))
-    checkFlat(flat, inputs, {
-      order: options.order ?? 1,
-      modes: options.modes ?? ['forward', 'reverse'],
-      tolerance: options.tolerance ?? differenceTolerance,
-      step: options.step ?? 1e-5,
-      name: options.name ?? (f.name || 'f'),
+    const all = leaves.map((leaf) => {
+      const x = asArray(`checkGrads(${name}, args)`, leaf)
+      return isFloating(x.dtype) ? ofDoubles(x.aval, doubles(x)) : x
     })
+    requireSomething(name, 'argument', all)
+    const { f: flat, inputs } = restricted(results, all)
+    requireSomething(name, 'result', results(all))
+    blaming(
+      () => checkFlat(flat, inputs, full),
+      () => wronglyDifferentiated(flat, inputs, full),
+    )
+  })
+}
+
+/** A check that checks nothing would pass whatever the function. */
+function requireSomething(name: string, what: string, arrays: readonly NDArray[]): void {
+  if (arrays.some((x) => isFloating(x.dtype))) return
+  throw new ArgumentError({
+    op: `checkGrads(${name}, args)`,
+    problem: `there is no floating ${what}, so nothing to differentiate`,
+    operands: arrays.map((x, i) => ({ name: `${what} ${i}`, aval: x.aval })),
+    rule: 'derivatives are those of floating results by floating arguments',
+    hint: "np.array([1, 2]) holds integers; np.array([1, 2], { dtype: 'float32' }) does not",
   })
 }

@@ -1,6 +1,7 @@
 /** Comparing arrays and trees, and saying where they differ. */
 import type { NDArray } from '@adjoint/core'
 import { tree } from '@adjoint/core/internal'
+import { CheckError } from './culprit'
 import { exact, type Tolerance, toleranceOf } from './tolerance'
 
 /** One element that is not as expected. */
@@ -58,7 +59,7 @@ export interface CompareOptions {
  *
  * NaN equals NaN, and infinities must be the same.
  *
- * @throws TreeError when the structures differ, Error when shapes or dtypes do
+ * @throws TreeError when the structures differ, CheckError when shapes or dtypes do
  * @example
  * compareTrees({ w: np.array([1, 2]) }, { w: np.array([1, 3]) })?.where // .w[1]
  */
@@ -77,7 +78,7 @@ export function compareTrees(
   for (const [i, x] of a.leaves.entries()) {
     const y = e.leaves[i]
     if (x.dtype !== y.dtype || x.shape.join() !== y.shape.join()) {
-      throw new Error(`${paths[i] || 'the result'} is ${x.aval}, expected ${y.aval}`)
+      throw new CheckError(`${paths[i] || 'the result'} is ${x.aval}, expected ${y.aval}`)
     }
     const isFloat = toleranceOf(x.dtype) !== exact
     const tolerance = isFloat ? (options.tolerance ?? toleranceOf(x.dtype)) : exact
@@ -91,7 +92,7 @@ export function compareTrees(
  * Throws unless two trees of arrays agree.
  *
  * @param what names the result in the message
- * @throws Error with the place and the size of the largest difference
+ * @throws CheckError with the place and the size of the largest difference
  * @example
  * requireClose('sum', np.sum(np.array([0.1, 0.2])), np.array(0.3))
  */
@@ -103,7 +104,7 @@ export function requireClose(
 ): void {
   const difference = compareTrees(actual, expected, options)
   if (difference && difference.excess > 1) {
-    throw new Error(
+    throw new CheckError(
       `${what}: ${difference.where} is ${difference.actual}, expected ${difference.expected} ` +
         `(${difference.excess.toPrecision(3)} times what is allowed)`,
     )

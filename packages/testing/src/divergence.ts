@@ -1,29 +1,28 @@
 /** Where in a program two devices part. */
-import type { DeviceName, NDArray } from '@adjoint/core'
+import type { DeviceName } from '@adjoint/core'
 import {
+  type Atom,
   evaluateJaxpr,
   inline,
   isVar,
   Jaxpr,
-  printJaxpr,
+  makeScalar,
+  type NDArray,
   readToReference,
   type Var,
   withDevice,
 } from '@adjoint/core/internal'
 import { jit, makeJaxpr } from '@adjoint/transforms'
 import { compareTrees, type Difference } from './compare'
+import { equationReport, type EquationReport, variablesOf } from './culprit'
+import { runsInside } from './programs-inside'
 import type { Tolerance } from './tolerance'
 
-/** The first equation of a program whose results differ although everything before it agrees. */
-export interface Divergence {
-  /** Position in the program, calls written out. */
-  readonly index: number
-  /** The name of its primitive. */
-  readonly primitive: string
-  /** The equation as a program of its own. */
-  readonly equation: string
-  /** What it was given: one line per operand. */
-  readonly operands: readonly string[]
+/**
+ * The first equation of a program whose results differ although everything before it agrees. Where
+ * it runs programs, a loop's body for example, the first equation in them of which that is true.
+ */
+export interface Divergence extends EquationReport {
   readonly difference: Difference
 }
 
@@ -31,13 +30,12 @@ export interface Divergence {
 interface Question {
   readonly device: DeviceName
   readonly tolerance: (x: NDArray) => Tolerance
+  /** Whether the program is compiled as a whole, or run operation by operation. */
+  readonly compiled: boolean
 }
 
-const LONGEST_OPERAND = 400
-
-/** Large operands are shown by their beginning. */
-const shortened = (text: string): string =>
-  text.length <= LONGEST_OPERAND ? text : `${text.slice(0, LONGEST_OPERAND)} …`
+/** How many runs of the programs in a loop are compared: a loop may go on for long. */
+const MOST_RUNS = 1000
 
 /** The program up to and with an equation: its results are all values that are used later. */
 function prefix(jaxpr: Jaxpr, length: number): Jaxpr {
@@ -51,15 +49,17 @@ function prefix(jaxpr: Jaxpr, length: number): Jaxpr {
   return new Jaxpr(jaxpr.inputs, before, results, jaxpr.name)
 }
 
+type Run = (...inputs: NDArray[]) => readonly NDArray[]
+
 /** How far a device is off on a program's results, at worst. */
 async function differenceOn(
+  run: Run,
   jaxpr: Jaxpr,
   inputs: readonly NDArray[],
   { device, tolerance }: Question,
 ): Promise<Difference | null> {
-  const run = (...xs: NDArray[]): readonly NDArray[] => evaluateJaxpr(jaxpr, xs)
-  const expected = withDevice('reference', () => run(...inputs))
-  const results = withDevice(device, () => jit(run)(...inputs))
+  const expected = withDevice('reference', () => evaluateJaxpr(jaxpr, inputs))
+  const results = withDevice(device, () => run(...inputs))
   const actual = await Promise.all(results.map(readToReference))
   let worst: Difference | null = null
   for (const [i, y] of expected.entries()) {
@@ -69,9 +69,14 @@ async function differenceOn(
   return worst
 }
 
+function runOf(jaxpr: Jaxpr, { compiled }: Question): Run {
+  const run: Run = (...xs) => evaluateJaxpr(jaxpr, xs)
+  return compiled ? jit(run) : run
+}
+
 /**
  * The equation at which a device leaves the reference, by bisection over the beginnings of the
- * program.
+ * program, and then of the programs that this equation runs.
  *
  * @param f a function of arrays
  * @param inputs concrete arrays
@@ -84,10 +89,18 @@ export async function firstDivergence(
   question: Question,
 ): Promise<Divergence | null> {
   const closed = withDevice('reference', () => makeJaxpr(f)(...inputs))
-  const jaxpr = inline.run(closed.jaxpr)
-  const operands = [...closed.constants, ...inputs]
-  const differenceAfter = (length: number): Promise<Difference | null> =>
-    differenceOn(prefix(jaxpr, length), operands, question)
+  return divergenceIn(inline.run(closed.jaxpr), [...closed.constants, ...inputs], question)
+}
+
+async function divergenceIn(
+  jaxpr: Jaxpr,
+  operands: readonly NDArray[],
+  question: Question,
+): Promise<Divergence | null> {
+  const differenceAfter = (length: number): Promise<Difference | null> => {
+    const beginning = prefix(jaxpr, length)
+    return differenceOn(runOf(beginning, question), beginning, operands, question)
+  }
   // The results of the first `agreeing` equations agree, those of the first `differing` do not.
   let [agreeing, differing] = [0, jaxpr.equations.length]
   if (differing === 0) return null
@@ -99,16 +112,35 @@ export async function firstDivergence(
     if (found === null) agreeing = middle
     else [differing, difference] = [middle, found]
   }
-  const equation = jaxpr.equations[differing - 1]
-  const given = [...new Set(equation.inputs.filter(isVar))]
-  const program = new Jaxpr(given, [equation], equation.outputs)
-  const before = new Jaxpr(jaxpr.inputs, jaxpr.equations.slice(0, differing - 1), given)
+  const index = differing - 1
+  const equation = jaxpr.equations[index]
+  const variables = variablesOf(equation)
+  const before = new Jaxpr(jaxpr.inputs, jaxpr.equations.slice(0, index), variables)
   const values = withDevice('reference', () => evaluateJaxpr(before, operands))
-  return {
-    index: differing - 1,
-    primitive: equation.primitive.name,
-    equation: printJaxpr(program),
-    operands: values.map((value, i) => `operand ${i}: ${shortened(String(value))}`),
-    difference,
+  const valueOf = (atom: Atom): NDArray =>
+    isVar(atom) ? values[variables.indexOf(atom)] : makeScalar(atom.value, atom.aval)
+  const runs = withDevice('reference', () => runsInside(equation, equation.inputs.map(valueOf)))
+  return (
+    (await divergenceOfRuns(runs.slice(0, MOST_RUNS), question)) ?? {
+      ...equationReport(equation, index, values),
+      difference,
+    }
+  )
+}
+
+/** The first divergence in programs that an equation ran, each on what the reference gave it. */
+async function divergenceOfRuns(
+  runs: ReturnType<typeof runsInside>,
+  question: Question,
+): Promise<Divergence | null> {
+  // The body of a loop is compiled once.
+  const known = new Map<Jaxpr, Run>()
+  for (const { place, jaxpr, operands } of runs) {
+    const run = known.get(jaxpr) ?? runOf(jaxpr, question)
+    known.set(jaxpr, run)
+    if ((await differenceOn(run, jaxpr, operands, question)) === null) continue
+    const inner = await divergenceIn(jaxpr, operands, question)
+    if (inner !== null) return { ...inner, inside: [place, ...inner.inside] }
   }
+  return null
 }

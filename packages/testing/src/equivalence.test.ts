@@ -1,45 +1,16 @@
 import { devices, type DType, DTypeError, np, type NDArray } from '@adjoint/core'
-import {
-  bind,
-  definePrimitive,
-  type Primitive,
-  registeredPrimitives,
-  stage,
-} from '@adjoint/core/internal'
 import { customVjp, grad, jit, scan, whileLoop } from '@adjoint/transforms'
 import { inspect } from 'node:util'
 import { describe, expect, it, vi } from 'vitest'
 import { arbitraryArray } from './arbitraries'
-import { checkGrads } from './check-grads'
-import { checkJit, checkVmap } from './check-vmap'
 import { describeEquivalence } from './describe-equivalence'
 import { equivalence, EquivalenceError } from './equivalence'
+import { applied, named, rows, shortLowering, x } from './faults.fixture'
 
 /** The test run has said so where there is no adapter: see scripts/webgpu. */
 const hasGpu = process.env.ADJOINT_WEBGPU !== ''
 // A software driver takes its time to compile.
 vi.setConfig({ testTimeout: 120_000 })
-
-const named = (name: string): Primitive => {
-  const found = registeredPrimitives().find((p) => p.name === name)
-  if (found === undefined) throw new Error(`no primitive ${name}`)
-  return found
-}
-
-/** A primitive like another one, but with a fault; it is not registered, so no law visits it. */
-function faulty(name: string, faults: (self: () => Primitive) => Partial<Primitive>): Primitive {
-  const primitive: Primitive = definePrimitive({
-    ...named(name),
-    ...faults(() => primitive),
-    name: `faulty_${name}`,
-  })
-  return primitive
-}
-
-const applied =
-  (primitive: Primitive, params = {}) =>
-  (x: NDArray): NDArray =>
-    bind(primitive, [x], params)[0]
 
 const dtypes: readonly DType[] = [
   'float64',
@@ -52,101 +23,6 @@ const dtypes: readonly DType[] = [
   'uint32',
   'bool',
 ]
-
-const x = np.array([0.3, -0.7, 1.2])
-const rows = np.array([
-  [0.3, -0.7, 1.2],
-  [0.1, 0.9, -0.4],
-])
-
-/** d sin x = sin x dx. */
-const wrongDerivative = faulty('sin', (self) => ({
-  jvp: ([x], [xDot]) => {
-    const y = bind(self(), [x], {})[0]
-    return { primals: [y], tangents: [np.multiply(y, xDot as NDArray)] }
-  },
-}))
-
-/** y = −x is its own transpose; here it loses its sign. */
-const wrongTranspose = faulty('neg', (self) => ({
-  jvp: ([x], [xDot]) => ({
-    primals: bind(self(), [x], {}),
-    tangents: bind(self(), [xDot as NDArray], {}),
-  }),
-  transpose: ([yBar]) => [yBar],
-}))
-
-/** Sums along the axis that it was told, although the mapped one stands before it. */
-const wrongBatching = faulty('cumsum', (self) => ({
-  batch: (_axis, operands, dims, params) => ({ outputs: bind(self(), operands, params), dims }),
-}))
-
-/** The last element is never written. */
-const shortLowering = faulty('sin', () => ({
-  lower: (context, operands) => {
-    const withoutLast = ([y]: readonly NDArray[]): NDArray[] => [
-      np.pad(np.sin(y.get('0:-1')), [[0, 1]]),
-    ]
-    return context.inline(stage(withoutLast, [x.aval], 'stage', '').jaxpr, operands)
-  },
-}))
-
-describe('the checks find', () => {
-  it('nothing in primitives without a fault', async () => {
-    const sin = applied(named('sin'))
-    checkGrads(sin, [x], { order: 2 })
-    checkGrads(applied(named('neg')), [x])
-    checkVmap(applied(named('cumsum'), { axis: 0, reverse: false }), [rows])
-    checkJit(sin, [x])
-    await equivalence('sin', sin, [x])
-  })
-
-  it('a wrong derivative', () => {
-    expect(() => checkGrads(applied(wrongDerivative), [x], { name: 'sin' })).toThrow(
-      /sin: jvp against finite differences/,
-    )
-  })
-
-  it('a wrong transpose, which only reverse mode shows', () => {
-    const negate = applied(wrongTranspose)
-    checkGrads(negate, [x], { modes: ['forward'] })
-    expect(() => checkGrads(negate, [x], { name: 'negate' })).toThrow(
-      /negate: ⟨vjp, v⟩ against finite differences/,
-    )
-  })
-
-  it('a wrong batching rule', () => {
-    const sums = applied(wrongBatching, { axis: 0, reverse: false })
-    checkJit(sums, [x])
-    expect(() => checkVmap(sums, [rows])).toThrow(/vmap of/)
-  })
-
-  it('a lowering that drops the last element, and name its equation', async () => {
-    const dropping = applied(shortLowering)
-    const f = (y: NDArray): NDArray => np.sum(np.exp(dropping(np.multiply(y, 0.5))))
-    const failure = async (): Promise<EquivalenceError> => {
-      try {
-        await equivalence('dropping', f, [x], { devices: ['wasm'], gradients: false })
-      } catch (error) {
-        if (error instanceof EquivalenceError) return error
-      }
-      throw new Error('no EquivalenceError')
-    }
-    const { report, message } = await failure()
-    const [eager, compiled] = report.comparisons
-    expect([eager.agrees, compiled.agrees]).toEqual([false, false])
-    expect(compiled.divergence).toMatchObject({ index: 2, primitive: 'faulty_sin' })
-    expect(message).toMatchInlineSnapshot(`
-      "dropping is not the same on every device
-      device  aspect       verdict  largest difference                 ulp     of what is allowed
-      wasm    eager value  DIFFERS  result 0: 2.8708925 for 3.6297112  3.2e+6  8.4e+3
-      wasm    value        DIFFERS  result 0: 2.8708925 for 3.6297112  3.2e+6  8.4e+3
-      the value on wasm: equation 2 (faulty_sin) is the first to differ, 0 for 0.56464249 at [2]
-          { lambda ; a:f32[3]. let b:f32[3] = faulty_sin a in (b,) }
-          operand 0: Array([ 0.15, -0.35,  0.6 ], dtype=float32)"
-    `)
-  })
-})
 
 describe('equivalence', () => {
   it('compares the function, its derivatives and its batched gradient', async () => {

@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { type Aspect, type AspectProgram, aspectsOf } from './aspects'
 import { compareTrees, type Difference, numbersOf } from './compare'
 import { reachable } from './device-results'
+import { linesOf, placeOf } from './culprit'
 import { type Divergence, firstDivergence } from './divergence'
 import { everyDevice, type NotCompared, openDevices, reasonOf } from './machine-devices'
 import { exact, type Tolerance, toleranceOf, ulpsBetween } from './tolerance'
@@ -44,7 +45,7 @@ export interface Comparison {
   /** That difference in units in the last place of what was expected; 0 where there is none. */
   readonly ulps: number
   readonly agrees: boolean
-  /** Where a compiled program that disagrees leaves the reference. */
+  /** Where a program that disagrees leaves the reference. */
   readonly divergence: Divergence | null
 }
 
@@ -115,9 +116,13 @@ async function compareOn(
   const results = withDevice(device, () => run(...inputs))
   const worst = worstDifference(await Promise.all(results.map(readToReference)), expected, options)
   const agrees = worst.difference === null || worst.difference.excess <= 1
-  const question = { device, tolerance: (y: NDArray) => allowanceFor(y, options) }
-  const divergence =
-    agrees || aspect === 'eager value' ? null : await firstDivergence(program, inputs, question)
+  const divergence = agrees
+    ? null
+    : await firstDivergence(program, inputs, {
+        device,
+        tolerance: (y) => allowanceFor(y, options),
+        compiled: aspect !== 'eager value',
+      })
   return { device, aspect, ...worst, agrees, divergence }
 }
 
@@ -206,8 +211,9 @@ async function compareDrawn(
  *   devices differ on one the smallest that does is looked for
  * @returns the differences, as data and, by `String`, as a table; a promise, because some devices
  *   can only be read from asynchronously
- * @throws EquivalenceError where a device disagrees: the table, and for compiled programs the first
- *   equation whose results differ, with its operands
+ * @throws EquivalenceError where a device disagrees: the table, and the first equation whose results
+ *   differ, with its operands; of loops and branches the equation in them
+ * @throws ArgumentError when derivatives are asked for and there are none
  * @example
  * const softmax = (x: NDArray): NDArray => np.exp(x).div(np.sum(np.exp(x)))
  * const report = await equivalence('softmax', softmax, [np.array([0.1, 0.2, 0.7])])
@@ -289,7 +295,12 @@ function printed({
           ...counterexample.map((arg, i) => `    ${i}: ${shown(arg)}`),
         ]
   const absent = notCompared.map(({ device, reason }) => `${device} is not compared: ${reason}`)
-  return [...lines, ...absent, ...comparisons.flatMap(explanation), ...smallest].join('\n')
+  return [
+    ...lines,
+    ...absent,
+    ...comparisons.flatMap((each) => explanation(each, comparisons)),
+    ...smallest,
+  ].join('\n')
 }
 
 /** An argument as text, its leaves as arrays print. */
@@ -301,18 +312,26 @@ function shown(arg: unknown): string {
     .join('; ')
 }
 
-function explanation({ device, aspect, agrees, divergence }: Comparison): string[] {
-  if (agrees || aspect === 'eager value') return []
+/** Where a program parts from the reference; once for the same place, eager and compiled. */
+function explanation(
+  { device, aspect, agrees, divergence }: Comparison,
+  all: readonly Comparison[],
+): readonly string[] {
+  if (agrees) return []
   if (divergence === null) {
     return [
       `the ${aspect} on ${device}: every beginning of the program agrees, only the whole does not`,
     ]
   }
-  const { index, primitive, equation, operands, difference } = divergence
+  const place = placeOf(divergence)
+  const compiled = all.find((other) => other.device === device && other.aspect === 'value')
+  const isSaidBelow =
+    aspect === 'eager value' && compiled?.divergence && placeOf(compiled.divergence) === place
+  if (isSaidBelow) return []
+  const { difference } = divergence
   return [
-    `the ${aspect} on ${device}: equation ${index} (${primitive}) is the first to differ, ` +
+    `the ${aspect} on ${device}: ${place} is the first to differ, ` +
       `${digits(difference.actual)} for ${digits(difference.expected)} at ${difference.where}`,
-    ...equation.split('\n').map((line) => `    ${line}`),
-    ...operands.map((operand) => `    ${operand}`),
+    ...linesOf(divergence),
   ]
 }

@@ -36,6 +36,7 @@ export {
   type DescribeEquivalenceOptions,
   type TestRunner,
 } from './describe-equivalence'
+export { CheckError, type Culprit, type EquationReport } from './culprit'
 export type { Divergence } from './divergence'
 export type { Aspect } from './aspects'
 export type { NotCompared } from './machine-devices'
