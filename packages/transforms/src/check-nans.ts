@@ -21,7 +21,19 @@ import {
 import { callName, requireFunction } from './flat-function'
 import type { RefuseAsync } from './function-types'
 
-/** An operation made a NaN (or an infinity) of operands that had none. */
+/**
+ * An operation made a NaN (or an infinity) of operands that had none; `checkNans` throws it.
+ *
+ * @example
+ * const found = (() => {
+ *   try {
+ *     return checkNans((x: NDArray) => np.log(x))(np.array([-1]))
+ *   } catch (error) {
+ *     return error instanceof NonFiniteError ? error.op : 'another error'
+ *   }
+ * })()
+ * found // checkNans
+ */
 export class NonFiniteError extends AdjointError {
   override readonly name = 'NonFiniteError'
 }

@@ -55,7 +55,14 @@ export interface Saveable {
   readonly params: { readonly [key: string]: unknown }
 }
 
-/** Decides whether a value is kept for the backward pass. */
+/**
+ * Decides whether a value is kept for the backward pass.
+ *
+ * @example
+ * const keepSines: CheckpointPolicy = ({ primitive }) => primitive === 'sin'
+ * const f = checkpoint((x: NDArray) => np.sum(np.exp(np.sin(x))), { policy: keepSines })
+ * grad(f)(np.array([0])) // Array([1.], dtype=float32)
+ */
 export type CheckpointPolicy = (value: Saveable) => boolean
 
 const nameOf = ({ primitive, params }: Saveable): string | null =>
@@ -67,34 +74,86 @@ const hasBatchDimensions = ({ params }: Saveable): boolean => {
   return Array.isArray(batch) && batch.some((axes) => Array.isArray(axes) && axes.length > 0)
 }
 
-/** Keep nothing but the arguments: the default. */
+/**
+ * Keep nothing but the arguments: the default.
+ *
+ * @example
+ * const f = (w: NDArray) => np.sum(np.tanh(np.matmul(w, w)))
+ * grad(checkpoint(f, { policy: nothingSaveable }))(np.zeros([2, 2])).shape // [ 2, 2 ]
+ */
 export const nothingSaveable: CheckpointPolicy = () => false
-/** Keep everything, as without checkpointing. */
+/**
+ * Keep everything, as without checkpointing.
+ *
+ * @example
+ * const f = (w: NDArray) => np.sum(np.tanh(np.matmul(w, w)))
+ * grad(checkpoint(f, { policy: everythingSaveable }))(np.zeros([2, 2])).shape // [ 2, 2 ]
+ */
 export const everythingSaveable: CheckpointPolicy = () => true
-/** Keep the results of matrix products. */
+/**
+ * Keep the results of matrix products.
+ *
+ * @example
+ * const f = (w: NDArray) => np.sum(np.tanh(np.matmul(w, w)))
+ * grad(checkpoint(f, { policy: dotsSaveable }))(np.zeros([2, 2])).shape // [ 2, 2 ]
+ */
 export const dotsSaveable: CheckpointPolicy = ({ primitive }) => primitive === 'dot_general'
-/** Keep the results of matrix products that have no batch dimensions. */
+/**
+ * Keep the results of matrix products that have no batch dimensions.
+ *
+ * @example
+ * const f = (w: NDArray) => np.sum(np.tanh(np.matmul(w, w)))
+ * grad(checkpoint(f, { policy: dotsWithNoBatchDimsSaveable }))(np.zeros([2, 2])).shape // [ 2, 2 ]
+ */
 export const dotsWithNoBatchDimsSaveable: CheckpointPolicy = (value) =>
   value.primitive === 'dot_general' && !hasBatchDimensions(value)
-/** Keep values with these names, given by `checkpointName`. */
+/**
+ * Keep values with these names, given by `checkpointName`.
+ *
+ * @example
+ * const f = (x: NDArray) => np.sum(np.sin(checkpointName(np.sin(x), 'a')))
+ * grad(checkpoint(f, { policy: saveOnlyTheseNames('a') }))(np.array([0, 0.5]))
+ * // Array([1.       , 0.7786439], dtype=float32)
+ */
 export const saveOnlyTheseNames =
   (...names: readonly string[]): CheckpointPolicy =>
   (value) =>
     names.includes(nameOf(value) ?? '')
-/** Keep values with names other than these. */
+/**
+ * Keep values with names other than these.
+ *
+ * @example
+ * const f = (x: NDArray) => np.sum(np.sin(checkpointName(np.sin(x), 'a')))
+ * grad(checkpoint(f, { policy: saveAnyNamesButThese('b') }))(np.array([0, 0.5]))
+ * // Array([1.       , 0.7786439], dtype=float32)
+ */
 export const saveAnyNamesButThese =
   (...names: readonly string[]): CheckpointPolicy =>
   (value) => {
     const name = nameOf(value)
     return name !== null && !names.includes(name)
   }
-/** Keep everything except values with these names. */
+/**
+ * Keep everything except values with these names.
+ *
+ * @example
+ * const f = (x: NDArray) => np.sum(np.sin(checkpointName(np.sin(x), 'a')))
+ * grad(checkpoint(f, { policy: saveAnythingExceptTheseNames('b') }))(np.array([0, 0.5]))
+ * // Array([1.       , 0.7786439], dtype=float32)
+ */
 export const saveAnythingExceptTheseNames =
   (...names: readonly string[]): CheckpointPolicy =>
   (value) =>
     !names.includes(nameOf(value) ?? '')
 
-/** The policies under the names that JAX gives them. */
+/**
+ * The policies under the names that JAX gives them.
+ *
+ * @example
+ * const f = (w: NDArray) => np.sum(np.tanh(np.matmul(w, w)))
+ * const g = checkpoint(f, { policy: checkpointPolicies.checkpointDots })
+ * grad(g)(np.zeros([2, 2])).shape // [ 2, 2 ]
+ */
 export const checkpointPolicies = {
   nothingSaveable,
   everythingSaveable,
@@ -400,5 +459,11 @@ export function checkpoint<A extends readonly unknown[], R>(
   return checkpointed
 }
 
-/** JAX's other name for `checkpoint`. */
+/**
+ * JAX's other name for `checkpoint`.
+ *
+ * @example
+ * grad(remat((x: NDArray) => np.sum(np.sin(np.sin(x)))))(np.array([0, 0.5]))
+ * // Array([1.       , 0.7786439], dtype=float32)
+ */
 export const remat = checkpoint

@@ -258,10 +258,12 @@ const alongEach = <T>(names: AxisNames, x: T, along: (x: T, name: string) => T):
   typeof names === 'string' ? along(x, names) : names.reduce(along, x)
 
 /**
- * The sum over all examples of the enclosing `vmap` with this axis name.
+ * The sum over all examples of the enclosing `vmap` with this axis name: each example gets it, in its
+ * own shape.
  *
  * @param x a tree of arrays
- * @param axisName a name given to an enclosing `vmap`, or several
+ * @param axisName a name given to an enclosing `vmap` or `pmap`, or several
+ * @throws ArgumentError when no enclosing `vmap` has an axis of this name
  * @example
  * vmap((x: NDArray) => np.divide(x, psum(x, 'i')), { axisName: 'i' })(np.array([1, 3]))
  * // Array([0.25, 0.75], dtype=float32)
@@ -295,7 +297,13 @@ export const pmean = <T>(x: T, axisName: AxisNames): T =>
 export const pmax = <T>(x: T, axisName: AxisNames): T =>
   alongEach(axisName, x, (y, name) => overLeaves('pmax', y, name, bindMax))
 
-/** The smallest value of all examples; see `psum`. */
+/**
+ * The smallest value of all examples; see `psum`.
+ *
+ * @example
+ * vmap((x: NDArray) => x.sub(pmin(x, 'i')), { axisName: 'i' })(np.array([1, 3]))
+ * // Array([0, 2], dtype=int32)
+ */
 export const pmin = <T>(x: T, axisName: AxisNames): T =>
   alongEach(axisName, x, (y, name) => overLeaves('pmin', y, name, bindMin))
 
@@ -360,5 +368,13 @@ export const ppermute = <T>(
 export const axisIndex = (axisName: string): NDArray =>
   bindAxisIndex({ axisName, axisSize: axisNamed('axisIndex', axisName).size })
 
-/** The number of examples along the axis. */
+/**
+ * The number of examples along the axis, which is known while tracing: a number of JavaScript.
+ *
+ * @param axisName a name given to an enclosing `vmap` or `pmap`
+ * @throws ArgumentError when no enclosing `vmap` has an axis of this name
+ * @example
+ * vmap((x: NDArray) => np.divide(psum(x, 'i'), axisSize('i')), { axisName: 'i' })(np.array([1, 3]))
+ * // Array([2., 2.], dtype=float32)
+ */
 export const axisSize = (axisName: string): number => axisNamed('axisSize', axisName).size

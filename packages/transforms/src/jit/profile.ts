@@ -12,7 +12,16 @@ import {
 /** One loop of a program, with those of the programs inside of it. */
 export type LoopProfile = LoopTime
 
-/** Loops in the order in which they run, with medians of several runs. */
+/**
+ * What `profile` measured: loops in the order in which they run, with medians of several runs. It
+ * prints as a table.
+ *
+ * @example
+ * const f = jit((x: NDArray) => np.sum(np.exp(x)))
+ * const measured = profile(f, np.ones([1000]))
+ * measured.loops.length // 1
+ * measured.milliseconds >= 0 // true
+ */
 export class Profile {
   constructor(
     readonly name: string,
