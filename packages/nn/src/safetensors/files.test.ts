@@ -56,6 +56,10 @@ class FailingFiles implements FileSystem {
     return Promise.resolve(path)
   }
 
+  stat(): Promise<{ readonly mode: number }> {
+    return this.doing(() => ({ mode: 0o600 }))
+  }
+
   private doing<A>(action: () => A): Promise<A> {
     return new Promise((resolve) => {
       this.step()

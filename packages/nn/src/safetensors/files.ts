@@ -7,6 +7,7 @@ export interface FileSystem {
   rename(from: string, to: string): Promise<void>
   rm(path: string, options: { readonly force: boolean }): Promise<void>
   realpath(path: string): Promise<string>
+  stat(path: string): Promise<{ readonly mode: number }>
 }
 
 export interface FileHandle {
@@ -77,6 +78,7 @@ let files = 0
 /**
  * Writes a file in such a way that there is always a whole one under this path: the old one until
  * the new one is complete and on the disk, then the new one. A crash may leave a `.tmp` file behind.
+ * Whoever may not read the old one may not read the new one either.
  *
  * Pillai et al., "All File Systems Are Not Created Equal" (OSDI 2014), for why each step is needed.
  */
@@ -89,8 +91,9 @@ export async function replaceFile(
   const target = await fs.realpath(path).catch(() => path)
   const unique = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${++files}`
   const temporary = `${target}.${unique}.tmp`
+  const before = await fs.stat(target).catch(() => null)
   try {
-    const handle = await fs.open(temporary, 'wx')
+    const handle = await fs.open(temporary, 'wx', before === null ? 0o666 : before.mode & 0o777)
     try {
       for await (const chunk of chunks) await writeWhole(handle, chunk)
       await handle.sync()
