@@ -1,13 +1,12 @@
 /** A line search that only shortens steps. Nocedal & Wright, "Numerical Optimization" (2006), algorithm 3.1. */
-import { type ArrayLike, np, tree, type NDArray } from '@adjoint/core'
+import { np, type NDArray } from '@adjoint/core'
 import { valueAndGrad, whileLoop } from '@adjoint/transforms'
 import type { Scalar } from './hyperparameters'
 import { keepDtypes } from './moments'
+import { searchArguments, searchDType } from './search-arguments'
 import {
   type GradientTransformation,
   mapLeaves,
-  requireExtra,
-  requireParams,
   transformation,
   vdot,
   zerosLike,
@@ -65,7 +64,7 @@ export function scaleByBacktrackingLinesearch(
   const { maxLearningRate = 1, atol = 0, rtol = 0, storeGrad = false } = options
   return transformation<State>({
     init: (params) => {
-      const dtype = tree.leaves<NDArray>(params)[0]?.dtype ?? 'float32'
+      const dtype = searchDType(params)
       return {
         learningRate: np.ones([], { dtype }),
         value: np.full([], Infinity, { dtype }),
@@ -78,11 +77,9 @@ export function scaleByBacktrackingLinesearch(
     },
     update: (updates, state, given, extra) => {
       const op = 'scaleByBacktrackingLinesearch'
-      const params = requireParams(op, given)
-      const known = requireExtra(op, extra, 'value', 'grad', 'valueFn')
       const { dtype } = state.value
-      const number = (x: ArrayLike): NDArray => np.asarray(x).astype(dtype)
-      const start = number(known.value)
+      const known = searchArguments(op, dtype, given, extra)
+      const { params, value: start, valueFn, number } = known
       const slope = number(vdot(updates, known.grad))
       const at = (stepsize: NDArray): unknown =>
         mapLeaves((p, u) => np.add(p, np.multiply(stepsize, u)).astype(p.dtype), params, updates)
@@ -103,7 +100,7 @@ export function scaleByBacktrackingLinesearch(
         (search: Search): Search => {
           const shorter = np.multiply(decreaseFactor, search.stepsize)
           const stepsize = number(np.where(np.greater(search.count, 0), shorter, search.stepsize))
-          const value = number(known.valueFn(at(stepsize)))
+          const value = number(valueFn(at(stepsize)))
           return {
             count: np.add(search.count, 1),
             stepsize,
@@ -121,8 +118,7 @@ export function scaleByBacktrackingLinesearch(
         },
       )
       const learningRate = np.where(np.isinf(last.decreaseError), 0, last.stepsize).astype(dtype)
-      const gradientAt = (p: unknown): unknown =>
-        valueAndGrad((q: unknown) => known.valueFn(q))(p)[1]
+      const gradientAt = (p: unknown): unknown => valueAndGrad(valueFn)(p)[1]
       return [
         mapLeaves((u) => np.multiply(learningRate, u).astype(u.dtype), updates),
         {

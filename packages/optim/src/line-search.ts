@@ -3,16 +3,16 @@
  * Nocedal & Wright, "Numerical Optimization" (2006), algorithms 3.5 and 3.6, with the approximate
  * decrease of Hager & Zhang, "Algorithm 851: CG_DESCENT" (2006), as in Optax.
  */
-import { ArgumentError, np, tree, type ArrayLike, type NDArray } from '@adjoint/core'
+import { ArgumentError, np, type NDArray } from '@adjoint/core'
 import { cond, valueAndGrad, whileLoop } from '@adjoint/transforms'
 import type { Scalar } from './hyperparameters'
 import { keepDtypes } from './moments'
+import { searchArguments, searchDType } from './search-arguments'
 import {
   type GradientTransformation,
   mapLeaves,
   type OptState,
-  requireExtra,
-  requireParams,
+  selectTree,
   transformation,
   vdot,
   zerosLike,
@@ -74,9 +74,7 @@ interface ZoomState {
 }
 
 /** One of two trees of the same structure. */
-function select<T>(condition: NDArray, yes: T, no: T): T {
-  return mapLeaves((a, b) => np.where(condition, a, b).astype(b.dtype), yes, no) as T
-}
+const select = <T>(condition: NDArray, yes: T, no: T): T => selectTree(condition, yes, no) as T
 
 /** How much a condition is violated: 0 when it holds, infinite where it is not a number. */
 const violation = (excess: NDArray): NDArray =>
@@ -222,7 +220,7 @@ export function scaleByZoomLinesearch(
 
   return transformation<ZoomState>({
     init: (params) => {
-      const dtype = tree.leaves<NDArray>(params)[0]?.dtype ?? 'float32'
+      const dtype = searchDType(params)
       return {
         learningRate: np.ones([], { dtype }),
         value: np.full([], Infinity, { dtype }),
@@ -235,17 +233,15 @@ export function scaleByZoomLinesearch(
       }
     },
     update: (updates, state, given, extra) => {
-      const op = 'scaleByZoomLinesearch'
-      const params = requireParams(op, given)
-      const known = requireExtra(op, extra, 'value', 'grad', 'valueFn')
       const { dtype } = state.value
-      const number = (x: ArrayLike): NDArray => np.asarray(x).astype(dtype)
-      const valueAndGradient = valueAndGrad((p: unknown) => known.valueFn(p))
+      const known = searchArguments('scaleByZoomLinesearch', dtype, given, extra)
+      const { params, number } = known
+      const valueAndGradient = valueAndGrad(known.valueFn)
       const startGrad = keepDtypes(known.grad, params)
       const startSlope = number(vdot(updates, startGrad))
       const start: Point = {
         stepsize: np.zeros([], { dtype }),
-        value: number(known.value),
+        value: known.value,
         slope: startSlope,
       }
       const guess = initialGuessStrategy === 'one' ? np.ones([], { dtype }) : state.learningRate

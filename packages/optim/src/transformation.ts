@@ -20,6 +20,10 @@ export interface ExtraArgs<P = unknown> {
   readonly grad?: P
   /** The loss as a function of the parameters, for line searches. */
   valueFn?(params: P): NDArray
+  /** The same, for estimates of its Hessian. */
+  objFn?(params: P): NDArray
+  /** The gradient of the loss, for optimisers that take it at other parameters; `step` counts them. */
+  gradFn?(params: P, step: number): P
   readonly [name: string]: unknown
 }
 
@@ -131,6 +135,10 @@ export const mapLeaves = (
   first: unknown,
   ...rest: readonly unknown[]
 ): unknown => tree.map<unknown, NDArray, NDArray>(f, first, ...rest)
+
+/** One tree or the other, leaf by leaf. */
+export const selectTree = (condition: NDArray, yes: unknown, no: unknown): unknown =>
+  mapLeaves((a, b) => np.where(condition, a, b).astype(b.dtype), yes, no)
 
 /** The parameters, for transformations that cannot do without. */
 export function requireParams(op: string, params: unknown): unknown {
@@ -308,7 +316,7 @@ export function vdot(a: unknown, b: unknown): NDArray {
   return total(tree.leaves<NDArray>(a).map((leaf, i) => np.sum(np.multiply(leaf, others[i] ?? 0))))
 }
 
-const total = (terms: readonly NDArray[]): NDArray => {
+export const total = (terms: readonly NDArray[]): NDArray => {
   const [first, ...rest] = terms
   return first === undefined ? np.zeros([]) : rest.reduce((sum, term) => np.add(sum, term), first)
 }

@@ -8,13 +8,10 @@ import {
   type GradientTransformation,
   mapLeaves,
   type OptState,
+  selectTree,
   transformation,
   zerosLike,
 } from './transformation'
-
-/** One tree or the other, leaf by leaf. */
-const select = (condition: NDArray, yes: unknown, no: unknown): unknown =>
-  mapLeaves((a, b) => np.where(condition, a, b).astype(b.dtype), yes, no)
 
 interface MultiStepsState {
   readonly miniStep: NDArray
@@ -92,19 +89,19 @@ export function multiSteps(
             state.innerOptState,
           )
         : finish(accGrads, state.innerOptState).map((changed, i) =>
-            select(emit, changed, i === 0 ? zerosLike(grads) : state.innerOptState),
+            selectTree(emit, changed, i === 0 ? zerosLike(grads) : state.innerOptState),
           )
       const next: MultiStepsState = {
         miniStep: np.mod(np.add(state.miniStep, 1), k).astype('int32'),
         gradientStep: np.where(emit, increment(state.gradientStep), state.gradientStep),
         innerOptState,
-        accGrads: select(emit, zerosLike(accGrads), accGrads),
+        accGrads: selectTree(emit, zerosLike(accGrads), accGrads),
       }
       if (shouldSkipUpdateFn === undefined) return [updates, next]
       const skip = shouldSkipUpdateFn(grads, state.gradientStep, params)
       return [
-        select(skip, zerosLike(updates), updates),
-        select(skip, state, next) as MultiStepsState,
+        selectTree(skip, zerosLike(updates), updates),
+        selectTree(skip, state, next) as MultiStepsState,
       ]
     },
   })
@@ -166,7 +163,7 @@ export function applyIfFinite(
       const [updates, innerState] = inner.update(grads, state.innerState, params, extra)
       const accept = np.logicalOr(lastFinite, np.greater(notfiniteCount, maxConsecutiveErrors))
       return [
-        select(accept, updates, zerosLike(updates)),
+        selectTree(accept, updates, zerosLike(updates)),
         {
           notfiniteCount: notfiniteCount.astype('int32'),
           lastFinite,
@@ -175,7 +172,7 @@ export function applyIfFinite(
             state.totalNotfinite,
             increment(state.totalNotfinite),
           ),
-          innerState: select(accept, innerState, state.innerState),
+          innerState: selectTree(accept, innerState, state.innerState),
         },
       ]
     },
@@ -199,9 +196,9 @@ function conditionally(
       const accept = shouldTransformFn(state.step, extra)
       const [updates, innerState] = inner.update(grads, state.innerState, params, extra)
       return [
-        select(accept, updates, rejected(grads)),
+        selectTree(accept, updates, rejected(grads)),
         {
-          innerState: select(accept, innerState, state.innerState),
+          innerState: selectTree(accept, innerState, state.innerState),
           step: increment(state.step),
         },
       ]
@@ -298,7 +295,9 @@ export function lookahead(
         apart,
         slow,
       )
-      const nextFast = options.resetState ? select(sync, fastOptimizer.init(fast), moved) : moved
+      const nextFast = options.resetState
+        ? selectTree(sync, fastOptimizer.init(fast), moved)
+        : moved
       const next: State = {
         fastState: nextFast,
         stepsSinceSync: np.mod(np.add(stepsSinceSync, 1), syncPeriod).astype('int32'),
