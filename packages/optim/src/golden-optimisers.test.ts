@@ -1,5 +1,5 @@
 /** Optax's numbers for optimisers and transformations. `scripts/golden/optax_cases.py` makes them. */
-import { np, type NDArray } from '@adjoint/core'
+import { np, tree, type NDArray } from '@adjoint/core'
 import { jit, valueAndGrad } from '@adjoint/transforms'
 import { describe, expect, it } from 'vitest'
 import optimisersJson from '../test-data/optimisers.json'
@@ -51,6 +51,10 @@ const cases = casesOf<{
   readonly optimisers: readonly OptimiserCase[]
   readonly transformations: readonly OptimiserCase[]
   readonly lookahead: readonly Json[]
+  readonly sophia: readonly {
+    readonly options: optim.SophiaScalingOptions
+    readonly after: readonly Json[]
+  }[]
   readonly lbfgs: readonly LbfgsCase[]
   readonly rprop: readonly OptimiserCase[]
   readonly backtracking: readonly BacktrackingCase[]
@@ -130,6 +134,31 @@ describe('transformations, as Optax has them', () => {
       ;[params, state] = step(params, state, f32Tree(g))
       const place = AT.indexOf(i + 1)
       if (place >= 0) expectClose(params, cases.lookahead[place], TOLERANCE)
+    })
+  })
+})
+
+describe('sophia, as Optax has it', () => {
+  /** Squares of gradients stand for the diagonal of the Hessian. */
+  const squares: optim.GradientTransformation = {
+    init: () => null,
+    update: <P>(grads: P, state: optim.OptState): [P, optim.OptState] => [
+      tree.map((g: NDArray) => np.square(g), grads) as P,
+      state,
+    ],
+  }
+  it.each(cases.sophia.map((c) => [JSON.stringify(c.options), c] as const))('%s', (_, given) => {
+    const optimiser = optim.sophia(0.1, { ...given.options, hessianDiagonalFn: squares })
+    const step = jit((params: unknown, state: optim.OptState, grads: unknown) => {
+      const [updates, next] = optimiser.update(grads, state, params)
+      return [optim.applyUpdates(params, updates), next] as const
+    })
+    let params = f32Tree(cases.params)
+    let state = optimiser.init(params)
+    cases.gradients.forEach((g, i) => {
+      ;[params, state] = step(params, state, f32Tree(g))
+      const place = AT.indexOf(i + 1)
+      if (place >= 0) expectClose(params, given.after[place], TOLERANCE, `after ${i + 1} updates`)
     })
   })
 })

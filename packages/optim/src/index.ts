@@ -11,6 +11,7 @@ export {
   scaleByRadam,
   scaleByYogi,
 } from './adaptive'
+export { ademamix, type AdemamixScalingOptions, scaleByAdemamix } from './ademamix'
 export { type BacktrackingLinesearchOptions, scaleByBacktrackingLinesearch } from './backtracking'
 export { adaptiveGradClip, clip, clipByBlockRms, clipByGlobalNorm } from './clipping'
 export type { Scalar } from './hyperparameters'
@@ -30,6 +31,7 @@ export {
   klDivergenceWithLogTargets,
   multiclassHingeLoss,
   multiclassPerceptronLoss,
+  multiclassSparsemaxLoss,
   perceptronLoss,
   polyLossCrossEntropy,
   rankingSoftmaxLoss,
@@ -39,6 +41,7 @@ export {
   smoothLabels,
   softmaxCrossEntropy,
   softmaxCrossEntropyWithIntegerLabels,
+  sparsemaxLoss,
 } from './losses/classification'
 export { type CtcForward, ctcLoss, ctcLossWithForwardProbs, type CtcOptions } from './losses/ctc'
 export { ntxent, tripletMarginLoss } from './losses/metric'
@@ -114,6 +117,22 @@ export {
   yogi,
 } from './optimisers'
 export { type PlateauOptions, reduceOnPlateau } from './plateau'
+export { prodigy, type ProdigyOptions } from './prodigy'
+export {
+  type Bound,
+  projectionBox,
+  projectionHalfspace,
+  projectionHypercube,
+  projectionHyperplane,
+  projectionL1Ball,
+  projectionL1Sphere,
+  projectionL2Ball,
+  projectionL2Sphere,
+  projectionLinfBall,
+  projectionNonNegative,
+  projectionSimplex,
+  projectionVector,
+} from './projections'
 export { type RpropOptions, scaleByRprop } from './resilient'
 export {
   type FactoredRmsOptions,
@@ -178,6 +197,13 @@ export {
   warmupExponentialDecay,
   warmupExponentialDecay as warmupExponentialDecaySchedule,
 } from './schedules'
+export { normalize, sam, type SamOptions } from './sharpness'
+export {
+  hutchinsonEstimatorDiagHessian,
+  scaleBySophia,
+  sophia,
+  type SophiaScalingOptions,
+} from './sophia'
 export { scaleBySm3 } from './square-root-memory'
 export {
   applyUpdates,

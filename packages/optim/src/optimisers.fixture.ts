@@ -42,6 +42,18 @@ export const byRate: Readonly<
     optim.partition({ w: optim.adam(rate), b: optim.setToZero() }, { weight: 'w', bias: 'b' }),
   chain: (rate) =>
     optim.chain(optim.clipByGlobalNorm(1), optim.adaptiveGradClip(0.1), optim.adam(rate)),
+  ademamix: (rate) => optim.ademamix(rate, { weightDecay: 0.1 }),
+  prodigy: (rate) => optim.prodigy(rate, { estimLr0: 1e-3 }),
+  sam: (rate) => optim.sam(optim.adam(rate), optim.chain(optim.normalize(), optim.sgd(0.05))),
+  sophia: (rate) => {
+    const optimiser = optim.sophia(rate, { updateInterval: 2 })
+    return {
+      init: optimiser.init,
+      // The loss is always the same here.
+      update: <P>(g: P, s: optim.OptState, p?: P) =>
+        optimiser.update<P>(g, s, p, { objFn: lossOfAny }),
+    }
+  },
   flatten: (rate) => optim.flatten(optim.adam(rate)),
 }
 
@@ -56,6 +68,9 @@ export const params: Params = {
 const x = random.normal(random.key(1), [8, 3])
 export const loss = ({ weight, bias }: Params): NDArray =>
   np.mean(np.square(np.tanh(np.add(np.matmul(x, weight), bias)).sub(0.5)))
+
+/** The loss for optimisers that evaluate it themselves. */
+const lossOfAny = (p: unknown): NDArray => loss(p as Params)
 
 export const near = (actual: unknown, expected: unknown): void => {
   const wanted = tree.leaves<NDArray>(expected)

@@ -161,6 +161,12 @@ optimisers = [
     T('schedule_free_sgd', 0.5, warmup_steps=3, b1=0.8, weight_decay=0.1),
     T('schedule_free_adamw', 0.05, warmup_steps=2, weight_decay=0.1),
     T('schedule_free', T('sgd', 0.1), 0.1, b1=0.7, weight_lr_power=1.0),
+    T('ademamix', 0.01),
+    T('ademamix', 0.01, b3=T('linear_schedule', 0.9, 0.99, 5), alpha=T('linear_schedule', 0.0, 4.0, 5), weight_decay=0.1,
+      mask=MASK),
+    T('prodigy'),
+    T('prodigy', 1.0, estim_lr0=1e-3, estim_lr_coef=2.0, weight_decay=0.1, betas=[0.8, 0.95]),
+    T('prodigy', learning_rate=T('linear_schedule', 0.1, 1.0, 5), beta3=0.9, safeguard_warmup=True, estim_lr0=1e-4),
 ]
 
 transformations = [
@@ -203,6 +209,10 @@ transformations = [
     T('apply_if_finite', T('adam', 0.1), 2),
     T('MultiSteps', T('adam', 0.1), 3, ours='multiSteps'),
     T('MultiSteps', T('sgd', 0.1, momentum=0.9), 2, ours='multiSteps', use_grad_mean=False),
+    T('scale_by_ademamix', b1=0.8, b3=0.99),
+    T('normalize'),
+    T('sam', T('sgd', 0.1, momentum=0.9), T('chain', T('normalize'), T('sgd', 0.05))),
+    T('sam', T('adam', 0.1), T('sgd', 0.05, momentum=0.9), sync_period=3, reset_state=False),
     T('inject_hyperparams_of', T('adam', 0.1, b1=0.8), ours='injectHyperparams'),
 ]
 
@@ -246,6 +256,19 @@ def lookahead():
         p = optax.apply_updates(p, updates)
         after.append({'fast': p.fast, 'slow': p.slow})
     return [numbers(after[i]) for i in (0, 2, 6)]
+
+
+def sophia(**kwargs):
+    """With squares of gradients for the Hessian's diagonal, because random signs differ by precision."""
+    squares = optax.GradientTransformation(lambda p: None, lambda g, s, p=None: (jax.tree.map(jnp.square, g), s))
+    optimiser = contrib.sophia(0.1, hessian_diagonal_fn=squares, **kwargs)
+    p, after = params, []
+    state = optimiser.init(p)
+    for g in gradients:
+        updates, state = optimiser.update(g, state, p)
+        p = optax.apply_updates(p, updates)
+        after.append(p)
+    return {'options': {camel(k): v for k, v in kwargs.items()}, 'after': [numbers(after[i]) for i in (0, 2, 6)]}
 
 
 # --- L-BFGS ------------------------------------------------------------------------------------------
@@ -309,6 +332,8 @@ with open(os.path.join(folder, 'optimisers.json'), 'w') as file:
         'optimisers': [run(c) for c in optimisers],
         'transformations': [run(c) for c in transformations],
         'lookahead': lookahead(),
+        'sophia': [sophia(update_interval=2), sophia(b1=0.8, b2=0.7, gamma=0.5, update_interval=1, weight_decay=0.1),
+                   sophia(clip_threshold=None, eps=0.3, update_interval=3)],
         'rprop': [
             {'call': 'rprop', 'args': [0.1], 'after': rprop()},
             {'call': 'rprop', 'args': [0.1], 'options': {'etaMinus': 0.3, 'etaPlus': 1.5, 'minStepSize': 0.01,
@@ -450,11 +475,28 @@ losses = [
     ('dice_loss', [uniform(2, 3, 3, 4), A(rng.randint(0, 2, (2, 3, 3, 4)))], {}),
     ('dice_loss', [uniform(2, 3, 3, 1), A(rng.randint(0, 2, (2, 3, 3, 1)))], {'alpha': 0.3, 'beta': 0.7, 'smooth': 0.5}),
     ('dice_loss', [uniform(2, 6, 4), A(rng.randint(0, 2, (2, 6, 4)))], {'ignore_background': True, 'reduction': 'none'}),
+    ('sparsemax_loss', [E, ONES], {}),
+    ('sparsemax_loss', [E, ZEROS], {}),
+    ('sparsemax_loss', [L, B], {}),
+    ('multiclass_sparsemax_loss', [L, I], {}),
+    ('multiclass_sparsemax_loss', [A([[3, 0, 0], [0.1, 0.2, 0.3], [1, 1, -5]]), A([0, 2, 1], 'int32')], {}),
+    ('projection_non_negative', [L], {}),
+    ('projection_box', [L, -1.0, 0.5], {}),
+    ('projection_hypercube', [L], {}),
+    ('projection_hypercube', [L, 1.5], {}),
+    *[(f'projection_{name}', [x], {}) for x in (L, D, A([0.25, -0.125, 0.5])) for name in (
+        'simplex', 'l1_sphere', 'l1_ball', 'l2_sphere', 'l2_ball', 'linf_ball')],
+    *[(f'projection_{name}', [L, 2.5], {}) for name in (
+        'simplex', 'l1_sphere', 'l1_ball', 'l2_sphere', 'l2_ball', 'linf_ball')],
+    ('projection_vector', [L, D], {}),
+    ('projection_hyperplane', [L, D, 0.7], {}),
+    ('projection_halfspace', [L, D, 0.7], {}),
+    ('projection_halfspace', [L, D, -9.5], {}),
 ]
 
 
 def run_loss(name, operands, options):
-    f = getattr(optax.losses, name)
+    f = getattr(optax.losses, name, None) or getattr(optax.projections, name)
     kwargs = {k: v.built() if isinstance(v, A) else tuple(v) if isinstance(v, list) else v for k, v in options.items()}
     rest = [o.built() if isinstance(o, A) else o for o in operands[1:]]
     loss = lambda x: f(x, *rest, **kwargs)

@@ -1,6 +1,7 @@
 /** Losses of classes, elementwise or per example: means and weights are the caller's. */
 import { type ArrayLike, DTypeError, type NDArray, np, ShapeError, special } from '@adjoint/core'
 import type { Scalar } from '../hyperparameters'
+import { simplexThreshold } from '../projections'
 
 /** Over which axes classes lie, and which of them there are. */
 export interface ClassOptions {
@@ -263,4 +264,32 @@ export function rankingSoftmaxLoss(
   if (where === undefined) return np.negative(np.sum(terms, { axis: -1 }))
   const loss = np.negative(np.sum(np.where(where, terms, 0), { axis: -1 }))
   return np.where(np.any(where, -1), loss, 0)
+}
+
+/**
+ * The loss of which `nn.sparseSigmoid` is the prediction, elementwise, for labels 0 and 1: zero, and
+ * flat, from a margin of 1 on. Blondel, Martins & Niculae, "Learning with Fenchel-Young Losses"
+ * (2020), section 4.4.
+ */
+export function sparsemaxLoss(logits: NDArray, labels: ArrayLike): NDArray {
+  const miss = np.where(np.asarray(labels).astype('bool'), np.negative(logits), logits)
+  const middle = np.divide(np.square(np.add(miss, 1)), 4)
+  return np.where(np.lessEqual(miss, -1), 0, np.where(np.greaterEqual(miss, 1), miss, middle))
+}
+
+/**
+ * The loss of which the projection of the scores onto the simplex is the prediction, which is sparse.
+ * `scores` has shape `[..., classes]`, `labels` integer `[...]`; the result is `[...]`. Martins &
+ * Astudillo, "From Softmax to Sparsemax" (2016), equation 19.
+ */
+export function multiclassSparsemaxLoss(scores: NDArray, labels: NDArray): NDArray {
+  const right = oneHot(labels, scores.shape[scores.ndim - 1], scores.dtype)
+  const threshold = np.expandDims(simplexThreshold(scores, 1), -1)
+  const excess = np.where(
+    np.greater(scores, threshold),
+    np.subtract(np.square(scores), np.square(threshold)),
+    0,
+  )
+  const above = np.multiply(0.5, np.add(np.sum(excess, { axis: -1 }), 1))
+  return np.subtract(above, np.sum(np.multiply(scores, right), { axis: -1 }))
 }
