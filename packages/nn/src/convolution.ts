@@ -3,9 +3,10 @@ import { ArgumentError, lax, np, random, ShapeError, type NDArray, type Shape } 
 import { type Initializer, lecunNormal, zeros } from './initializers'
 import type { Layer } from './layer'
 import type { LinearParams, WeightParams } from './linear'
+import { paddingOf, type WindowPadding } from './window-padding'
 
-/** `'SAME'`, `'VALID'`, the same number on every side, or `[low, high]` per axis. */
-export type ConvPadding = 'SAME' | 'VALID' | number | readonly (readonly [number, number])[]
+/** The padding of convolutions. */
+export type ConvPadding = WindowPadding
 
 export interface ConvTransposeLayerOptions {
   /** One number for all axes, or one per axis. */
@@ -71,16 +72,6 @@ const layouts = [
   ['NHWC', 'HWIO', 'NHWC'],
   ['NDHWC', 'DHWIO', 'NDHWC'],
 ] as const
-
-function paddingOf(op: string, padding: ConvPadding, axes: number): lax.Padding {
-  if (typeof padding === 'number') return Array.from({ length: axes }, () => [padding, padding])
-  if (typeof padding === 'string' || padding.length === axes) return padding
-  throw new ArgumentError({
-    op,
-    problem: `padding has ${padding.length} pairs`,
-    rule: `padding is 'SAME', 'VALID', a number, or ${axes} pairs of them`,
-  })
-}
 
 /** Applies `f`, which takes one batch axis, to an array with any number of them. */
 function overOneBatchAxis(x: NDArray, inner: number, f: (x: NDArray) => NDArray): NDArray {

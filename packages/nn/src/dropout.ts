@@ -32,6 +32,8 @@ export function dropped(
   x: NDArray,
   shape: readonly number[] = x.shape,
 ): NDArray {
+  // Nothing is left to be scaled, and 1 / 0 would be the derivative.
+  if (rate === 1) return np.zerosLike(x)
   const keep = random.bernoulli(key, 1 - rate, shape)
   return np.where(keep, np.divide(x, 1 - rate), 0)
 }

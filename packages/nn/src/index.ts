@@ -88,10 +88,14 @@ export {
   batchNorm,
   type BatchNormOptions,
   type BatchNormState,
+  type BiasParams,
   groupNorm,
   type GroupNormOptions,
   layerNorm,
+  type NoParams,
+  type NormOptions,
   type NormParams,
+  type NormParamsOf,
   rmsNorm,
   type ScaleParams,
 } from './normalization'
@@ -126,6 +130,7 @@ export {
   type RecurrentLayer,
   type RecurrentOptions,
 } from './recurrent'
+export type { WindowPadding } from './window-padding'
 export {
   spectralNorm,
   type SpectralNormState,

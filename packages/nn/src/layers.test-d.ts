@@ -6,17 +6,24 @@ import {
   type AttentionCache,
   batchNorm,
   type BatchNormState,
+  type BiasParams,
   conv2d,
   embedding,
+  groupNorm,
   type Layer,
+  layerNorm,
   linear,
   type LinearParams,
   multiHeadAttention,
+  type NoParams,
+  type NormOptions,
   type NormParams,
   parallel,
   relu,
   repeat,
   residual,
+  rmsNorm,
+  type ScaleParams,
   sequential,
   type TransformerParams,
   transformerBlock,
@@ -51,6 +58,19 @@ describe('parameters and state have the type of the layer', () => {
     expectTypeOf(conv2d(2, 3, 1, { useBias: false }).init(key).params).toEqualTypeOf<WeightParams>()
     // @ts-expect-error there is no bias
     void linear(2, 3, { useBias: false }).init(key).params.bias
+  })
+
+  it('without a scale or a shift', () => {
+    expectTypeOf(layerNorm(3).init(key).params).toEqualTypeOf<NormParams>()
+    expectTypeOf(layerNorm(3, { eps: 1e-3 }).init(key).params).toEqualTypeOf<NormParams>()
+    expectTypeOf(layerNorm(3, { useBias: false }).init(key).params).toEqualTypeOf<ScaleParams>()
+    expectTypeOf(batchNorm(3, { useScale: false }).init(key).params).toEqualTypeOf<BiasParams>()
+    expectTypeOf(rmsNorm(3).init(key).params).toEqualTypeOf<ScaleParams>()
+    const none = groupNorm(1, 3, { useScale: false, useBias: false })
+    expectTypeOf(none.init(key).params).toEqualTypeOf<NoParams>()
+    // Only a run will tell.
+    const options: NormOptions = { useBias: false }
+    expectTypeOf(layerNorm(3, options).init(key).params).toEqualTypeOf<Partial<NormParams>>()
   })
 
   it('also as gradients', () => {

@@ -1,6 +1,7 @@
 /** Layers that give features zero mean and unit variance. Statistics are taken in float32 at least. */
-import { lax, np, ShapeError, type NDArray } from '@adjoint/core'
+import { type Key, lax, np, random, ShapeError, type NDArray } from '@adjoint/core'
 import { pmean, stopGradient } from '@adjoint/transforms'
+import { type Initializer, ones, zeros } from './initializers'
 import type { Layer } from './layer'
 import { requireFeatures } from './linear'
 
@@ -9,15 +10,74 @@ export interface ScaleParams {
   readonly scale: NDArray
 }
 
-export interface NormParams extends ScaleParams {
+export interface BiasParams {
   /** `[features]` */
   readonly bias: NDArray
 }
 
-const normInit = (features: number): { params: NormParams; state: null } => ({
-  params: { scale: np.ones([features]), bias: np.zeros([features]) },
-  state: null,
-})
+export interface NormParams extends ScaleParams, BiasParams {}
+
+/** A layer that neither scales nor shifts has nothing to learn. */
+export type NoParams = Readonly<Record<string, never>>
+
+export interface NormOptions {
+  /** Added to the variance; 1e-6 unless given, and 1e-5 in `batchNorm`: Flax's and PyTorch's. */
+  readonly eps?: number
+  /** Whether there is a learned scale; true unless given. */
+  readonly useScale?: boolean
+  /** Whether there is a learned shift; true unless given. */
+  readonly useBias?: boolean
+  /** Ones unless given. */
+  readonly scaleInit?: Initializer
+  /** Zeros unless given. */
+  readonly biasInit?: Initializer
+}
+
+/** Options that are not given. */
+interface Defaults {
+  readonly useScale?: true
+  readonly useBias?: true
+}
+
+/** What options say of a flag: true where they do not name it. */
+type Flag<O, Name extends string> = O extends { readonly [K in Name]?: infer Value }
+  ? unknown extends Value
+    ? true
+    : Exclude<Value, undefined>
+  : true
+
+/** The parameters that a norm with these options has; both optional where only a run will tell. */
+export type NormParamsOf<O> = [Flag<O, 'useScale'>, Flag<O, 'useBias'>] extends infer Flags
+  ? [true, true] extends Flags
+    ? [Flags] extends [[true, true]]
+      ? NormParams
+      : Partial<NormParams>
+    : Flags extends [true, false]
+      ? ScaleParams
+      : Flags extends [false, true]
+        ? BiasParams
+        : Flags extends [false, false]
+          ? NoParams
+          : Partial<NormParams>
+  : never
+
+/** Parameters of a norm, whichever it has. */
+type SomeParams = Partial<NormParams>
+
+function normInit(features: number, key: Key, options: NormOptions): SomeParams {
+  const { useScale = true, useBias = true, scaleInit = ones, biasInit = zeros } = options
+  const biasKey = options.biasInit ? random.foldIn(key, 1) : key
+  return {
+    ...(useScale && { scale: scaleInit(key, [features]) }),
+    ...(useBias && { bias: biasInit(biasKey, [features]) }),
+  }
+}
+
+/** Scaled and shifted, as far as there are parameters to do it. */
+function affine(x: NDArray, { scale, bias }: SomeParams): NDArray {
+  const scaled = scale ? np.multiply(x, scale) : x
+  return bias ? np.add(scaled, bias) : scaled
+}
 
 const widened = (x: NDArray): NDArray =>
   x.dtype === 'float16' || x.dtype === 'bfloat16' ? x.astype('float32') : x
@@ -28,20 +88,31 @@ function normalized(
   mean: NDArray,
   variance: NDArray,
   eps: number,
-  params: NormParams,
+  { scale, bias }: SomeParams,
 ): NDArray {
-  const factor = np.multiply(lax.rsqrt(np.add(variance, eps)), params.scale)
-  return np.add(np.multiply(np.subtract(widened(x), mean), factor), params.bias).astype(x.dtype)
+  const factor = affine(lax.rsqrt(np.add(variance, eps)), scale ? { scale } : {})
+  const scaled = np.multiply(np.subtract(widened(x), mean), factor)
+  return affine(scaled, bias ? { bias } : {}).astype(x.dtype)
 }
 
-/** Zero mean and unit variance over the last axis, then scale and shift. Ba et al. 2016. */
-export function layerNorm(
+/**
+ * Zero mean and unit variance over the last axis, then scale and shift: shape `[..., features]`
+ * kept. Ba et al. 2016.
+ *
+ * @param options.useBias whether it shifts; `{ useScale: false, useBias: false }` has no parameters
+ * @throws ShapeError when the last axis is not `features` long
+ * @example
+ * const layer = layerNorm(3, { useBias: false })
+ * layer.init(random.key(0)).params // { scale: Array([1., 1., 1.], dtype=float32) }
+ */
+export function layerNorm<const O extends NormOptions = Defaults>(
   features: number,
-  options: { readonly eps?: number } = {},
-): Layer<NormParams> {
+  options?: O,
+): Layer<NormParamsOf<O>>
+export function layerNorm(features: number, options: NormOptions = {}): object {
   const { eps = 1e-6 } = options
   return {
-    init: () => normInit(features),
+    init: (key) => ({ params: normInit(features, key, options), state: null }),
     apply: ({ params }, x) => {
       requireFeatures(`layerNorm(${features})`, x, features, 'features')
       const own = widened(x)
@@ -49,31 +120,43 @@ export function layerNorm(
       const centred = np.subtract(own, mean)
       const variance = np.mean(np.square(centred), { axis: -1, keepdims: true })
       const normal = np.multiply(centred, lax.rsqrt(np.add(variance, eps)))
-      return [np.add(np.multiply(normal, params.scale), params.bias).astype(x.dtype), null]
+      return [affine(normal, params).astype(x.dtype), null]
     },
-  }
+  } satisfies Layer<SomeParams>
 }
 
-/** `x / √(mean(x²) + eps) · scale` over the last axis. Zhang & Sennrich 2019. */
-export function rmsNorm(
+/**
+ * `x / √(mean(x²) + eps) · scale` over the last axis: shape `[..., features]` kept. Zhang & Sennrich
+ * 2019.
+ *
+ * @param options.useScale whether it scales; true unless given
+ * @throws ShapeError when the last axis is not `features` long
+ * @example
+ * const layer = rmsNorm(2)
+ * layer.apply(layer.init(random.key(0)), np.array([3, 4]))[0] // Array([0.8485281, 1.1313708], dtype=float32)
+ */
+export function rmsNorm<const O extends Omit<NormOptions, 'useBias' | 'biasInit'> = Defaults>(
   features: number,
-  options: { readonly eps?: number } = {},
-): Layer<ScaleParams> {
+  options?: O,
+): Layer<NormParamsOf<O & { readonly useBias: false }>>
+export function rmsNorm(features: number, options: NormOptions = {}): object {
   const { eps = 1e-6 } = options
   return {
-    init: () => ({ params: { scale: np.ones([features]) }, state: null }),
+    init: (key) => ({
+      params: normInit(features, key, { ...options, useBias: false }),
+      state: null,
+    }),
     apply: ({ params }, x) => {
       requireFeatures(`rmsNorm(${features})`, x, features, 'features')
       const own = widened(x)
       const meanSquare = np.mean(np.square(own), { axis: -1, keepdims: true })
       const normal = np.multiply(own, lax.rsqrt(np.add(meanSquare, eps)))
-      return [np.multiply(normal, params.scale).astype(x.dtype), null]
+      return [affine(normal, params).astype(x.dtype), null]
     },
-  }
+  } satisfies Layer<SomeParams>
 }
 
-export interface GroupNormOptions {
-  readonly eps?: number
+export interface GroupNormOptions extends NormOptions {
   /** How many axes before the features belong to one example; 2 (an image) unless given. */
   readonly spatialAxes?: number
 }
@@ -84,12 +167,20 @@ export interface GroupNormOptions {
  * features it is instance norm.
  *
  * @throws ShapeError when the groups do not divide the features
+ * @example
+ * const layer = groupNorm(2, 4)
+ * layer.apply(layer.init(random.key(0)), np.ones([8, 8, 4]))[0].shape // [ 8, 8, 4 ]
  */
+export function groupNorm<const O extends GroupNormOptions = Defaults>(
+  groups: number,
+  features: number,
+  options?: O,
+): Layer<NormParamsOf<O>>
 export function groupNorm(
   groups: number,
   features: number,
   options: GroupNormOptions = {},
-): Layer<NormParams> {
+): object {
   const { eps = 1e-6, spatialAxes = 2 } = options
   const op = `groupNorm(${groups}, ${features})`
   if (features % groups !== 0) {
@@ -100,7 +191,7 @@ export function groupNorm(
     })
   }
   return {
-    init: () => normInit(features),
+    init: (key) => ({ params: normInit(features, key, options), state: null }),
     apply: ({ params }, x) => {
       requireFeatures(op, x, features, 'features')
       if (x.ndim <= spatialAxes) {
@@ -118,9 +209,9 @@ export function groupNorm(
       const centred = np.subtract(grouped, mean)
       const variance = np.mean(np.square(centred), { axis, keepdims: true })
       const normal = np.multiply(centred, lax.rsqrt(np.add(variance, eps))).reshape(x.shape)
-      return [np.add(np.multiply(normal, params.scale), params.bias).astype(x.dtype), null]
+      return [affine(normal, params).astype(x.dtype), null]
     },
-  }
+  } satisfies Layer<SomeParams>
 }
 
 export interface BatchNormState {
@@ -130,8 +221,7 @@ export interface BatchNormState {
   readonly variance: NDArray
 }
 
-export interface BatchNormOptions {
-  readonly eps?: number
+export interface BatchNormOptions extends NormOptions {
   /** How much of the running statistics a batch leaves as they are; 0.99 unless given. */
   readonly momentum?: number
   /** The axis of a `vmap` or `pmap` whose examples make one batch together. */
@@ -140,17 +230,27 @@ export interface BatchNormOptions {
 
 /**
  * Zero mean and unit variance of each feature over all other axes of the batch, then scale and
- * shift; outside training by the running statistics in the state. Ioffe & Szegedy 2015.
+ * shift; outside training by the running statistics in the state. Shape `[..., features]` kept.
+ * Ioffe & Szegedy 2015.
+ *
+ * @param options.momentum what remains of the running statistics, as in Flax: PyTorch's momentum is
+ *   1 minus it, and its running variance is that of the population
+ * @example
+ * const layer = batchNorm(2)
+ * const variables = layer.init(random.key(0))
+ * const [, next] = layer.apply(variables, np.ones([8, 2]), { train: true })
+ * next.mean // Array([0.01, 0.01], dtype=float32)
  */
-export function batchNorm(
+export function batchNorm<const O extends BatchNormOptions = Defaults>(
   features: number,
-  options: BatchNormOptions = {},
-): Layer<NormParams, BatchNormState> {
+  options?: O,
+): Layer<NormParamsOf<O>, BatchNormState>
+export function batchNorm(features: number, options: BatchNormOptions = {}): object {
   const { eps = 1e-5, momentum = 0.99, axisName } = options
   const across = (x: NDArray): NDArray => (axisName === undefined ? x : pmean(x, axisName))
   return {
-    init: () => ({
-      params: normInit(features).params,
+    init: (key) => ({
+      params: normInit(features, key, options),
       state: { mean: np.zeros([features]), variance: np.ones([features]) },
     }),
     apply: ({ params, state }, x, context = {}) => {
@@ -169,5 +269,5 @@ export function batchNorm(
         { mean: running(state.mean, mean), variance: running(state.variance, variance) },
       ]
     },
-  }
+  } satisfies Layer<SomeParams, BatchNormState>
 }

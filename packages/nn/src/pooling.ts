@@ -1,11 +1,12 @@
 /** Summaries of windows of images: functions of arrays `[..., position..., features]`. */
 import { ArgumentError, lax, np, ShapeError, type NDArray } from '@adjoint/core'
+import { paddingOf, type WindowPadding } from './window-padding'
 
 export interface PoolOptions {
   /** Distance between windows, one number or one per axis; the window's size unless given. */
   readonly stride?: number | readonly number[]
   /** `'VALID'` unless given: windows lie within the array. */
-  readonly padding?: 'SAME' | 'VALID' | readonly (readonly [number, number])[]
+  readonly padding?: WindowPadding
 }
 
 export interface AveragePoolOptions extends PoolOptions {
@@ -57,18 +58,12 @@ function windows(
       rule: `stride is one positive integer, or ${window.length} of them`,
     })
   }
-  if (typeof padding !== 'string' && padding.length !== window.length) {
-    throw new ArgumentError({
-      op,
-      problem: `padding has ${padding.length} pairs`,
-      rule: `padding is 'SAME', 'VALID', or ${window.length} pairs of numbers`,
-    })
-  }
+  const pads = paddingOf(op, padding, window.length)
   const none = [0, 0] as const
   return {
     sizes: around(window, 1),
     strides: around(steps, 1),
-    pads: typeof padding === 'string' ? padding : around(padding, none),
+    pads: typeof pads === 'string' ? pads : around(pads, none),
   }
 }
 
