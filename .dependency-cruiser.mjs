@@ -83,6 +83,12 @@ const vocabularies = [
   '^packages/core/src/backends/reference/host-array\\.ts$',
 ]
 
+/**
+ * Kernels and formulas of the WebAssembly device that not every page has. A lowering rule names its own
+ * by value, so that bundlers leave out the others; they know nothing of primitives.
+ */
+const namedByPrimitives = ['^packages/core/src/backends/wasm/(kernels|math)/']
+
 const coreFolders = [
   'types',
   'trace',
@@ -98,7 +104,10 @@ const coreLayers = [
     name,
     path: `^packages/core/src/${name}/`,
     pathNot: vocabularies,
-    mayImport: name === 'types' ? [] : vocabularies,
+    mayImport: [
+      ...(name === 'types' ? [] : vocabularies),
+      ...(name === 'primitives' ? namedByPrimitives : []),
+    ],
   })),
   entryPoints('core'),
 ]

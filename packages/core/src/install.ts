@@ -3,11 +3,13 @@
  * below them, and the devices that need nothing are registered. The one place where the bottom
  * learns of the top; both entry points run it.
  */
+// The device stands first and the methods second: modules are bundled in the order in which they are
+// reached, and code that is alike compresses better where it stands together.
+import { createWasmBackend } from './backends/wasm'
+import { installMethods } from './array/methods'
 import { installEvaluation } from './array/eager'
 import { registerDevice } from './array/device'
-import { installMethods } from './array/methods'
 import { createReferenceBackend } from './backends/reference'
-import { createWasmBackend } from './backends/wasm'
 
 export function install(): void {
   installEvaluation()

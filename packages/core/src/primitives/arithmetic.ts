@@ -1,5 +1,7 @@
 /** Sums, products, quotients, integer powers, roots, rounding and extrema. */
 import type { NDArray } from '../array/ndarray'
+import { inOwnFormat } from '../backends/wasm/math/formula'
+import { nextAfter as nextAfterLanes } from '../backends/wasm/math/next-after'
 import * as expr from '../compiler/expr'
 import { type DType, integerRange, isFloating, isInteger, isUnsigned } from '../types/dtype'
 import { DTypeError } from '../types/errors'
@@ -16,7 +18,15 @@ import {
   zeroDerivative,
 } from './elementwise'
 import type { BinaryOperation, ParametricOperation, UnaryOperation } from './operation'
-import { anyDType, floating, type Kernel, numeric, signed, uniform } from './pointwise'
+import {
+  anyDType,
+  binaryFormula,
+  floating,
+  type Kernel,
+  numeric,
+  signed,
+  uniform,
+} from './pointwise'
 import { nextAfter } from './scalar/next-after'
 import { select } from './select'
 
@@ -90,7 +100,7 @@ export const nextafter: BinaryOperation = binary('nextafter', {
   evaluate: (dtype) => (x, y) => nextAfter(x, y, dtype),
   tangents: zeroDerivative,
   transpose: nonlinear,
-  lower: 'nextafter',
+  lower: binaryFormula('nextafter', inOwnFormat(nextAfterLanes)),
 })
 
 // --- sums and products --------------------------------------------------------------------------------------

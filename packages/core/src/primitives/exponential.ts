@@ -1,5 +1,11 @@
 /** Exponentials, logarithms, general powers, hyperbolic functions and the logistic function. */
 import type { NDArray } from '../array/ndarray'
+import { inDouble } from '../backends/wasm/math/formula'
+import {
+  acosh as acoshLanes,
+  asinh as asinhLanes,
+  atanh as atanhLanes,
+} from '../backends/wasm/math/hyperbolic'
 import * as expr from '../compiler/expr'
 import { Aval } from '../types/aval'
 import { isInteger } from '../types/dtype'
@@ -19,7 +25,7 @@ import { addTangents, fullLike, onesLike, zerosLike } from './constants'
 import { convertElementType } from './convert'
 import { unary } from './elementwise'
 import { type BinaryOperation, operation, type UnaryOperation } from './operation'
-import { checkPointwise, floating, pointwise, uniform } from './pointwise'
+import { checkPointwise, floating, pointwise, unaryFormula, uniform } from './pointwise'
 import { select } from './select'
 
 /** d eˣ = eˣ ẋ. */
@@ -104,7 +110,7 @@ export const asinh: UnaryOperation = unary('asinh', {
   dtypes: floating,
   evaluate: uniform(Math.asinh),
   tangent: (xDot, x) => mul(xDot, rsqrt(add(square(x), onesLike(x)))),
-  lower: 'asinh',
+  lower: unaryFormula('asinh', inDouble(asinhLanes)),
 })
 
 /** d acosh x = ẋ/√(x² − 1). */
@@ -112,7 +118,7 @@ export const acosh: UnaryOperation = unary('acosh', {
   dtypes: floating,
   evaluate: uniform(Math.acosh),
   tangent: (xDot, x) => mul(xDot, rsqrt(sub(square(x), onesLike(x)))),
-  lower: 'acosh',
+  lower: unaryFormula('acosh', inDouble(acoshLanes)),
 })
 
 /** d atanh x = ẋ/((1 + x)(1 − x)). */
@@ -123,7 +129,7 @@ export const atanh: UnaryOperation = unary('atanh', {
     const one = onesLike(x)
     return mul(div(one, add(one, x)), div(xDot, sub(one, x)))
   },
-  lower: 'atanh',
+  lower: unaryFormula('atanh', inDouble(atanhLanes)),
 })
 
 // --- general powers -----------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 /** Cholesky factorisation and triangular systems, over the last two axes. */
 import type { NDArray } from '../array/ndarray'
+import { emitCholesky, emitTriangularSolve } from '../backends/wasm/kernels/linear-algebra'
+import { nameKernel } from '../backends/wasm/kernels/named'
 import type { Tensor } from '../compiler/context'
 import { Aval, type Shape, shapesEqual, sizeOf, withShape } from '../types/aval'
 import { ShapeError } from '../types/errors'
@@ -81,7 +83,10 @@ const choleskyPrimitive: Primitive = definePrimitive({
     for (let base = 0; base < data.length; base += n * n) factorInPlace(data, base, n)
     return [hostArray(aval, data)]
   },
-  lower: (context, [x]) => [context.cholesky(x)],
+  lower: (context, [x]) => {
+    nameKernel('cholesky', emitCholesky)
+    return [context.cholesky(x)]
+  },
 })
 
 /** The lower factor L of symmetric positive definite matrices L Lᵀ, of which the lower triangle is read. */
@@ -210,6 +215,7 @@ const solvePrimitive: Primitive<TriangularSolveParams> = definePrimitive<Triangu
     return [hostArray(aval, x)]
   },
   lower: (context, [a, b], { leftSide, lower, transposeA, unitDiagonal }, [aval]) => {
+    nameKernel('triangularSolve', emitTriangularSolve)
     const turn = (x: Tensor): Tensor => {
       const { ndim, shape } = x.aval
       const permutation = swapLast(ndim)

@@ -1,5 +1,12 @@
 /** What every elementwise primitive shares: its shape rule, batching, evaluation and lowering. */
 import type { NDArray } from '../array/ndarray'
+import {
+  type BinaryFormula,
+  type Formula,
+  nameBinary,
+  nameUnary,
+  type UnaryFormula,
+} from '../backends/wasm/math/formula'
 import * as expr from '../compiler/expr'
 import { Aval, shapesEqual, sizeOf } from '../types/aval'
 import { type DType, isFloating, isInteger, kindOf } from '../types/dtype'
@@ -138,6 +145,21 @@ export const binaryOpcode =
   (op: expr.BinaryOp) =>
   ([x, y]: readonly expr.Scalar[], dtype: DType): expr.Scalar =>
     expr.binary(op, dtype, x, y)
+
+/** An opcode whose formula in WebAssembly is in a page only for the primitive that names it. */
+export const unaryFormula =
+  (op: expr.UnaryOp, formula: Formula<UnaryFormula>) =>
+  (x: expr.Scalar, dtype: DType): expr.Scalar => {
+    nameUnary(op, formula)
+    return expr.unary(op, dtype, x)
+  }
+
+export const binaryFormula =
+  (op: expr.BinaryOp, formula: Formula<BinaryFormula>) =>
+  (x: expr.Scalar, y: expr.Scalar, dtype: DType): expr.Scalar => {
+    nameBinary(op, formula)
+    return expr.binary(op, dtype, x, y)
+  }
 
 /** One kernel for every dtype. */
 export const uniform =

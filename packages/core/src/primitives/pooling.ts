@@ -3,6 +3,8 @@
  * The two primitives are each other's transpose.
  */
 import type { NDArray } from '../array/ndarray'
+import { nameKernel } from '../backends/wasm/kernels/named'
+import { emitSelectAndScatter } from '../backends/wasm/kernels/select-and-scatter'
 import type { LoweringContext, Tensor } from '../compiler/context'
 import * as expr from '../compiler/expr'
 import { Aval, type Shape, shapesEqual, sizeOf, withShape } from '../types/aval'
@@ -337,6 +339,7 @@ const scatterAddPrimitive: Primitive<SelectAndScatterAddParams> =
         config,
         reductionMonoid(which, operand.aval.dtype).empty,
       )
+      nameKernel('selectAndScatter', emitSelectAndScatter)
       const spread = context.selectAndScatterAdd(which, padded, source, {
         window: params.windowDimensions,
         strides: params.windowStrides,

@@ -1,4 +1,12 @@
 /** The error function and the gamma function with their kin (derivatives: DLMF chapters 5 and 7). */
+import {
+  erf as erfLanes,
+  erf32 as erfSingleLanes,
+  erfc as erfcLanes,
+  erfInv as erfInvLanes,
+} from '../backends/wasm/math/error-function'
+import { inDouble, inOwnFormat } from '../backends/wasm/math/formula'
+import { digamma as digammaLanes, lgamma as lgammaLanes } from '../backends/wasm/math/gamma'
 import * as expr from '../compiler/expr'
 import type { DType } from '../types/dtype'
 import { DifferentiationError } from '../types/errors'
@@ -8,50 +16,58 @@ import { fullLike, onesLike } from './constants'
 import { binary, unary } from './elementwise'
 import { exp } from './exponential'
 import type { BinaryOperation, UnaryOperation } from './operation'
-import { floating, uniform } from './pointwise'
-import * as errorFunction from './scalar/erf'
-import * as gammaFunction from './scalar/gamma'
+import { floating, unaryFormula, uniform } from './pointwise'
+import { erf as erfOnHost, erfc as erfcOnHost, erfInv as erfInvOnHost } from './scalar/erf'
+import {
+  bernoulli,
+  digamma as digammaOnHost,
+  lgamma as lgammaOnHost,
+  polygamma as polygammaOnHost,
+} from './scalar/gamma'
 
 const twoOverRootPi = 2 / Math.sqrt(Math.PI)
 
 /** d erf x = 2/√π e^(−x²) ẋ. */
 export const erf: UnaryOperation = unary('erf', {
   dtypes: floating,
-  evaluate: uniform(errorFunction.erf),
+  evaluate: uniform(erfOnHost),
   tangent: (xDot, x) => mul(fullLike(x, twoOverRootPi), mul(xDot, exp(neg(square(x))))),
-  lower: 'erf',
+  lower: unaryFormula('erf', { f32: erfSingleLanes, f64: erfLanes }),
 })
 
 /** d erfc x = −2/√π e^(−x²) ẋ. */
 export const erfc: UnaryOperation = unary('erfc', {
   dtypes: floating,
-  evaluate: uniform(errorFunction.erfc),
+  evaluate: uniform(erfcOnHost),
   tangent: (xDot, x) => mul(fullLike(x, -twoOverRootPi), mul(xDot, exp(neg(square(x))))),
-  lower: 'erfc',
+  lower: unaryFormula('erfc', inDouble(erfcLanes)),
 })
 
 /** y = erf⁻¹ x; dy = √π/2 e^(y²) ẋ. */
 export const erfInv: UnaryOperation = unary('erf_inv', {
   dtypes: floating,
-  evaluate: uniform(errorFunction.erfInv),
+  evaluate: uniform(erfInvOnHost),
   tangent: (xDot, x, y) => mul(fullLike(x, 1 / twoOverRootPi), mul(xDot, exp(square(y)))),
-  lower: 'erfInv',
+  lower: unaryFormula('erfInv', inOwnFormat(erfInvLanes)),
 })
+
+const lgammaExpression = unaryFormula('lgamma', inDouble(lgammaLanes))
+const digammaExpression = unaryFormula('digamma', inDouble(digammaLanes))
 
 /** d ln|Γ(x)| = ψ(x) ẋ. */
 export const lgamma: UnaryOperation = unary('lgamma', {
   dtypes: floating,
-  evaluate: uniform(gammaFunction.lgamma),
+  evaluate: uniform(lgammaOnHost),
   tangent: (xDot, x) => mul(xDot, digamma(x)),
-  lower: 'lgamma',
+  lower: lgammaExpression,
 })
 
 /** dψ(x) = ψ′(x) ẋ. */
 export const digamma: UnaryOperation = unary('digamma', {
   dtypes: floating,
-  evaluate: uniform(gammaFunction.digamma),
+  evaluate: uniform(digammaOnHost),
   tangent: (xDot, x) => mul(xDot, polygamma(onesLike(x), x)),
-  lower: 'digamma',
+  lower: digammaExpression,
 })
 
 /**
@@ -73,14 +89,14 @@ function polygammaExpression(m: expr.Scalar, x: expr.Scalar, dtype: DType): expr
   sum = op('add', sum, op('mul', last, number(0.5)))
   let factor = op('mul', number(0.5), op('div', op('mul', s, last), q))
   const qSquared = op('mul', q, q)
-  gammaFunction.bernoulli.forEach((b, i) => {
+  bernoulli.forEach((b, i) => {
     sum = op('add', sum, op('mul', number(b), factor))
     const k = 2 * i + 1
     const rising = op('mul', op('add', s, number(k)), op('add', s, number(k + 1)))
     factor = op('mul', factor, op('div', rising, op('mul', number((k + 2) * (k + 3)), qSquared)))
   })
   const isEven = expr.binary('eq', 'bool', op('rem', m, number(2)), number(0))
-  const magnitude = op('mul', of('exp', of('lgamma', s)), sum)
+  const magnitude = op('mul', of('exp', lgammaExpression(s, dtype)), sum)
   const signed = expr.select(isEven, of('neg', magnitude), magnitude)
   const isZero = expr.binary('eq', 'bool', m, number(0))
   const isOrder = expr.binary(
@@ -89,13 +105,13 @@ function polygammaExpression(m: expr.Scalar, x: expr.Scalar, dtype: DType): expr
     expr.binary('ge', 'bool', m, number(0)),
     expr.binary('eq', 'bool', m, of('floor', m)),
   )
-  return expr.select(isOrder, expr.select(isZero, of('digamma', x), signed), number(NaN))
+  return expr.select(isOrder, expr.select(isZero, digammaExpression(x, dtype), signed), number(NaN))
 }
 
 /** ψ⁽ᵐ⁾(x), the m-th derivative of digamma; dψ⁽ᵐ⁾(x) = ψ⁽ᵐ⁺¹⁾(x) ẋ. */
 export const polygamma: BinaryOperation = binary('polygamma', {
   dtypes: floating,
-  evaluate: uniform((m, x) => gammaFunction.polygamma(m, x)),
+  evaluate: uniform(polygammaOnHost),
   tangents: {
     x: (_mDot, m) => {
       throw new DifferentiationError({

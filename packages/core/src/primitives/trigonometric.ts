@@ -1,10 +1,12 @@
 /** Circular functions and their inverses (derivatives: DLMF 4.20 and 4.24). */
+import { inDouble } from '../backends/wasm/math/formula'
+import { atan2 as atan2Lanes } from '../backends/wasm/math/inverse-trigonometric'
 import { nonlinear } from '../trace/primitive'
 import { add, div, mul, neg, rsqrt, square, sub } from './arithmetic'
 import { onesLike } from './constants'
 import { binary, unary } from './elementwise'
 import type { BinaryOperation, UnaryOperation } from './operation'
-import { floating, uniform } from './pointwise'
+import { binaryFormula, floating, uniform } from './pointwise'
 
 /** d sin x = cos x ẋ. */
 export const sin: UnaryOperation = unary('sin', {
@@ -65,5 +67,5 @@ export const atan2: BinaryOperation = binary('atan2', {
       mul(dot, div(neg(ordinate), add(square(ordinate), square(abscissa)))),
   },
   transpose: nonlinear,
-  lower: 'atan2',
+  lower: binaryFormula('atan2', inDouble(atan2Lanes)),
 })

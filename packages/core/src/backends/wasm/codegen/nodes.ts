@@ -4,9 +4,8 @@ import { isSpaced } from '../../../compiler/spaces'
 import type { FunctionBuilder, ModuleBuilder } from '../emit/index'
 import { emitContract } from '../kernels/contract/contract'
 import { emitCumulative } from '../kernels/cumulative'
-import { emitCholesky, emitTriangularSolve } from '../kernels/linear-algebra'
+import { emitNamed } from '../kernels/named'
 import { emitScatter } from '../kernels/scatter'
-import { emitSelectAndScatter } from '../kernels/select-and-scatter'
 import { emitSort } from '../kernels/sort'
 import { withCheaperForms } from './cheaper'
 import type { CodegenEnvironment } from './environment'
@@ -41,11 +40,7 @@ export function emitNode(
       return emitSort(module, node, env)
     case 'scatter':
       return emitScatter(module, node, env)
-    case 'selectAndScatter':
-      return emitSelectAndScatter(module, node, env)
-    case 'cholesky':
-      return emitCholesky(module, node, env)
-    case 'triangularSolve':
-      return emitTriangularSolve(module, node, env)
+    default:
+      return emitNamed(module, node, env)
   }
 }

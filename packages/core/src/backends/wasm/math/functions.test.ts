@@ -3,9 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { wasmFeatures } from '../emit'
 import { measureAccuracy, measuredFunctions } from './testing/accuracy'
 import type { MeasuredFunction } from './testing/accuracy'
-import { floatFunctions } from './functions'
-import type { FloatFunction, FloatFunction2 } from './functions'
 import { edges, edges2 } from './testing/edges'
+import { type FloatFunction, type FloatFunction2, floatFunctions } from './testing/formulas'
 import { floatKernel } from './testing/kernel'
 
 /**

@@ -1,5 +1,4 @@
-export { floatFunction, floatFunction2, floatFunctions, floatFunctions2 } from './functions'
-export type { FloatFunction, FloatFunction2 } from './functions'
+export { floatFunction, floatFunction2 } from './functions'
 export { Emission, VectorGraph } from './graph'
 export type { Vec } from './graph'
 export { FloatLanes } from './lanes'

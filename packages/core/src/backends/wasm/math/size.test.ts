@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { ModuleBuilder } from '../emit'
-import type { FloatFunction, Vec } from './index'
-import { Emission, floatFunction, floatFunctions, VectorGraph } from './index'
+import type { Vec } from './index'
+import { Emission, floatFunction, VectorGraph } from './index'
+import { type FloatFunction, floatFunctions, nameAllFormulas } from './testing/formulas'
+
+nameAllFormulas()
 
 /** Bytes of a function that applies `op` so many times. */
 function bytesOf(op: FloatFunction, type: 'f32' | 'f64', times: number): number {

@@ -13,7 +13,13 @@ import type { DeviceData } from '../../backend'
 import { registerDevice, setDevice } from '../../../array/device'
 import { mannerOf, shareEverything, usualSharing } from '../codegen/sharing'
 import { createWasmBackend } from '../index'
+import { emitCholesky, emitTriangularSolve } from '../kernels/linear-algebra'
+import { nameKernel } from '../kernels/named'
 import type { WasmBackend } from '../index'
+
+// What the lowering rules of the primitives do.
+nameKernel('cholesky', emitCholesky)
+nameKernel('triangularSolve', emitTriangularSolve)
 
 const alone = createWasmBackend({ threads: 1 })
 const sharers = [2, 3].map((threads) => createWasmBackend({ threads, sharing: shareEverything }))

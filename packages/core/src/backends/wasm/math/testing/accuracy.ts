@@ -3,8 +3,8 @@
  * The tests assert the bounds, and `scripts/accuracy.ts` writes the table in the documentation.
  */
 import type { WasmFeatures } from '../../emit'
-import type { FloatFunction, FloatFunction2 } from '../functions'
-import { floatFunctions2 } from '../functions'
+import type { FloatFunction, FloatFunction2 } from './formulas'
+import { floatFunctions2 } from './formulas'
 import { floatKernel } from './kernel'
 import { exponentOf, fixed, preciseValue, preciseValue2 } from './precise'
 import type { Real } from './precise'

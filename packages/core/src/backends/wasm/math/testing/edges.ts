@@ -1,5 +1,5 @@
 /** What functions answer at zeros, infinities, poles and outside their domains. */
-import type { FloatFunction, FloatFunction2 } from '../functions'
+import type { FloatFunction, FloatFunction2 } from './formulas'
 
 const { PI } = Math
 const HALF = PI / 2

@@ -4,6 +4,7 @@ import { ModuleBuilder } from '../../emit'
 import { floatFunction, floatFunction2 } from '../functions'
 import type { Vec } from '../graph'
 import { Emission, VectorGraph } from '../graph'
+import { nameAllFormulas } from './formulas'
 
 /** A function over arrays of a float type: what the compiler's code computes, without the compiler. */
 export interface FloatKernel {
@@ -26,6 +27,7 @@ export function floatKernel(
   arity: 1 | 2,
   { type, features, unroll = 1 }: KernelOptions,
 ): FloatKernel & { readonly time: (length: number, repeats: number) => number } {
+  nameAllFormulas()
   const width = type === 'f32' ? 4 : 8
   const parts = type === 'f32' ? 1 : 2
   const bytes = new ModuleBuilder()

@@ -5,7 +5,7 @@
  * lose nothing; callers choose it from the size of the result. Used by tests and by the accuracy
  * table only.
  */
-import type { FloatFunction, FloatFunction2 } from '../functions'
+import type { FloatFunction, FloatFunction2 } from './formulas'
 
 /** mantissa · 2^-bits */
 export interface Real {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, expect, it } from 'vitest'
 import type { BinaryOp, UnaryOp } from '../../../../compiler/expr'
-import type { FloatFunction, FloatFunction2 } from '../../../wasm/math/functions'
+import type { FloatFunction, FloatFunction2 } from '../../../wasm/math/testing/formulas'
 import { type MeasuredFunction, measuredFunctions } from '../../../wasm/math/testing/accuracy'
 import { edges, edges2 } from '../../../wasm/math/testing/edges'
 import { NodeRunner } from '../../kernels/run-node.fixture'

@@ -1,6 +1,0 @@
-export { emitContract } from './contract/contract'
-export { emitCumulative } from './cumulative'
-export { emitCholesky, emitTriangularSolve } from './linear-algebra'
-export { emitScatter } from './scatter'
-export { emitSelectAndScatter } from './select-and-scatter'
-export { emitSort } from './sort'
