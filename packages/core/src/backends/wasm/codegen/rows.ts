@@ -311,16 +311,26 @@ export class RowCode {
 
   /** Moves along the row by a number of elements known now. */
   advance(columns: number): void {
-    const { f, options } = this
+    this.move(this.options.vectorAxis, columns)
+  }
+
+  /** Moves to the next row along the block axis. */
+  advanceBlock(): void {
+    const { blockAxis } = this.options
+    if (blockAxis !== null) this.move(blockAxis, 1)
+  }
+
+  private move(axis: number, elements: number): void {
+    const { f } = this
     for (const cursor of this.cursors.values()) {
-      const stride = strideOf(cursor, options.vectorAxis) * bytesOf(cursor.buffer.dtype)
-      if (cursor.moves && stride !== 0) f.add(cursor.pointer, stride * columns)
+      const stride = strideOf(cursor, axis) * bytesOf(cursor.buffer.dtype)
+      if (cursor.moves && stride !== 0) f.add(cursor.pointer, stride * elements)
     }
     for (const { at, local } of this.counters.values()) {
-      const stride = strideOf(at, options.vectorAxis)
+      const stride = strideOf(at, axis)
       if (stride === 0) continue
       f.get(local)
-        .get(f.hoisted(v128.i32x4(stride * columns)))
+        .get(f.hoisted(v128.i32x4(stride * elements)))
         .op('i32x4.add')
         .set(local)
     }

@@ -132,7 +132,7 @@ function emitPlainContract(
         return address
       }
       const plain = plainStore(problem)
-      const finishing = new Map<string, FunctionRef>()
+      const finishing = new Map<number, FunctionRef>()
       emitProduct(
         f,
         env,
@@ -141,12 +141,11 @@ function emitPlainContract(
         { a: addressOf(a.source.id), b: addressOf(b.source.id) },
         {
           direct: plain && { address: addressOf(plain.target.id), at: plain.at },
-          finishing: (tile, partial) => {
-            const key = `${tile.key} ${tile.columns}`
-            const known = finishing.get(key)
+          finishing: (columns) => {
+            const known = finishing.get(columns)
             if (known) return known
-            const made = finishingKernel(env, buffers, problem, tile, partial)
-            finishing.set(key, made)
+            const made = finishingKernel(env, buffers, problem, columns)
+            finishing.set(columns, made)
             return made
           },
           pushAddresses: () => {

@@ -6,34 +6,32 @@ import { rewriteSpace } from '../../codegen/iteration'
 import { RowCode } from '../../codegen/rows'
 import type { FunctionBuilder, FunctionRef, Local } from '../../emit'
 import { VectorGraph } from '../../math/graph'
-import { addSums, kernelParameters, kernelParameterTypes } from './kernel'
+import { sumsOf } from './kernel'
 import type { Problem } from './problem'
-import type { Tile } from './product'
 
-/** A kernel that ends with the node's stores, on sums that are still in registers. */
+/**
+ * The node's stores on a tile whose sums are in memory: takes the node's addresses, where the sums
+ * are, the bytes from one of their rows to the next, the number of rows, and the row, column and
+ * batch of the tile. Rows go in a loop: in a chain of its own for each, the stores would be most of
+ * the code of a module.
+ */
 export function finishingKernel(
   env: CodegenEnvironment,
   buffers: readonly Buffer[],
   problem: Problem,
-  tile: Tile,
-  partial: boolean,
+  columns: number,
 ): FunctionRef {
   const first = buffers.length
   const signature = {
-    name: env.functionName('tile'),
-    params: [
-      ...addressTypes(buffers),
-      ...kernelParameterTypes,
-      ...(['i32', 'i32', 'i32'] as const),
-    ],
+    name: env.functionName('finish'),
+    params: [...addressTypes(buffers), ...Array.from({ length: 6 }, () => 'i32' as const)],
     results: [],
   }
   return env.module.function(signature, (f) => {
-    const parameters = kernelParameters(f, first)
-    const [row, column, batch] = [6, 7, 8].map((position) => f.param(first + position, 'i32'))
-    const sums = tile.body(f, parameters)
-    if (partial) addSums(f, problem.element, parameters, sums)
-    if (!row || !column || !batch) return
+    const [c, cRow, rows, row, column, batch] = [0, 1, 2, 3, 4, 5].map((position) =>
+      f.param(first + position, 'i32'),
+    )
+    if (!c || !cRow || !rows || !row || !column || !batch) return
 
     const rank = problem.batch.length + 2
     const linear = (at: Affine): Affine => problem.linear(at) ?? at
@@ -48,19 +46,16 @@ export function finishingKernel(
     })
     code.enterFunction()
     code.enterRow([...positionsOf(f, problem.batch, batch), row, column])
-    const { lanes } = problem.element
-    sums.forEach((vectors, i) => {
-      for (let done = 0; done < tile.columns; done += 4) {
+    f.loop((again) => {
+      for (let done = 0; done < columns; done += 4) {
         const graph = new VectorGraph()
-        const value = vectors
-          .slice(done / lanes, (done + 4) / lanes)
-          .map((vector) => graph.local(vector))
-        const [only] = value
-        // A float64 group is two vectors, also when its second half is not used.
-        const accumulator = lanes === 2 && value.length === 1 && only ? [only, only] : value
-        const group = { lanes: lanesOf(tile.columns - done), column: done, row: i }
-        code.store(group, [accumulator], graph)
+        const lanes = lanesOf(columns - done)
+        const accumulator = sumsOf(graph, problem.element, c, done, lanes)
+        code.store({ lanes, column: done, row: 0 }, [accumulator], graph)
       }
+      code.advanceBlock()
+      f.add(c, cRow)
+      f.get(rows).i32Const(1).op('i32.sub').tee(rows).brIf(again)
     })
   })
 }

@@ -1,4 +1,6 @@
+import type { LaneCount, VectorValue } from '../../codegen/memory-forms'
 import type { FunctionBuilder, FunctionRef, Local, ModuleBuilder } from '../../emit'
+import type { Vec, VectorGraph } from '../../math/graph'
 import { shared } from '../shared'
 import type { Element } from './element'
 
@@ -21,16 +23,15 @@ export type Sums = readonly (readonly Local<'v128'>[])[]
 /** Writes the loops of a kernel into a function and answers the finished sums. */
 export type KernelBody = (f: FunctionBuilder, parameters: KernelParameters) => Sums
 
-export const kernelParameterTypes = Array.from({ length: 6 }, () => 'i32' as const)
+const kernelParameterTypes = Array.from({ length: 6 }, () => 'i32' as const)
 
-/** The kernel's parameters, from position `first` on. */
-export const kernelParameters = (f: FunctionBuilder, first: number): KernelParameters => ({
-  a: f.param(first, 'i32'),
-  b: f.param(first + 1, 'i32'),
-  c: f.param(first + 2, 'i32'),
-  cRow: f.param(first + 3, 'i32'),
-  k: f.param(first + 4, 'i32'),
-  accumulate: f.param(first + 5, 'i32'),
+const kernelParameters = (f: FunctionBuilder): KernelParameters => ({
+  a: f.param(0, 'i32'),
+  b: f.param(1, 'i32'),
+  c: f.param(2, 'i32'),
+  cRow: f.param(3, 'i32'),
+  k: f.param(4, 'i32'),
+  accumulate: f.param(5, 'i32'),
 })
 
 /** A kernel that leaves the sums in memory, shared by all contractions of a module. */
@@ -42,7 +43,7 @@ export function storingKernel(
 ): FunctionRef {
   return shared(module, key, () =>
     module.function({ name: 'tile', params: kernelParameterTypes, results: [] }, (f) => {
-      const parameters = kernelParameters(f, 0)
+      const parameters = kernelParameters(f)
       const { c, cRow } = parameters
       const sums = body(f, parameters)
       addSums(f, element, parameters, sums)
@@ -60,7 +61,7 @@ export function storingKernel(
 }
 
 /** If asked to accumulate: adds what is in memory to the sums. */
-export function addSums(
+function addSums(
   f: FunctionBuilder,
   element: Element,
   { c, cRow, accumulate }: KernelParameters,
@@ -80,4 +81,20 @@ export function addSums(
       f.add(from, cRow)
     }
   })
+}
+
+/** A group of sums that a kernel has left in a row of a tile, from a column on. */
+export function sumsOf(
+  graph: VectorGraph,
+  { lanes: perVector, bytes }: Element,
+  c: Local<'i32'>,
+  column: number,
+  lanes: LaneCount,
+): VectorValue {
+  const vector = (offset: number): Vec =>
+    graph.operation(`sums ${offset}`, [], ({ f }) => f.get(c).load('v128.load', offset, 0))
+  const low = vector(column * bytes)
+  if (perVector === 4) return [low]
+  // A float64 group is two vectors, also when its second half is not used.
+  return [low, lanes > 2 ? vector((column + 2) * bytes) : low]
 }

@@ -20,20 +20,18 @@ export interface Output {
   /** Tiles of full panels are written here by the kernel itself, if given. */
   readonly direct: { readonly address: Local<'i32'>; readonly at: Affine } | null
   /**
-   * A kernel that takes the node's addresses, the parameters of every kernel, and the row, column
-   * and batch of the tile, and runs the node's stores on the sums. Without `partial` there are no
-   * sums in memory to begin with.
+   * A function that runs the node's stores on a tile of so many columns, whose sums are in memory:
+   * takes the node's addresses, where the sums are, the bytes from one of their rows to the next,
+   * the number of rows, and the row, column and batch of the tile.
    */
-  finishing(tile: Tile, partial: boolean): FunctionRef
+  finishing(columns: number): FunctionRef
   /** Pushes the node's addresses. */
   pushAddresses(f: FunctionBuilder): void
 }
 
-/** A kernel for tiles of so many existing rows and columns. */
-export interface Tile {
+/** A kernel for tiles, and what tells it from others. */
+interface Tile {
   readonly key: string
-  readonly rows: number
-  readonly columns: number
   readonly body: KernelBody
 }
 
@@ -105,6 +103,8 @@ export function emitProduct(
     columnTable: reserve(strategy.b.kind === 'packed' ? 4 * (blockColumns + widest) : 0),
     depthTable: reserve(4 * blockDepth),
     sums: reserve(sumsRow * problem.rows, wide),
+    // A tile of finished sums on its way to the node's stores.
+    tile: reserve(wholeDepth && !columnPhases.every(isDirect) ? tallest * widest * bytes : 0),
   }
   const workspace = f.local('i32')
   f.globalGet(env.scratch(used.own)).set(workspace)
@@ -229,7 +229,7 @@ export function emitProduct(
       const bColumn = b.kind === 'direct' ? b.row : 0
       const kernel = { relaxed, rows, columns, aRow, bColumn }
       const key = JSON.stringify(['dot', element.dtype, kernel])
-      return { key, rows, columns, body: dotKernel({ ...kernel, element }) }
+      return { key, body: dotKernel({ ...kernel, element }) }
     }
     const kernel = {
       relaxed,
@@ -241,7 +241,7 @@ export function emitProduct(
       runs: a.kind === 'direct' ? a.runs : null,
     }
     const key = JSON.stringify(['micro', element.dtype, kernel])
-    return { key, rows, columns, body: microKernel({ ...kernel, element }) }
+    return { key, body: microKernel({ ...kernel, element }) }
   }
 
   const pushKCount = (k: Block): void => {
@@ -283,7 +283,8 @@ export function emitProduct(
   ): void => {
     const direct = isDirect(columnPhase) ? output.direct : null
     const [row1, column1] = direct ? direct.at.strides.slice(-2) : []
-    const cRow = direct ? (row1 ?? 0) * bytes : sumsRow
+    const tileRow = wholeDepth ? columnPhase.width * bytes : sumsRow
+    const cRow = direct ? (row1 ?? 0) * bytes : tileRow
     f.push(segmentStart).push(from).op('i32.add').set(globalRow)
     if (direct) {
       f.get(cBase).get(globalRow).i32Const(cRow).op('i32.mul').op('i32.add')
@@ -299,26 +300,20 @@ export function emitProduct(
         f.op('i32.add')
       }
       f.set(cAt)
-    }
+    } else pushWorkspace(place.tile).set(cAt)
     forTiles(f, rowPhases, from, to, row, (rowPhase) => {
       const tile = tileOf(rowPhase, columnPhase)
-      const pushParameters = (): void => {
-        f.get(aAt).get(bAt).get(cAt).i32Const(cRow)
-        pushKCount(k)
-        f.push(k.from).i32Const(0).op('i32.ne')
-      }
-      const store = (): void => {
-        pushParameters()
-        f.call(storingKernel(module, tile.key, element, tile.body))
-      }
+      f.get(aAt).get(bAt).get(cAt).i32Const(cRow)
+      pushKCount(k)
+      f.push(k.from).i32Const(0).op('i32.ne')
+      f.call(storingKernel(module, tile.key, element, tile.body))
       const finish = (): void => {
         output.pushAddresses(f)
-        pushParameters()
-        f.get(globalRow).get(column).get(batch).call(output.finishing(tile, !wholeDepth))
+        f.get(cAt).i32Const(cRow).i32Const(rowPhase.valid)
+        f.get(globalRow).get(column).get(batch).call(output.finishing(columnPhase.valid))
       }
-      if (direct) store()
-      else if (wholeDepth) finish()
-      else f.push(k.to).i32Const(depth).op('i32.ge_u').if(finish, store)
+      if (!direct && wholeDepth) finish()
+      else if (!direct) f.push(k.to).i32Const(depth).op('i32.ge_u').if(finish)
       if (strategy.a.kind === 'direct') f.add(aAt, rowPhase.width * strategy.a.row)
       else {
         f.push(k.count)
