@@ -33,20 +33,22 @@ function everyLane<T extends number | bigint>(
   return bits
 }
 
+/** Where constants are put together: a copy of it costs less than a view of each constant. */
+const scratch = new DataView(new ArrayBuffer(16))
+const scratchBytes = new Uint8Array(scratch.buffer)
+
 const fill = <T>(
   values: ArrayLike<T>,
   width: number,
   write: (view: DataView, offset: number, value: T) => void,
 ): V128Bits => {
-  const bits = new Uint8Array(16)
-  const view = new DataView(bits.buffer)
   for (let offset = 0, lane = 0; offset < 16; offset += width, lane++) {
     // One value fills every lane; otherwise there is one value for each lane.
     const value = values[values.length === 1 ? 0 : lane]
     if (value === undefined) throw new RangeError(`a v128 constant has ${16 / width} lanes or one`)
-    write(view, offset, value)
+    write(scratch, offset, value)
   }
-  return bits
+  return scratchBytes.slice()
 }
 
 /** v128 constants, from one value for every lane or from one value for each lane. */

@@ -166,15 +166,18 @@ export class FunctionBuilder implements FunctionRef {
   }
 
   get(local: Local): this {
-    return this.indexed(structuralOpcodes['local.get'], local.index)
+    this.code.u8u32(structuralOpcodes['local.get'], local.index)
+    return this
   }
 
   set(local: Local): this {
-    return this.indexed(structuralOpcodes['local.set'], local.index)
+    this.code.u8u32(structuralOpcodes['local.set'], local.index)
+    return this
   }
 
   tee(local: Local): this {
-    return this.indexed(structuralOpcodes['local.tee'], local.index)
+    this.code.u8u32(structuralOpcodes['local.tee'], local.index)
+    return this
   }
 
   globalGet(global: Global): this {
@@ -448,10 +451,8 @@ export class FunctionBuilder implements FunctionRef {
   }
 
   private opcode(code: number): this {
-    if (code > 0xffff) {
-      this.code.u8(code >>> 16)
-      this.code.u32(code & 0xffff)
-    } else this.code.u8(code)
+    if (code > 0xffff) this.code.u8u32(code >>> 16, code & 0xffff)
+    else this.code.u8(code)
     return this
   }
 
@@ -462,8 +463,10 @@ export class FunctionBuilder implements FunctionRef {
   }
 
   private memory({ code, align }: MemoryOpcode, offset: number, promised = align): this {
-    this.opcode(code)
-    this.code.u32(promised)
+    if (code > 0xffff) {
+      this.opcode(code)
+      this.code.u32(promised)
+    } else this.code.u8u32(code, promised)
     this.code.u32(offset)
     return this
   }
