@@ -9,8 +9,8 @@
  */
 import { type Shape, sizeOf } from '../types/aval'
 import { loadsIn, storeRoots, withoutDeadStores } from './dependence'
-import type { Buffer, Scalar } from './expr'
-import { jointly, keyOfAlike } from './joint'
+import type { Buffer, Load, Scalar } from './expr'
+import { jointly, keyOfAlike, productsTogether } from './joint'
 import { asRead } from './layout'
 import { measureAll, type Work } from './measure'
 import type { LoopNode, MapNode, Program, ReduceNode, Reduction, Store } from './nodes'
@@ -90,7 +90,7 @@ export function fuse(program: Program, rows: RowLimits | null = null, joint = fa
     }),
   })
   const inRows = rows === null ? fused : rowWise(fused, rows)
-  return soonUsedUp(joint ? jointly(inRows) : inRows)
+  return joint ? productsTogether(soonUsedUp(jointly(inRows))) : soonUsedUp(inRows)
 }
 
 class Fusion {
@@ -137,7 +137,9 @@ class Fusion {
     // Loops that could each be the epilogue of another node stay apart.
     const awaited = this.accumulatedBy(node)
     const isSibling = (s: Step | undefined): s is Step =>
-      fits(s) && sameBuffers(awaited, this.accumulatedBy(asMap(s.node)))
+      fits(s) &&
+      sameBuffers(awaited, this.accumulatedBy(asMap(s.node))) &&
+      !(this.joint && areParts(asMap(s.node), node))
     for (const buffer of sources) {
       if (buffer.size < Math.min(size, smallSize)) continue
       const readers = this.schedule.readersOf(buffer).latest(siblingsTried)
@@ -225,6 +227,14 @@ const limitsOf = (node: StoringNode, joint: boolean): Limits => {
   if (joint && node.kind === 'map' && sizeOf(node.shape) === 1) return oneElementLimits
   if (node.kind !== 'contract') return mapLimits
   return sizeOf(storeSpace(node)) >= largeProduct ? largeContractLimits : contractLimits
+}
+
+/** Whether two loops do the same to different pieces of what they read: parts of a joint node. */
+const areParts = (a: MapNode, b: MapNode): boolean => {
+  const loads = loadsIn(a)
+  const isOther = (l: Load): boolean =>
+    loads.every((own) => own.source !== l.source || own.at.offset !== l.at.offset)
+  return loadsIn(b).every(isOther) && keyOfAlike(a) === keyOfAlike(b)
 }
 
 const asMap = (node: LoopNode): MapNode => {

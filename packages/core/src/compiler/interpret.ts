@@ -16,6 +16,7 @@ import { programsOf } from './dependence'
 import type { Affine, Buffer, Scalar } from './expr'
 import { identityElement } from './identity'
 import type {
+  ContractNode,
   CumulativeNode,
   JointPart,
   LoopNode,
@@ -263,8 +264,30 @@ function* elementsOf(part: JointPart, memory: Memory): Generator<void> {
       const source = memory.cells(part.source)
       const target = memory.cells(part.target)
       for (let i = 0; i < target.size; i++) yield target.set(i, source.get(i))
+      return
     }
+    case 'contract':
+      for (const index of indices([...part.batch, ...part.m, ...part.n]))
+        yield contractAt(part, index, memory)
   }
+}
+
+/** One element of a product. */
+function contractAt(node: ContractNode, index: Index, memory: Memory): void {
+  const [b, m] = [node.batch.length, node.batch.length + node.m.length]
+  let sum = 0
+  for (const k of indices(node.k)) {
+    const left = evaluate(node.lhs.value, [...index.slice(0, m), ...k], [], memory)
+    const right = evaluate(
+      node.rhs.value,
+      [...index.slice(0, b), ...index.slice(m), ...k],
+      [],
+      memory,
+    )
+    const product = node.dtype === 'int32' ? Math.imul(left, right) : left * right
+    sum = held(node.dtype, sum + product)
+  }
+  write(node.stores, index, [sum], memory)
 }
 
 function runNode(node: LoopNode, memory: Memory): void {
@@ -293,20 +316,8 @@ function runNode(node: LoopNode, memory: Memory): void {
       return
     }
     case 'contract':
-      for (const b of indices(node.batch)) {
-        for (const m of indices(node.m)) {
-          for (const n of indices(node.n)) {
-            let sum = 0
-            for (const k of indices(node.k)) {
-              const left = evaluate(node.lhs.value, [...b, ...m, ...k], [], memory)
-              const right = evaluate(node.rhs.value, [...b, ...n, ...k], [], memory)
-              const product = node.dtype === 'int32' ? Math.imul(left, right) : left * right
-              sum = held(node.dtype, sum + product)
-            }
-            write(node.stores, [...b, ...m, ...n], [sum], memory)
-          }
-        }
-      }
+      for (const index of indices([...node.batch, ...node.m, ...node.n]))
+        contractAt(node, index, memory)
       return
     case 'copy': {
       const source = memory.cells(node.source)

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { lower } from './compile'
 import { programCost } from './cost'
 import { withoutJoints } from './joint'
+import type { Var } from '../jaxpr/ir'
 import type { Program } from './nodes'
 import { printProgram } from './print'
 import { usualRows } from './rows'
@@ -87,6 +88,62 @@ test('the norms of all leaves are one loop, and what is done with them another',
            copy, to out4
            copy, to out5"
   `)
+})
+
+describe('products', () => {
+  const kindsOf = (r: Recorder, results: readonly Var[]): readonly string[] =>
+    lower(r.jaxpr(results), { joint: true }).program.nodes.map((n) => n.kind)
+
+  test('that do not need each other are one loop, whatever they look like', () => {
+    const r = new Recorder()
+    const x = r.input([6, 4])
+    const query = r.unary('tanh', r.matmul(x, r.input([4, 5])))
+    const key = r.matmul(x, r.input([4, 300]))
+    const other = r.matmul(r.input([7, 2]), r.input([2, 3]))
+    const { program, plan } = lower(r.jaxpr([query, key, other]), { joint: true })
+    expect(printProgram(program, plan, 'products')).toMatchInlineSnapshot(`
+      "products: 1 loop, 14.8 thousand operations, reads 5.0 KiB, writes 7.2 KiB, 0 bytes of temporaries
+        takes in0: f32[24], in1: f32[20], in2: f32[1200], in3: f32[14], in4: f32[6]
+        gives out0: f32[30], out1: f32[1800], out2: f32[21]
+
+      1. 3 parts of 7362 elements in one loop: contract m < 6, n < 5 over k < 4 — 14.8 thousand operations, reads 5.0 KiB, writes 7.2 KiB
+           sum of in0[4*m + k] * in1[n + 5*k]
+           out0[5*m + n] = tanh(sum)
+           and so on:
+             contract m < 6, n < 300 over k < 4
+               sum of in0[4*m + k] * in2[n + 300*k]
+               out1[300*m + n] = sum
+             contract m < 7, n < 3 over k < 2
+               sum of in3[2*m + k] * in4[n + 3*k]
+               out2[3*m + n] = sum"
+    `)
+  })
+
+  test('that need each other are not', () => {
+    const r = new Recorder()
+    const [x, y] = [r.input([4, 5]), r.input([5, 4])]
+    expect(kindsOf(r, [r.matmul(r.matmul(x, y), x)])).toEqual(['contract', 'contract'])
+    const s = new Recorder()
+    const [a, b] = [s.input([4, 5]), s.input([5, 4])]
+    const first = [s.matmul(a, b), s.matmul(b, a)]
+    expect(kindsOf(s, [s.matmul(first[0], a), s.matmul(first[1], b)])).toEqual(['joint', 'joint'])
+  })
+
+  test('between which a large loop runs stay where they are', () => {
+    const r = new Recorder()
+    const x = r.input([200, 200])
+    const first = r.matmul(x, x)
+    const sums = r.reduce('sum', r.unary('exp', first), [0])
+    const second = r.matmul(r.input([3, 200]), x)
+    expect(kindsOf(r, [first, sums, second])).toEqual(['contract', 'reduce', 'contract'])
+  })
+})
+
+test('pieces of one buffer are parts as well', () => {
+  const jaxpr = treeProgram([[3, 4], [5], [2, 2]], ['momentum', 'stack', 'norm'])
+  const { program } = lower(jaxpr, { joint: true })
+  const parts = program.nodes.map((n) => (n.kind === 'joint' ? n.parts.length : 1))
+  expect(parts).toEqual([3, 3, 3])
 })
 
 test('a loop that uses up what is large stays where it is', () => {

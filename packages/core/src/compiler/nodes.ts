@@ -62,16 +62,16 @@ export interface RowsNode {
 export type RowStep = MapNode | ReduceNode
 
 /**
- * Loops of equal structure run as one loop over all their elements: what differs is their sizes and
- * their buffers. No part reads or writes what another one writes, so their elements may be computed
- * in any order.
+ * Loops of equal structure run as one loop over all their elements: what differs is their sizes,
+ * constants and buffers. Or products, of any form. No part reads or writes what another one writes, so
+ * their elements may be computed in any order.
  */
 export interface JointNode {
   readonly kind: 'joint'
   readonly parts: readonly JointPart[]
 }
 
-export type JointPart = MapNode | ReduceNode | CopyNode
+export type JointPart = MapNode | ReduceNode | CopyNode | ContractNode
 
 /** An operand of a contraction: an address that is a sum of per-group affine parts. */
 export interface ContractOperand {

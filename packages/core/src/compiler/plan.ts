@@ -8,7 +8,7 @@
 import { bytesOf } from '../types/dtype'
 import { accessesOf, programsOf, rootsOf } from './dependence'
 import type { Affine, Buffer } from './expr'
-import type { LoopNode, Program, Store } from './nodes'
+import type { JointNode, JointPart, LoopNode, Program, Store } from './nodes'
 import { type Block, pack } from './pack'
 import { staysInRow } from './row-access'
 import { innerOf } from './spaces'
@@ -133,6 +133,12 @@ class Planner {
     nodes.forEach((node, time) => {
       const { writes } = accessesOf(node)
       const ending = dying.get(time) ?? []
+      /** Those whose place a result may take. */
+      const endingFor = (target: Buffer): readonly Buffer[] => {
+        if (node.kind !== 'joint') return ending
+        const [part] = partsBy(node).writing.get(target) ?? []
+        return [...accessesOf(part).reads].filter((b) => lifetimes.get(b)?.last === time)
+      }
       for (const target of writes) {
         if (lifetimes.get(target)?.first !== time) continue
         const output = outputIndex.get(target)
@@ -141,7 +147,7 @@ class Planner {
             mayTakeOver(output, input) &&
             !takenInputs.has(input) &&
             arrayBytes(inputs[input]) === arrayBytes(target)
-          const sameIndex = ending.find((b) => {
+          const sameIndex = endingFor(target).find((b) => {
             const input = inputIndex.get(b)
             return input !== undefined && free(input) && replaceable(node, target, b)
           })
@@ -155,7 +161,7 @@ class Planner {
           }
           continue
         }
-        const place = ending.find(
+        const place = endingFor(target).find(
           (b) =>
             blockOf.has(b) &&
             lifetimes.get(b)?.first !== time &&
@@ -260,6 +266,19 @@ function lifetimesOf(nodes: readonly LoopNode[]): ReadonlyMap<Buffer, Lifetime> 
   return lifetimes
 }
 
+/** The most bytes of temporaries alive at one time where no two share a place. */
+export function liveBytes({ inputs, outputs, nodes }: Program): number {
+  const changes = new Array<number>(nodes.length + 1).fill(0)
+  const outside = new Set([...inputs, ...outputs])
+  for (const [buffer, { first, last }] of lifetimesOf(nodes)) {
+    if (outside.has(buffer)) continue
+    changes[first] += byteSize(buffer)
+    changes[last + 1] -= byteSize(buffer)
+  }
+  let bytes = 0
+  return changes.reduce((most, change) => Math.max(most, (bytes += change)), 0)
+}
+
 /**
  * Whether `target` may be written where `source` lies, `source` being read for the last time by the
  * same node: every element must be read before, or at the same iteration as, it is overwritten.
@@ -308,11 +327,11 @@ function replaceable(node: LoopNode, target: Buffer, source: Buffer): boolean {
     }
     case 'joint': {
       // Parts run side by side: what one reads no other may overwrite.
-      const touching = node.parts.filter((part) => {
-        const { reads, writes } = accessesOf(part)
-        return reads.has(source) || writes.has(target)
-      })
-      return touching.length === 1 && replaceable(touching[0], target, source)
+      const { reading, writing } = partsBy(node)
+      const [readers, writers] = [reading.get(source) ?? [], writing.get(target) ?? []]
+      const [part] = [...writers.slice(0, 1), ...readers.slice(0, 1)]
+      const isOnly = [...writers.slice(0, 2), ...readers.slice(0, 2)].every((p) => p === part)
+      return part !== undefined && isOnly && replaceable(part, target, source)
     }
     case 'contract': {
       if (loadsOf([node.lhs.value, node.rhs.value]).some((l) => l.source === source)) return false
@@ -323,6 +342,31 @@ function replaceable(node: LoopNode, target: Buffer, source: Buffer): boolean {
     default:
       return false
   }
+}
+
+/** The parts of a joint node by the buffers that they read and write. */
+interface PartsBy {
+  readonly reading: Map<Buffer, JointPart[]>
+  readonly writing: Map<Buffer, JointPart[]>
+}
+const knownParts = new WeakMap<JointNode, PartsBy>()
+function partsBy(node: JointNode): PartsBy {
+  let parts = knownParts.get(node)
+  if (parts === undefined) {
+    parts = { reading: new Map(), writing: new Map() }
+    const add = (by: Map<Buffer, JointPart[]>, buffer: Buffer, part: JointPart): void => {
+      const others = by.get(buffer)
+      if (others === undefined) by.set(buffer, [part])
+      else others.push(part)
+    }
+    for (const part of node.parts) {
+      const { reads, writes } = accessesOf(part)
+      for (const b of reads) add(parts.reading, b, part)
+      for (const b of writes) add(parts.writing, b, part)
+    }
+    knownParts.set(node, parts)
+  }
+  return parts
 }
 
 /** A loop works in `final`, which it fills from `initial` first. */

@@ -16,7 +16,7 @@ import type {
 } from './nodes'
 import type { Plan } from './plan'
 import { innerOf } from './spaces'
-import { elementsOf } from './joint'
+import { elementsOf, keyOfAlike } from './joint'
 import { forEachNode, operandsOf } from './views'
 
 export function printProgram(program: Program, plan: Plan, name = 'program'): string {
@@ -194,9 +194,11 @@ function describeJoint({ parts }: JointNode, names: Names): readonly string[] {
   const [first, ...others] = parts
   const [head, ...lines] = describe(first, names)
   const elements = parts.reduce((n, part) => n + elementsOf(part), 0)
-  const alike = others.map((part) => {
-    const [own] = describe(part, names)
-    return `${own}, to ${names.list([...accessesOf(part).writes])}`
+  const key = keyOfAlike(first)
+  const alike = others.flatMap((part) => {
+    const [own, ...ownLines] = describe(part, names)
+    if (keyOfAlike(part) !== key) return [own, ...ownLines.map((line) => `  ${line}`)]
+    return [`${own}, to ${names.list([...accessesOf(part).writes])}`]
   })
   return [
     `${plural(parts.length, 'part')} of ${elements} elements in one loop: ${head}`,

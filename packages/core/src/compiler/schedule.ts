@@ -75,6 +75,8 @@ export class Schedule {
   private readonly readers = new Map<Buffer, Readers>()
   /** Buffers that several steps write, one over another. */
   readonly assembled: ReadonlySet<Buffer>
+  /** Buffers that several steps write, each elements of its own. They stand one behind the other. */
+  readonly pieced: ReadonlySet<Buffer>
 
   constructor(program: Program) {
     this.outputs = new Set(program.outputs)
@@ -103,14 +105,15 @@ export class Schedule {
         this.writer.set(buffer, step)
       }
     }
-    this.withoutDisjoint(assembled)
+    this.pieced = this.withoutDisjoint(assembled)
   }
 
   /**
    * Where several steps write a buffer and no element twice, as they do to concatenate. What they
    * write covers the buffer, so they do if the numbers of elements agree.
    */
-  private withoutDisjoint(assembled: Set<Buffer>): void {
+  private withoutDisjoint(assembled: Set<Buffer>): ReadonlySet<Buffer> {
+    const disjoint = new Set<Buffer>()
     const written = new Map<Buffer, number>()
     for (const { node } of this.steps) {
       for (const buffer of accessesOf(node).writes) {
@@ -122,7 +125,9 @@ export class Schedule {
         written.set(buffer, (written.get(buffer) ?? 0) + elements)
       }
     }
-    for (const [buffer, elements] of written) if (elements === buffer.size) assembled.delete(buffer)
+    for (const [buffer, elements] of written)
+      if (elements === buffer.size && assembled.delete(buffer)) disjoint.add(buffer)
+    return disjoint
   }
 
   readersOf(buffer: Buffer): Readers {

@@ -6,9 +6,11 @@ export interface StructureOptions {
   readonly sizes: boolean
   /**
    * Whether addresses that step through memory differently differ. Without it only steps of 0, 1 and
-   * −1 are told from others.
+   * −1 are told from others, and where an address begins is not looked at.
    */
   readonly steps: boolean
+  /** Whether constants of different values differ. */
+  readonly constants: boolean
 }
 
 /**
@@ -16,7 +18,7 @@ export interface StructureOptions {
  * expressions that occur more than once are written once and referred to by number, so the key is as
  * long as the value is large.
  */
-export function structureKey(root: object, { sizes, steps }: StructureOptions): string {
+export function structureKey(root: object, { sizes, steps, constants }: StructureOptions): string {
   const buffers = new Map<number, number>()
   const scalars = new Map<object, number>()
   let key = ''
@@ -51,7 +53,10 @@ export function structureKey(root: object, { sizes, steps }: StructureOptions): 
     for (const name in value) {
       key += `${name}=`
       const field = value[name]
-      if (!steps && typeof field === 'number' && isStep(name)) key += `${kindOfStep(field)} `
+      if (!steps && typeof field === 'number' && name === 'offset') key += '* '
+      else if (!steps && typeof field === 'number' && name === 'stride')
+        key += `${kindOfStep(field)} `
+      else if (!constants && typeof field !== 'object' && name === 'value') key += '* '
       else write(field)
     }
     key += '}'
@@ -59,9 +64,6 @@ export function structureKey(root: object, { sizes, steps }: StructureOptions): 
   write(root)
   return key
 }
-
-/** Fields of addresses that are numbers. */
-const isStep = (name: string): boolean => name === 'offset' || name === 'stride'
 
 const kindOfStep = (step: unknown): string => (Math.abs(Number(step)) <= 1 ? String(step) : '*')
 

@@ -1,10 +1,21 @@
 /** Random programs that do the same to all leaves of a tree, as optimisers do. */
 import fc from 'fast-check'
 import type { Atom, Jaxpr, Var } from '../../jaxpr/ir'
-import { type Shape, sizeOf } from '../../types/aval'
+import { Aval, type Shape, sizeOf } from '../../types/aval'
 import { type Numbers, Recorder, scalar } from './recorder'
 
-const steps = ['square', 'momentum', 'norm', 'ratio', 'clip', 'rows', 'transpose', 'keep'] as const
+const steps = [
+  'square',
+  'momentum',
+  'norm',
+  'ratio',
+  'clip',
+  'rows',
+  'transpose',
+  'products',
+  'stack',
+  'keep',
+] as const
 type Step = (typeof steps)[number]
 
 /** What a program is made of: small enough to be shown where a property fails. */
@@ -65,12 +76,49 @@ export function treeProgram(leaves: readonly Shape[], stages: readonly Step[]): 
           return n === m && n !== undefined ? r.binary('add', x, r.transpose(x, [1, 0])) : x
         })
         break
+      case 'products': {
+        const operands = values.map((x) => {
+          const [m, n] = x.aval.shape
+          return n !== undefined && m * m * n <= mostProducts ? x : null
+        })
+        const grams = operands.map((x) => x && r.matmul(x, r.transpose(x, [1, 0])))
+        values = values.map((x, i) => {
+          const gram = grams[i]
+          return gram ? r.binary('mul', r.matmul(gram, x), whole(x, scalar(1 / x.aval.size))) : x
+        })
+        break
+      }
+      case 'stack':
+        values = stacked(r, values)
+        break
       case 'keep':
         kept.push(...values)
         break
     }
   }
   return r.jaxpr([...states, ...values, ...kept], `tree: ${stages.join()}`)
+}
+
+/** More multiplications take the interpreter too long. */
+const mostProducts = 100_000
+
+/** The same arrays as pieces of one buffer. */
+function stacked(r: Recorder, values: readonly Var[]): Var[] {
+  const flat = values.map((x) => new Aval([x.aval.size], x.aval.dtype))
+  const starts = flat.map((_, i) => flat.slice(0, i).reduce((sum, { size }) => sum + size, 0))
+  const all = new Aval([flat.reduce((sum, { size }) => sum + size, 0)], 'float32')
+  const buffer = r.apply('stack', values, all, (c, ...xs) =>
+    c.assemble(
+      all,
+      null,
+      xs.map((x, i) => ({ value: c.reshape(x, flat[i]), start: [starts[i]], step: [1] })),
+    ),
+  )
+  return values.map(({ aval }, i) =>
+    r.apply('unstack', [buffer], aval, (c, x) =>
+      c.reshape(c.reindex(x, flat[i], [{ offset: starts[i], strides: [1] }]), aval),
+    ),
+  )
 }
 
 export const treePlansOf = (size: fc.Arbitrary<number>): fc.Arbitrary<TreePlan> =>

@@ -5,11 +5,14 @@
  * all of them, and threads divide all elements together: each has a range of them, and does of every
  * part what lies in that range. Reductions to one result leave the states of their pieces in memory;
  * which pieces there are depends on the sizes only, so the results do not depend on the threads.
- * Parts of another form are done as a whole by the thread that their first element falls to, or by
- * all together where they are long.
+ * Parts of another form, products among them, are done as a whole by the thread that their first
+ * element falls to, or by all together where they are long.
  */
+import { storeRoots } from '../../../compiler/dependence'
+import type { Affine, Buffer, Scalar } from '../../../compiler/expr'
 import { elementsOf } from '../../../compiler/joint'
-import type { JointNode, JointPart, MapNode, ReduceNode } from '../../../compiler/nodes'
+import type { JointNode, JointPart, MapNode, ReduceNode, Store } from '../../../compiler/nodes'
+import { type Cache, loadsOf, rewrite, rewriteOffsets } from '../../../compiler/views'
 import { sizeOf } from '../../../types/aval'
 import type { FunctionBuilder, FunctionRef, I32Operand, Local, ModuleBuilder } from '../emit/index'
 import { shared } from '../kernels/shared'
@@ -28,8 +31,11 @@ import type { Share } from './threads'
 export interface JointContext {
   readonly module: ModuleBuilder
   readonly env: CodegenEnvironment
-  /** Pushes the addresses of a part's buffers, in the order of `buffersOf`. */
-  readonly pushAddresses: (part: JointPart) => void
+  /**
+   * Pushes the addresses of a part's buffers, in the order of `buffersOf`; `starts` say how many
+   * elements behind.
+   */
+  readonly pushAddresses: (part: JointPart, starts?: ReadonlyMap<Buffer, number>) => void
   /** Runs a part as a node of its own, on the calling thread. */
   readonly whole: (part: JointPart) => void
   /** The same, every thread its share. */
@@ -55,6 +61,7 @@ export function emitJoint(f: FunctionBuilder, node: JointNode, context: JointCon
   })
   const own = shareOf(context.env, f, total)
   const sums: Sum[] = []
+  let usesCommon = false
   for (const { part, start } of placed) {
     if (part.kind === 'map' && part.shape.length <= 1) {
       emitFlatMap(f, { part, start }, own, context)
@@ -65,9 +72,14 @@ export function emitJoint(f: FunctionBuilder, node: JointNode, context: JointCon
       sums.push(sum)
       continue
     }
-    if (context.env.threads === null) context.whole(part)
-    else if (part.kind !== 'copy' && context.isWorthDividing(part)) context.together(part)
-    else ifFirstIsOwn(f, start, own, () => context.whole(part))
+    const { threads } = context.env
+    if (threads === null) context.whole(part)
+    else if (part.kind !== 'copy' && context.isWorthDividing(part)) {
+      // The memory that threads have in common may still be in use for the product before.
+      if (part.kind === 'contract' && usesCommon) threads.barrier(f)
+      usesCommon ||= part.kind === 'contract'
+      context.together(part)
+    } else ifFirstIsOwn(f, start, own, () => context.whole(part))
   }
   emitSums(f, sums, own, context)
 }
@@ -125,7 +137,9 @@ function emitFlatMap(
   const count = sizeOf(part.shape)
   if (count === 0) return
   const cheap = withCheaperForms(part)
-  const space = arrange({ shape: cheap.shape, values: [], stores: cheap.stores })
+  const starts = startsIn(cheap.stores)
+  const stores = fromStarts(cheap.stores, starts)
+  const space = arrange({ shape: cheap.shape, values: [], stores })
   const buffers = buffersOf(part)
   const types = addressTypes(buffers)
   const key = `joint ${env.threads ? 'shared' : ''} ${count % 4} ${keyOfAnySize({ stores: space.stores })}`
@@ -149,10 +163,46 @@ function emitFlatMap(
       })
     })
   })
-  pushAddresses(part)
+  pushAddresses(part, starts)
   pushFrom(f, own.from, start)
   pushFrom(f, own.to, start)
   f.i32Const(count).call(driver)
+}
+
+/** The first address of each buffer in these stores. */
+function startsIn(stores: readonly Store[]): ReadonlyMap<Buffer, number> {
+  const starts = new Map<Buffer, number>()
+  const see = (buffer: Buffer, { offset }: Affine): void => {
+    starts.set(buffer, Math.min(offset, starts.get(buffer) ?? offset))
+  }
+  for (const { target, at } of stores) see(target, at)
+  for (const { source, at } of loadsOf(storeRoots(stores))) see(source, at)
+  return starts
+}
+
+/** The stores with addresses counted from there, which are the same for all pieces of a buffer. */
+function fromStarts(
+  stores: readonly Store[],
+  starts: ReadonlyMap<Buffer, number>,
+): readonly Store[] {
+  if ([...starts.values()].every((start) => start === 0)) return stores
+  const moved = (buffer: Buffer, { offset, strides }: Affine): Affine => ({
+    offset: offset - (starts.get(buffer) ?? 0),
+    strides,
+  })
+  const cache: Cache = new Map()
+  const visit = (e: Scalar): Scalar =>
+    rewrite(
+      e,
+      (leaf) => (leaf.kind === 'load' ? { ...leaf, at: moved(leaf.source, leaf.at) } : leaf),
+      cache,
+    )
+  return stores.map((s) => ({
+    target: s.target,
+    at: moved(s.target, s.at),
+    offsets: rewriteOffsets(s.offsets, visit),
+    value: visit(s.value),
+  }))
 }
 
 // --- reductions to one result --------------------------------------------------------------------------

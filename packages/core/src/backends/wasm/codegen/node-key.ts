@@ -9,7 +9,7 @@ import type { ComputingNode } from './nodes'
  * once, and reaches the engine's optimised tier sooner.
  */
 export const nodeKey = (node: ComputingNode): string =>
-  structureKey(node, { sizes: true, steps: true })
+  structureKey(node, { sizes: true, steps: true, constants: true })
 
 /**
  * The same for code that does not depend on how many elements there are: loops over one axis, whose
@@ -18,4 +18,4 @@ export const nodeKey = (node: ComputingNode): string =>
 export const keyOfAnySize = (part: {
   readonly reductions?: readonly Reduction[]
   readonly stores: readonly Store[]
-}): string => structureKey(part, { sizes: false, steps: true })
+}): string => structureKey(part, { sizes: false, steps: true, constants: true })

@@ -15,6 +15,7 @@ import type { Buffer } from '../../../compiler/expr'
 import type { BranchNode, LoopNode, Program, ScanNode, WhileNode } from '../../../compiler/nodes'
 import { byteSize } from '../../../compiler/plan'
 import type { InnerPlan, Plan } from '../../../compiler/plan'
+import { bytesOf } from '../../../types/dtype'
 import { ModuleBuilder } from '../emit/index'
 import type { FunctionBuilder, FunctionRef, Label, Local, WasmFeatures } from '../emit/index'
 import { shared } from '../kernels/shared'
@@ -241,7 +242,13 @@ class ProgramEmitter {
         return emitJoint(f, node, {
           module: this.env.module,
           env: threads ? this.env : this.envAlone,
-          pushAddresses: (part) => buffersOf(part).forEach(push),
+          pushAddresses: (part, starts) => {
+            for (const buffer of buffersOf(part)) {
+              push(buffer)
+              const start = starts?.get(buffer) ?? 0
+              if (start !== 0) f.i32Const(start * bytesOf(buffer.dtype)).op('i32.add')
+            }
+          },
           whole: (part) => this.writeNode(f, part, place, null),
           together: (part) => this.writeNode(f, part, place, threads),
           isWorthDividing: (part) => estimatedTime(part) >= this.sharing.node,
