@@ -97,6 +97,21 @@ const gradientOfWeights =
     return r.jaxpr([product], `gradient of weights ${m} ${k} ${n}`)
   }
 
+/** Matrices times their own transposes, and products that stand next to them. */
+const grams =
+  (...shapes: readonly (readonly [batch: number, rows: number, depth: number])[]): Build =>
+  (r) => {
+    const results = shapes.map(([batch, rows, depth]) => {
+      const aval = new Aval([batch, rows, rows], 'float32')
+      return r.apply('gram', [r.input([batch, rows, depth])], aval, (c, x) => {
+        const product = { batch: [batch], m: [rows], n: [rows], k: [depth] }
+        return c.contract({ ...product, lhs: x, rhs: x, aval })
+      })
+    })
+    const other = r.matmul(r.input([70, 90]), r.input([90, 50]))
+    return r.jaxpr([...results, other], `grams ${JSON.stringify(shapes)}`)
+  }
+
 /** A sum with a term before and a term after it. */
 const sumOf =
   (shape: readonly number[], axes: readonly number[]): Build =>
@@ -174,6 +189,8 @@ const programs: readonly Build[] = [
   sumOf([9, 10, 11, 12], [0, 2]),
   (r) => r.jaxpr([r.reduce('max', r.input([150_000]), [0])], 'max'),
   (r) => r.jaxpr([r.transpose(r.input([300, 211]), [1, 0])], 'transpose'),
+  grams([1, 130, 100], [1, 40, 1000], [1, 300, 60]),
+  grams([4, 64, 64], [3, 50, 500], [1, 20, 20], [2, 10, 4]),
   network(1),
   network(6),
   () => adamStep([40, 64, 10], 32),

@@ -6,6 +6,7 @@ import { emitMap } from '../../codegen/map'
 import type { FunctionBuilder, FunctionRef, Local, ModuleBuilder } from '../../emit'
 import { sizeOf } from './axes'
 import { finishingKernel } from './finish'
+import { isOwnTranspose } from './own-transpose'
 import type { Problem } from './problem'
 import { arrangementsOf, isLinear, plainStore, problemOf } from './problem'
 import { emitProduct } from './product'
@@ -39,6 +40,7 @@ export function emitContract(
 ): FunctionBuilder {
   const plain = stage(node, true)
   const problem = problemFor(plain.product)
+  if (isOwnTranspose(node)) return emitStaged(module, node, env, stage(node, false, true), true)
   if (problem && isLinear(problem) && plain.staged.length === 0) {
     return emitPlainContract(module, node, problem, env)
   }
@@ -51,6 +53,7 @@ function emitStaged(
   node: ContractNode,
   env: CodegenEnvironment,
   { before, product, after, staged }: ReturnType<typeof stage>,
+  aboveDiagonal = false,
 ): FunctionBuilder {
   // Where threads share the work, so they do what one step leaves for the next.
   let used = 0
@@ -79,7 +82,7 @@ function emitStaged(
   if (problem === null) throw new Error('a staged contraction reads its operands plainly')
   const steps = [
     ...before.map((map) => ({ map, f: emitMap(module, map, counting) })),
-    { map: product, f: emitPlainContract(module, product, problem, counting) },
+    { map: product, f: emitPlainContract(module, product, problem, counting, aboveDiagonal) },
     ...(after ? [{ map: after, f: emitMap(module, after, counting) }] : []),
   ]
   const places = new Map<number, number>()
@@ -118,6 +121,7 @@ function emitPlainContract(
   node: ContractNode,
   problem: Problem,
   env: CodegenEnvironment,
+  aboveDiagonal = false,
 ): FunctionBuilder {
   const buffers = buffersOf(node)
   const { a, b, batch, rows, columns } = problem
@@ -151,6 +155,7 @@ function emitPlainContract(
           pushAddresses: () => {
             for (const address of addresses.values()) f.get(address)
           },
+          aboveDiagonal,
         },
       )
     },

@@ -27,6 +27,8 @@ export interface Output {
   finishing(columns: number): FunctionRef
   /** Pushes the node's addresses. */
   pushAddresses(f: FunctionBuilder): void
+  /** Whether tiles may be left out whose rows all lie below their columns. */
+  readonly aboveDiagonal: boolean
 }
 
 /** A kernel for tiles, and what tells it from others. */
@@ -328,8 +330,18 @@ export function emitProduct(
     })
   }
 
+  const lastRow = f.local('i32')
+  /** Where the rows of a block end that a panel of columns has tiles for. */
+  const endOfRows = (columnPhase: Phase, { to }: Block): I32Operand => {
+    if (!output.aboveDiagonal) return to
+    f.get(column).i32Const(columnPhase.width).op('i32.add').tee(lastRow).push(to)
+    f.get(lastRow).push(to).op('i32.lt_u').select().set(lastRow)
+    return lastRow
+  }
+
   const emitPanel = (columnPhase: Phase, columnBlock: Block, rowBlock: Block, k: Block): void => {
     const { a, b } = strategy
+    const end = endOfRows(columnPhase, rowBlock)
     if (b.kind === 'direct') {
       f.get(bBase).get(column).i32Const(b.row).op('i32.mul').op('i32.add')
       pushKOffset(b, k)
@@ -337,12 +349,12 @@ export function emitProduct(
     }
     if (a.kind === 'packed') {
       pushWorkspace(place.a).set(aAt)
-      emitRows(columnPhase, columnBlock, k, 0, rowBlock.from, rowBlock.to)
+      emitRows(columnPhase, columnBlock, k, 0, rowBlock.from, end)
     } else if (strategy.segment >= problem.rows) {
       f.get(aBase).push(rowBlock.from).i32Const(a.row).op('i32.mul').op('i32.add')
       pushKOffset(a, k)
       f.op('i32.add').set(aAt)
-      emitRows(columnPhase, columnBlock, k, 0, rowBlock.from, rowBlock.to)
+      emitRows(columnPhase, columnBlock, k, 0, rowBlock.from, end)
     } else {
       const start = f.local('i32')
       const { segment } = strategy

@@ -4,6 +4,7 @@ import { affineEqual, loadsOf, rewrite, rowMajor } from '../../../../compiler/vi
 import type { Shape } from '../../../../types/aval'
 import { visitScalars } from '../../codegen/environment'
 import { sizeOf } from './axes'
+import { acrossDiagonal } from './own-transpose'
 import { isPlainLoad } from './problem'
 
 /** A contraction that reads and writes plainly, with maps before and after for the rest. */
@@ -22,9 +23,9 @@ const RESULT = -3
 
 /**
  * Writes out the operands that are not plain loads, and the result where its stores cannot run
- * tile by tile.
+ * tile by tile, or where only the elements above the `diagonal` are computed.
  */
-export function stage(node: ContractNode, storesFit: boolean): StagedContraction {
+export function stage(node: ContractNode, storesFit: boolean, diagonal = false): StagedContraction {
   const { batch, m, n, k, dtype } = node
   const before: MapNode[] = []
   const staged: Buffer[] = []
@@ -46,9 +47,10 @@ export function stage(node: ContractNode, storesFit: boolean): StagedContraction
   const result: Buffer = { id: RESULT, dtype, size: sizeOf(shape) }
   const at = rowMajor(shape)
   const load = { kind: 'load' as const, dtype, source: result, at, offsets: [] }
+  const element = diagonal ? acrossDiagonal(load) : load
   const cache = new Map<Scalar, Scalar>()
   const read = (value: Scalar): Scalar =>
-    rewrite(value, (leaf) => (leaf.kind === 'accumulator' ? load : leaf), cache)
+    rewrite(value, (leaf) => (leaf.kind === 'accumulator' ? element : leaf), cache)
   const value = { kind: 'accumulator' as const, dtype, slot: 0 }
   return {
     before,
