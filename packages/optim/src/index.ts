@@ -75,13 +75,12 @@ export {
   scaleByOptimisticGradient,
   trace,
 } from './momentum'
+export { muon, type MuonScalingOptions, scaleByMuon, scaleByShape } from './muon'
 export {
-  muon,
-  type MuonScalingOptions,
+  type NewtonSchulzCoefficients,
+  type NewtonSchulzOptions,
   orthogonalizeViaNewtonSchulz,
-  scaleByMuon,
-  scaleByShape,
-} from './muon'
+} from './newton-schulz'
 export {
   adabelief,
   adadelta,

@@ -11,6 +11,7 @@ import {
   type GradientTransformation,
   lamb,
   lion,
+  muon,
   type OptState,
   rmsprop,
   sgd,
@@ -52,6 +53,8 @@ describe('an update of a whole tree is a handful of loops', () => {
     ['clipping and adamw', () => chain(clipByGlobalNorm(1), adamw(1e-3)), 3],
     ['lamb', () => lamb(1e-3), 5],
     ['adafactor', () => adafactor(1e-3), 6],
+    ['muon', () => muon(1e-3), 12],
+    ['muon with weight decay', () => muon(1e-3, { nsCoeffs: 'dion', weightDecay: 0.1 }), 12],
   ]
   test.each(optimisers)('%s', (_name, make, most) => {
     expect(loopsOf(make, 8)).toBeLessThanOrEqual(most)
