@@ -30,18 +30,12 @@ export interface Executable {
   readonly inAvals: readonly Aval[]
   readonly outAvals: readonly Aval[]
   run(inputs: readonly Storage[]): readonly Storage[]
-  /** The program in readable form. */
-  text(format: TextFormat): string
-  cost(): CostSummary
   /**
-   * Runs once, as `run` does, and says how long each loop took; the results are dropped. Only on
-   * devices that can tell.
+   * The program in readable form; absent where a function of the backend has it. What can be asked of
+   * a program besides is in `array/inspect.ts`.
    */
-  timeLoops?(inputs: readonly Storage[], options?: TimeOptions): readonly LoopTime[]
-  /** Whether there are loops inside of loops and branches to be timed. */
-  readonly hasInnerLoops?: boolean
-  /** The program as a WebAssembly module of its own, on devices that have one. */
-  standalone?(options: StandaloneOptions): StandaloneModule
+  text?(format: TextFormat): string
+  cost(): CostSummary
   dispose(): void
 }
 

@@ -7,6 +7,7 @@ import {
   type NDArray,
   readSync,
   type Shape,
+  standaloneOf,
   type tree,
 } from '@adjoint/core/internal'
 import { loader } from './loader'
@@ -68,8 +69,8 @@ export interface ExportSource {
 
 export function exportProgram(source: ExportSource, options: ExportOptions): Exported {
   const { op, executable, constants } = source
-  const standalone = executable.standalone?.({ relaxedSimd: options.relaxedSimd ?? false })
-  if (standalone === undefined) {
+  const standalone = standaloneOf(executable, { relaxedSimd: options.relaxedSimd ?? false })
+  if (standalone === null) {
     throw new ArgumentError({
       op: `${op}.lower(…).export`,
       problem: 'programs of this device cannot leave it',

@@ -22,6 +22,7 @@ import {
   NDArray,
   stage,
   type TextFormat,
+  textOf,
   TransformationError,
   tree,
 } from '@adjoint/core/internal'
@@ -38,7 +39,7 @@ import { axisEnvironment } from '../vmap'
 import { explainTraces, type TraceLog } from './explain'
 import { type Exported, type ExportOptions, exportProgram } from './export'
 import { callJit } from './primitive'
-import { type Profile, profileProgram } from './profile'
+import { type Profile, profileProgram, type ProfileSource } from './profile'
 import { collectLeaves, type Signature, signatureKey } from './signature'
 
 export interface JitOptions {
@@ -108,7 +109,7 @@ const tracers = new WeakMap<object, Inspected>()
 
 /** What can be asked of a jitted function from outside. */
 interface Inspected extends TraceLog {
-  profile(args: readonly unknown[]): Profile
+  source(args: readonly unknown[]): ProfileSource
 }
 
 /** Programs of one function, by signature. */
@@ -275,20 +276,14 @@ class Tracer<A extends readonly unknown[], R> {
     return flags
   }
 
-  profile(args: A): Profile {
+  /** The program for these arguments, with what it takes to run it. */
+  source(args: A): ProfileSource {
     const { program, leaves } = this.find(args)
     const operands = [...program.closed.constants, ...leaves]
     const backend = this.backendOf(operands)
-    const executable = compiled(program.closed.jaxpr, backend, program.donated)
     const { donated } = program
-    return profileProgram({
-      op: 'profile',
-      name: this.name,
-      backend,
-      executable,
-      operands,
-      donated,
-    })
+    const executable = compiled(program.closed.jaxpr, backend, donated)
+    return { op: 'profile', name: this.name, backend, executable, operands, donated }
   }
 
   lower(args: A): Lowered<A, R> {
@@ -300,7 +295,8 @@ class Tracer<A extends readonly unknown[], R> {
     }
     return {
       jaxpr: closed,
-      text: (format = 'jaxpr') => (format === 'jaxpr' ? String(closed) : executable().text(format)),
+      text: (format = 'jaxpr') =>
+        format === 'jaxpr' ? String(closed) : textOf(executable(), format),
       cost: () => executable().cost(),
       compile: () => {
         executable()
@@ -410,7 +406,7 @@ export function jit<A extends readonly unknown[], R>(
       return tracer.traceCount
     },
     traces: tracer.traces,
-    profile: (args) => tracer.profile(args as A),
+    source: (args) => tracer.source(args as A),
   })
   return jitted
 }
@@ -458,7 +454,7 @@ export const explainRetrace = (jitted: (...args: never[]) => unknown): string =>
 export const profile = <A extends readonly unknown[]>(
   jitted: Jitted<A, unknown>,
   ...args: A
-): Profile => inspected('profile', jitted).profile(args)
+): Profile => profileProgram(inspected('profile', jitted).source(args))
 
 function inspected(op: string, jitted: (...args: never[]) => unknown): Inspected {
   const tracer = tracers.get(jitted)

@@ -7,6 +7,7 @@ import {
   type NDArray,
   type Storage,
   storageOn,
+  timingOf,
 } from '@adjoint/core/internal'
 
 /** One loop of a program, with those of the programs inside of it. */
@@ -104,7 +105,8 @@ export interface ProfileSource {
 
 export function profileProgram(source: ProfileSource): Profile {
   const { op, name, backend, executable } = source
-  if (executable.timeLoops === undefined) {
+  const timing = timingOf(executable)
+  if (timing === null) {
     throw new ArgumentError({
       op,
       problem: `the ${backend.name} device does not measure its loops`,
@@ -119,9 +121,8 @@ export function profileProgram(source: ProfileSource): Profile {
     storages.map((storage, i) =>
       source.donated[i] ? backend.fromHost(storage.aval, backend.read(storage)) : storage,
     )
-  const { timeLoops } = executable
   const measured = (options: { readonly inside: boolean }): (readonly LoopTime[])[] => {
-    const run = (): readonly LoopTime[] => timeLoops.call(executable, inputs(), options)
+    const run = (): readonly LoopTime[] => timing.run(inputs(), options)
     for (let i = 0; i < WARM_UP_RUNS; i++) run()
     const runs: (readonly LoopTime[])[] = []
     const started = performance.now()
@@ -135,7 +136,7 @@ export function profileProgram(source: ProfileSource): Profile {
   }
   const runs = measured({ inside: false })
   // A clock inside of loops takes time of its own, so these runs do not count for the loops around.
-  const withInside = executable.hasInnerLoops === true ? measured({ inside: true }) : []
+  const withInside = timing.hasInnerLoops ? measured({ inside: true }) : []
   const loops = medians(runs).map((loop, i) => ({
     ...loop,
     inside: medians(withInside.map((times) => times[i].inside)),

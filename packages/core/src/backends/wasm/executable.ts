@@ -1,44 +1,32 @@
 /** A program compiled for one linear memory. */
 import type { PlannedProgram } from '../../compiler/compile'
 import { programCost } from '../../compiler/cost'
-import { programsOf } from '../../compiler/dependence'
 import type { LoopNode } from '../../compiler/nodes'
-import { listLoops, printProgram } from '../../compiler/print'
 import type { Jaxpr } from '../../jaxpr/ir'
-import { printJaxpr } from '../../jaxpr/print'
 import type { Aval } from '../../types/aval'
 import { bytesOf } from '../../types/dtype'
 import { ArgumentError, DeletedArrayError } from '../../types/errors'
-import type {
-  CostSummary,
-  Executable,
-  LoopTime,
-  StandaloneModule,
-  StandaloneOptions,
-  Storage,
-  TextFormat,
-  TimeOptions,
-} from '../backend'
-import { Clock } from './clock'
+import type { CostSummary, Executable, Storage } from '../backend'
 import { emitProgram } from './codegen/program'
 import type { ModuleCode } from './codegen/program'
 import { READ_SLACK } from './codegen/environment'
 import { BLOCK_HEADER } from './codegen/program'
-import { disassemble } from './disassemble'
 import type { WasmFeatures } from './emit/index'
 import { CALL_BLOCK, Cell, SMALL_BYTES, SmallCell } from './memory/memory'
 import type { LinearMemory } from './memory/memory'
-import { standaloneModule } from './standalone'
 import { WasmStorage } from './storage'
 import type { StorageOwner } from './storage'
 import type { ThreadedProgram, WorkerPool } from './threads/pool'
 
 export const byteSizeOf = (aval: Aval): number => aval.size * bytesOf(aval.dtype)
 
+/** Takes the address of the block of addresses. */
+export type Entry = (block: number) => void
+
 export class WasmExecutable implements Executable {
   readonly inAvals: readonly Aval[]
   readonly outAvals: readonly Aval[]
-  private readonly code: ModuleCode
+  readonly code: ModuleCode
   private readonly outputBytes: readonly number[]
   /** Offsets in working memory. */
   private readonly scratchOffset: number
@@ -46,22 +34,18 @@ export class WasmExecutable implements Executable {
   /** Where small arrays lie during a call: inputs, then outputs; −1 for all others. */
   private readonly smallOffsets: readonly number[]
   private readonly workingBytes: number
-  /** Takes the address of the block of addresses. */
-  private entry: ((block: number) => void) | null
-  /** Entries of the loops, each a program by itself; made when they are to be timed. */
-  private loops: readonly ((block: number) => void)[] | null = null
-  /** The same with a clock inside of those that hold programs. */
-  private clocked: readonly ClockedLoop[] | null = null
+  /** Null once the program was disposed of. */
+  private entry: Entry | null
 
   constructor(
-    private readonly owner: StorageOwner,
+    readonly owner: StorageOwner,
     private readonly memory: LinearMemory,
     private readonly pool: WorkerPool,
-    private readonly jaxpr: Jaxpr,
-    private readonly planned: PlannedProgram,
-    private readonly name: string,
+    readonly jaxpr: Jaxpr,
+    readonly planned: PlannedProgram,
+    readonly name: string,
     private readonly donated: readonly boolean[],
-    private readonly features: WasmFeatures,
+    readonly features: WasmFeatures,
   ) {
     this.inAvals = jaxpr.inAvals
     this.outAvals = jaxpr.outAvals
@@ -85,18 +69,18 @@ export class WasmExecutable implements Executable {
     this.entry = this.load(this.code)
   }
 
-  private emit(planned: PlannedProgram, clock?: ReadonlyMap<LoopNode, number>): ModuleCode {
+  /** The code of this program, or of a part of it. */
+  emit(planned: PlannedProgram, clock?: ReadonlyMap<LoopNode, number>): ModuleCode {
     const { threads, sharing } = this.pool
     const sharedMemory = this.memory.isShared
     const options = { sharedMemory, threads, sharing, ...(clock ? { clock } : {}) }
     return emitProgram(planned, this.features, options)
   }
 
-  /** Answers what takes the address of the block of addresses. */
-  private load({ bytes, threaded }: ModuleCode, clock?: Clock): (block: number) => void {
+  load({ bytes, threaded }: ModuleCode, clock?: (node: number) => void): Entry {
     const { memory, pool } = this
     const module = new WebAssembly.Module(bytes)
-    const env = { memory: memory.memory, ...(clock ? { clock: clock.tick } : {}) }
+    const env = { memory: memory.memory, ...(clock ? { clock } : {}) }
     const { exports } = new WebAssembly.Instance(module, { env })
     const { run } = exports
     if (typeof run !== 'function') throw new Error('a program exports its entry')
@@ -112,8 +96,13 @@ export class WasmExecutable implements Executable {
   }
 
   run(inputs: readonly Storage[]): readonly Storage[] {
-    const { memory, entry, jaxpr, planned } = this
-    if (entry === null) {
+    return this.runThrough(this.entry, inputs)
+  }
+
+  /** Runs by another entry than the program's own, which takes the same block of addresses. */
+  runThrough(entry: Entry | null, inputs: readonly Storage[]): readonly Storage[] {
+    const { memory, jaxpr, planned } = this
+    if (entry === null || this.entry === null) {
       throw new ArgumentError({
         op: this.name || 'run',
         problem: 'the compiled program was disposed of',
@@ -218,85 +207,14 @@ export class WasmExecutable implements Executable {
     return storage
   }
 
-  text(format: TextFormat): string {
-    switch (format) {
-      case 'jaxpr':
-        return printJaxpr(this.jaxpr)
-      case 'loops':
-        return printProgram(this.planned.program, this.planned.plan, this.name || 'program')
-      case 'wat':
-        return disassemble(this.code.functions)
-      case 'wgsl':
-        return 'the wasm device compiles to WebAssembly; it has no wgsl form'
-    }
-  }
-
   cost(): CostSummary {
     const { program, plan } = this.planned
     return { ...programCost(program, plan), codeBytes: this.code.bytes.length }
   }
 
-  timeLoops(inputs: readonly Storage[], { inside = false }: TimeOptions = {}): readonly LoopTime[] {
-    const { program } = this.planned
-    const { entry } = this
-    const clocked = inside ? (this.clocked ??= this.clockedLoops()) : null
-    this.loops ??= program.nodes.map((node) => this.load(this.emit(this.only(node))))
-    const loops = clocked?.map(({ run }) => run) ?? this.loops
-    const times: number[] = []
-    if (entry !== null) {
-      this.entry = (block) => {
-        loops.forEach((loop, i) => {
-          clocked?.[i]?.clock?.reset()
-          const started = performance.now()
-          loop(block)
-          times.push(performance.now() - started)
-        })
-      }
-    }
-    try {
-      for (const result of this.run(inputs)) this.owner.release(result)
-    } finally {
-      this.entry = entry
-    }
-    return listLoops(program).map((loop, i) => ({
-      ...loop,
-      milliseconds: times[i] ?? 0,
-      runs: 1,
-      inside: clocked?.[i]?.clock?.inside() ?? [],
-    }))
-  }
-
-  get hasInnerLoops(): boolean {
-    return this.planned.program.nodes.some((node) => programsOf(node).length > 0)
-  }
-
-  /** One loop as a program by itself. */
-  private only(node: LoopNode): PlannedProgram {
-    const { program, plan } = this.planned
-    return { program: { ...program, nodes: [node] }, plan }
-  }
-
-  private clockedLoops(): readonly ClockedLoop[] {
-    return this.planned.program.nodes.map((node, i) => {
-      const clock = programsOf(node).length === 0 ? null : new Clock(node)
-      if (clock === null)
-        return { run: this.loops?.[i] ?? this.load(this.emit(this.only(node))), clock }
-      return { run: this.load(this.emit(this.only(node), clock.numbers), clock), clock }
-    })
-  }
-
-  standalone({ relaxedSimd }: StandaloneOptions): StandaloneModule {
-    return standaloneModule(this.planned, { ...this.features, relaxed: relaxedSimd })
-  }
-
   dispose(): void {
     this.entry = null
   }
-}
-
-interface ClockedLoop {
-  readonly run: (block: number) => void
-  readonly clock: Clock | null
 }
 
 const align = (bytes: number): number => Math.ceil(bytes / 64) * 64

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { textOf } from '../../array/inspect'
 import { lower } from '../../compiler/compile'
 import { binary } from '../../compiler/expr'
 import { adamStep } from '../../compiler/testing/classifier'
@@ -129,7 +130,7 @@ describe('chains along rows', () => {
     const total = result?.slice(0, columns).reduce((sum, v) => sum + v, 0)
     expect(total).toBeCloseTo(1, 5)
     const executable = relaxed.compile(jaxpr, { donated: [true], name: 'softmax' })
-    expect(executable.text('loops')).toContain(`rows i < ${rows}, 4 steps`)
+    expect(textOf(executable, 'loops')).toContain(`rows i < ${rows}, 4 steps`)
   })
 
   it('with the gradient of layer normalisation', () => {
@@ -298,7 +299,7 @@ describe('the text of a program', () => {
       donated: [],
       name: 'square',
     })
-    expect(executable.text('wat')).toMatchInlineSnapshot(`
+    expect(textOf(executable, 'wat')).toMatchInlineSnapshot(`
       "(func $program (param i32)
         (local i32)
         local.get 0

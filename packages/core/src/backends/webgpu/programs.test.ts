@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { textOf } from '../../array/inspect'
 import { lower } from '../../compiler/compile'
 import { binary } from '../../compiler/expr'
 import { adamStep } from '../../compiler/testing/classifier'
@@ -216,7 +217,7 @@ onGpu('programs on the GPU', () => {
       const jaxpr = r.jaxpr([r.binary('div', e, overRow(r, 'sum', e))])
       await check(jaxpr, [values(rows * columns, 37)])
       const executable = gpu.compile(jaxpr, { donated: [true], name: 'softmax' })
-      expect(executable.text('wgsl').match(/fn main/g)).toHaveLength(1)
+      expect(textOf(executable, 'wgsl').match(/fn main/g)).toHaveLength(1)
     })
 
     it('inside a loop', async () => {
