@@ -20,7 +20,6 @@ import type {
   WindowGeometry,
 } from './context'
 import { type Affine, binary, type Buffer, constant, convert, index, type Scalar } from './expr'
-import { hoisted } from './hoist'
 import { measure } from './measure'
 import type { Program } from './nodes'
 import {
@@ -75,12 +74,37 @@ export class CompilationUnit {
 
 type Environment = Map<Var, Tensor>
 
-class Lowering implements LoweringContext {
-  private readonly writer: Writer
+/** A context with what loops and branches need of it besides. */
+export interface NestingContext extends LoweringContext {
+  readonly writer: Writer
+  readonly unit: CompilationUnit
+}
+
+/** How programs within programs become nodes. */
+export interface ControlFlow {
+  readonly scan: (context: NestingContext, program: ScanProgram) => readonly Tensor[]
+  readonly while: (context: NestingContext, program: WhileProgram) => readonly Tensor[]
+  readonly branch: (context: NestingContext, program: BranchProgram) => readonly Tensor[]
+}
+
+let named: ControlFlow | null = null
+
+/** Called by the primitives that have programs inside, so that other pages do without it. */
+export function nameControlFlow(controlFlow: ControlFlow): void {
+  named = controlFlow
+}
+
+function controlFlow(): ControlFlow {
+  if (named === null) throw new Error('nobody has named how loops and branches are lowered')
+  return named
+}
+
+class Lowering implements NestingContext {
+  readonly writer: Writer
   /** Tensors that are pieces with zeros around them. */
   private readonly placed = new Map<Scalar, readonly Piece[]>()
 
-  constructor(private readonly unit: CompilationUnit) {
+  constructor(readonly unit: CompilationUnit) {
     this.writer = new Writer((dtype, size) => unit.buffer(dtype, size))
   }
 
@@ -362,67 +386,16 @@ class Lowering implements LoweringContext {
 
   // --- programs within programs ----------------------------------------------------------------------
 
-  scan({ carries, xs, length, reverse, ...loop }: ScanProgram): readonly Tensor[] {
-    const { body, constants } = this.hoisting(loop.body, loop.constants)
-    const results = body.outAvals.map((aval, i) =>
-      i < carries.length ? aval : new Aval([length, ...aval.shape], aval.dtype, aval.weakType),
-    )
-    if (length === 0)
-      return results.map((aval, i) => (i < carries.length ? carries[i] : this.constant(aval, 0)))
-    const targets = results.map((aval) => this.writer.newBuffer(aval))
-    this.writer.nodes.push({
-      kind: 'scan',
-      length,
-      reverse,
-      body: this.unit.program(body),
-      constants: constants.map((x) => this.writer.inMemory(x)),
-      initial: carries.map((x) => this.writer.inMemory(x)),
-      xs: xs.map((x) => this.writer.inMemory(x)),
-      final: targets.slice(0, carries.length),
-      ys: targets.slice(carries.length),
-    })
-    return results.map((aval, i) => stored(targets[i], aval))
-  }
-
-  /** A program inside a loop and its constants, with what does not change computed before. */
-  private hoisting(
-    body: Jaxpr,
-    constants: readonly Tensor[],
-  ): { readonly body: Jaxpr; readonly constants: readonly Tensor[] } {
-    const found = hoisted(body, constants, (jaxpr, operands) => this.inline(jaxpr, operands))
-    return found === null
-      ? { body, constants }
-      : { body: found.body, constants: [...constants, ...found.results] }
+  scan(program: ScanProgram): readonly Tensor[] {
+    return controlFlow().scan(this, program)
   }
 
   while(program: WhileProgram): readonly Tensor[] {
-    const condition = this.hoisting(program.condition, program.conditionConstants)
-    const body = this.hoisting(program.body, program.bodyConstants)
-    const targets = program.carries.map((x) => this.writer.newBuffer(x.aval))
-    this.writer.nodes.push({
-      kind: 'while',
-      condition: this.unit.program(condition.body),
-      conditionConstants: condition.constants.map((x) => this.writer.inMemory(x)),
-      body: this.unit.program(body.body),
-      bodyConstants: body.constants.map((x) => this.writer.inMemory(x)),
-      initial: program.carries.map((x) => this.writer.inMemory(x)),
-      final: targets,
-    })
-    return program.carries.map((x, i) => stored(targets[i], x.aval))
+    return controlFlow().while(this, program)
   }
 
-  branch({ index: selector, branches, operands }: BranchProgram): readonly Tensor[] {
-    const { value } = this.writer.current(selector)
-    if (value.kind === 'const') return this.inline(branches[Number(value.value)], operands)
-    const targets = branches[0].outAvals.map((aval) => this.writer.newBuffer(aval))
-    this.writer.nodes.push({
-      kind: 'branch',
-      index: this.writer.inMemory(this.writer.converted(selector, 'int32')),
-      branches: branches.map((b) => this.unit.program(b)),
-      operands: operands.map((x) => this.writer.inMemory(x)),
-      targets,
-    })
-    return branches[0].outAvals.map((aval, i) => stored(targets[i], aval))
+  branch(program: BranchProgram): readonly Tensor[] {
+    return controlFlow().branch(this, program)
   }
 }
 

@@ -23,6 +23,7 @@ import {
   select,
   selectN,
   stopGradient,
+  useControlFlow,
   withMappedAxis,
 } from '@adjoint/core/internal'
 import { mappedFirst } from '../vmap'
@@ -166,8 +167,10 @@ export const condPrimitive: Primitive<CondParams> = register(
       const chosen = Number(readElements(index, 'cond')[0])
       return run(branches[Math.min(Math.max(chosen, 0), branches.length - 1)], operands)
     },
-    lower: (context, [index, ...operands], { branches }) =>
-      context.branch({ index, branches, operands }),
+    lower: (context, [index, ...operands], { branches }) => {
+      useControlFlow()
+      return context.branch({ index, branches, operands })
+    },
     prune: (params, usedOutputs) => {
       const pruned = prunedBranches(params.branches, usedOutputs)
       if (pruned.branches === params.branches) return null

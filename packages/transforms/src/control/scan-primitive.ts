@@ -30,6 +30,7 @@ import {
   reshape,
   sizeOf,
   type Tangent,
+  useControlFlow,
   withMappedAxis,
   zerosLike,
 } from '@adjoint/core/internal'
@@ -295,6 +296,7 @@ export const scanPrimitive: Primitive<ScanParams> = register(
     },
 
     lower: (context, operands, { jaxpr, length, numCarry, numConsts, reverse }) => {
+      useControlFlow()
       const [constants, carries, xs] = cut(operands, numConsts, numCarry)
       return context.scan({ body: jaxpr, constants, carries, xs, length, reverse })
     },

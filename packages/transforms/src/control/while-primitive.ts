@@ -26,6 +26,7 @@ import {
   register,
   select,
   tangentAval,
+  useControlFlow,
   Var,
   withMappedAxis,
   broadcastInDim,
@@ -302,6 +303,7 @@ export const whilePrimitive: Primitive<WhileParams> = register(
     },
     lower: (context, operands, { bodyJaxpr, bodyNconsts, condJaxpr, condNconsts }) => {
       const [conditionConstants, bodyConstants, carries] = cut(operands, condNconsts, bodyNconsts)
+      useControlFlow()
       return context.while({
         condition: condJaxpr,
         conditionConstants,

@@ -1,4 +1,5 @@
 /** Small programs for the tests of the compiler: equations with a lowering rule, recorded by hand. */
+import { useControlFlow } from '../../backends/wasm/kernels/control-flow'
 import { type Atom, type Equation, Jaxpr, Literal, Var } from '../../jaxpr/ir'
 import { definePrimitive, type LowerRule, nonlinear, type Params } from '../../trace/primitive'
 import { Aval, type Shape } from '../../types/aval'
@@ -11,6 +12,9 @@ import type { Plan } from '../plan'
 import { alongAxis } from '../views'
 
 // --- jaxprs from lowering rules ------------------------------------------------------------------------
+
+// What the lowering rules of primitives do that hold programs.
+useControlFlow()
 
 const unused = (): never => {
   throw new Error('only lowered in these tests')

@@ -50,6 +50,12 @@ export function addressParameters(f: FunctionBuilder, buffers: readonly Buffer[]
   return new Map(buffers.map((buffer, position) => [buffer.id, f.param(position, 'i32')]))
 }
 
+/** Pushes an address that is so many bytes behind another one. */
+export function pushOffset(f: FunctionBuilder, base: Local<'i32'>, offset: number): void {
+  f.get(base)
+  if (offset !== 0) f.i32Const(offset).op('i32.add')
+}
+
 /** The parameter types of a function that takes these buffers. */
 export const addressTypes = (buffers: readonly Buffer[]): readonly 'i32'[] =>
   buffers.map(() => 'i32' as const)

@@ -3,6 +3,7 @@
  * primitives name, each in its lowering rule, before it makes such a node.
  */
 import type { LoopNode } from '../../../compiler/nodes'
+import type { ControlFlow, ProgramWriter } from '../codegen/control-flow'
 import type { NodeEmitter } from '../codegen/environment'
 
 type Kind = 'selectAndScatter' | 'cholesky' | 'triangularSolve'
@@ -26,4 +27,18 @@ export const emitNamed: NodeEmitter<NamedNode> = (module, node, env) => {
   const emit = kernels.get(node.kind)
   if (!emit) throw new Error(`nobody has named a kernel for ${node.kind}`)
   return emit(module, node, env)
+}
+
+type MakeControlFlow = (writer: ProgramWriter) => ControlFlow
+
+let controlFlow: MakeControlFlow | null = null
+
+/** As `nameKernel`, for nodes that hold programs. */
+export function nameControlFlow(make: MakeControlFlow): void {
+  controlFlow = make
+}
+
+export function namedControlFlow(writer: ProgramWriter): ControlFlow {
+  if (controlFlow === null) throw new Error('nobody has named the code of loops and branches')
+  return controlFlow(writer)
 }
