@@ -87,7 +87,7 @@ const vocabularies = [
  * Kernels and formulas of the WebAssembly device that not every page has. A lowering rule names its own
  * by value, so that bundlers leave out the others; they know nothing of primitives.
  */
-const namedByPrimitives = ['^packages/core/src/backends/wasm/(kernels|math)/']
+const namedByPrimitives = ['^packages/core/src/backends/wasm/rare\\.ts$']
 
 const coreFolders = [
   'types',

@@ -1,7 +1,6 @@
 /** Sums, products, quotients, integer powers, roots, rounding and extrema. */
 import type { NDArray } from '../array/ndarray'
-import { inOwnFormat } from '../backends/wasm/math/formula'
-import { nextAfter as nextAfterLanes } from '../backends/wasm/math/next-after'
+import { inOwnFormat, nextAfterLanes } from '../backends/wasm/rare'
 import * as expr from '../compiler/expr'
 import { type DType, integerRange, isFloating, isInteger, isUnsigned } from '../types/dtype'
 import { DTypeError } from '../types/errors'

@@ -1,11 +1,6 @@
 /** Exponentials, logarithms, general powers, hyperbolic functions and the logistic function. */
 import type { NDArray } from '../array/ndarray'
-import { inDouble } from '../backends/wasm/math/formula'
-import {
-  acosh as acoshLanes,
-  asinh as asinhLanes,
-  atanh as atanhLanes,
-} from '../backends/wasm/math/hyperbolic'
+import { acoshLanes, asinhLanes, atanhLanes, inDouble } from '../backends/wasm/rare'
 import * as expr from '../compiler/expr'
 import { Aval } from '../types/aval'
 import { isInteger } from '../types/dtype'

@@ -6,7 +6,7 @@
  * other, so every backend has the factorisation, and its reference evaluation is the same algorithm.
  */
 import type { NDArray } from '../array/ndarray'
-import { useControlFlow } from '../backends/wasm/kernels/control-flow'
+import { useControlFlow } from '../backends/wasm/rare'
 import type { HostArray } from '../backends/reference/host-array'
 import type { Tensor } from '../compiler/context'
 import { evaluateOnHost } from '../jaxpr/evaluate-on-host'

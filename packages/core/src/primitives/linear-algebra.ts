@@ -1,7 +1,6 @@
 /** Cholesky factorisation and triangular systems, over the last two axes. */
 import type { NDArray } from '../array/ndarray'
-import { emitCholesky, emitTriangularSolve } from '../backends/wasm/kernels/linear-algebra'
-import { nameKernel } from '../backends/wasm/kernels/named'
+import { emitCholesky, emitTriangularSolve, nameKernel } from '../backends/wasm/rare'
 import type { Tensor } from '../compiler/context'
 import { Aval, type Shape, shapesEqual, sizeOf, withShape } from '../types/aval'
 import { ShapeError } from '../types/errors'

@@ -6,7 +6,7 @@ import {
   nameBinary,
   nameUnary,
   type UnaryFormula,
-} from '../backends/wasm/math/formula'
+} from '../backends/wasm/rare'
 import * as expr from '../compiler/expr'
 import { Aval, shapesEqual, sizeOf } from '../types/aval'
 import { type DType, isFloating, isInteger, kindOf } from '../types/dtype'

@@ -3,8 +3,7 @@
  * The two primitives are each other's transpose.
  */
 import type { NDArray } from '../array/ndarray'
-import { nameKernel } from '../backends/wasm/kernels/named'
-import { emitSelectAndScatter } from '../backends/wasm/kernels/select-and-scatter'
+import { emitSelectAndScatter, nameKernel } from '../backends/wasm/rare'
 import type { LoweringContext, Tensor } from '../compiler/context'
 import * as expr from '../compiler/expr'
 import { Aval, type Shape, shapesEqual, sizeOf, withShape } from '../types/aval'

@@ -1,12 +1,14 @@
 /** The error function and the gamma function with their kin (derivatives: DLMF chapters 5 and 7). */
 import {
-  erf as erfLanes,
-  erf32 as erfSingleLanes,
-  erfc as erfcLanes,
-  erfInv as erfInvLanes,
-} from '../backends/wasm/math/error-function'
-import { inDouble, inOwnFormat } from '../backends/wasm/math/formula'
-import { digamma as digammaLanes, lgamma as lgammaLanes } from '../backends/wasm/math/gamma'
+  digammaLanes,
+  erfcLanes,
+  erfInvLanes,
+  erfLanes,
+  erfSingleLanes,
+  inDouble,
+  inOwnFormat,
+  lgammaLanes,
+} from '../backends/wasm/rare'
 import * as expr from '../compiler/expr'
 import type { DType } from '../types/dtype'
 import { DifferentiationError } from '../types/errors'

@@ -1,6 +1,5 @@
 /** Circular functions and their inverses (derivatives: DLMF 4.20 and 4.24). */
-import { inDouble } from '../backends/wasm/math/formula'
-import { atan2 as atan2Lanes } from '../backends/wasm/math/inverse-trigonometric'
+import { atan2Lanes, inDouble } from '../backends/wasm/rare'
 import { nonlinear } from '../trace/primitive'
 import { add, div, mul, neg, rsqrt, square, sub } from './arithmetic'
 import { onesLike } from './constants'
