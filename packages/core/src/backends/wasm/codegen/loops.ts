@@ -39,6 +39,10 @@ function elementsPerCall({ threads }: Threads, total: number): number {
 
 const LEAST_PER_CALL = 1024
 
+/** Whether `splitIntoCalls` cuts no row into pieces. */
+export const keepsRowsWhole = (env: Threads, rows: number, columns: number): boolean =>
+  columns <= 2 * elementsPerCall(env, rows * columns)
+
 /**
  * Calls for about `ELEMENTS_PER_CALL` elements each, whole rows or pieces of long ones, shared
  * between threads.
@@ -51,7 +55,7 @@ export function splitIntoCalls(
   call: (part: Part) => void,
 ): void {
   const elements = elementsPerCall(env, rows * columns)
-  if (columns <= 2 * elements) {
+  if (keepsRowsWhole(env, rows, columns)) {
     const firstColumn = 0
     return splitRowsIntoCalls(f, env, rows, columns, (part) =>
       call({ ...part, firstColumn, endColumn: columns }),

@@ -8,7 +8,7 @@ import { ELEMENTS_PER_CALL, addressParameters, addressTypes, buffersOf } from '.
 import type { BufferAddresses, CodegenEnvironment } from './environment'
 import { chooseVectorAxis, insertUnitAxis, mergeAxes, permuteAxes, rootsOf } from './iteration'
 import type { Space } from './iteration'
-import { alongRow, forEachRow, splitIntoCalls, unrollLooking } from './loops'
+import { alongRow, forEachRow, keepsRowsWhole, splitIntoCalls, unrollLooking } from './loops'
 import type { Part } from './loops'
 import { keyOfAnySize } from './node-key'
 import { RowCode } from './rows'
@@ -45,7 +45,7 @@ export function emitMap(
   }
   const kernel = isFlat
     ? flatKernel(module, name, space, buffers, env)
-    : partKernel(module, name, space, buffers, env)
+    : partKernel(module, name, space, buffers, env, keepsRowsWhole(env, rows, columns))
   return module.function({ name, params: types, results: [] }, (f) => {
     splitIntoCalls(f, env, rows, columns, (part) => {
       buffers.forEach((_, position) => f.get(f.param(position, 'i32')))
@@ -70,18 +70,23 @@ export function flatKernel(
 ): FunctionRef {
   const rest = (space.shape.at(-1) ?? 1) % 4
   const key = `flat ${rest} ${keyOfAnySize({ stores: space.stores })}`
-  return shared(module, key, () => partKernel(module, name, space, buffers, env))
+  return shared(module, key, () => partKernel(module, name, space, buffers, env, false))
 }
 
-/** A function of the addresses and four bounds: the first row and the end, the same of columns. */
+/**
+ * A function of the addresses and four bounds: the first row and the end, the same of columns. Where
+ * rows are whole, their length is known.
+ */
 function partKernel(
   module: ModuleBuilder,
   name: string,
   space: Space,
   buffers: readonly Buffer[],
   env: CodegenEnvironment,
+  rowsAreWhole: boolean,
 ): FunctionRef {
   const types = addressTypes(buffers)
+  const columns = space.shape.at(-1) ?? 1
   return module.function(
     { name: `${name}.part`, params: [...types, 'i32', 'i32', 'i32', 'i32'], results: [] },
     (f) => {
@@ -89,8 +94,8 @@ function partKernel(
       emitRows(f, space, addressParameters(f, buffers), env, {
         firstRow: at(0),
         endRow: at(1),
-        firstColumn: at(2),
-        endColumn: at(3),
+        firstColumn: rowsAreWhole ? 0 : at(2),
+        endColumn: rowsAreWhole ? columns : at(3),
       })
     },
   )

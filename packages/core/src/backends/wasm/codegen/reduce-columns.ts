@@ -43,7 +43,7 @@ function inOneFunction(
     const pass = new ColumnPass(f, problem, columns)
     const outerRows = { firstRow: 0, endRow: sizeOf(kept) }
     const all = { firstColumn: 0, endColumn: columns }
-    pass.enterFunction()
+    pass.enterFunction({ accumulates: true, finishes: true })
     forEachRow(f, kept, outerRows, (position) => {
       const rows = { ...pass.allRows, ...all }
       if (rowsFitRegisters(problem)) return pass.direct(position, all)
@@ -75,6 +75,7 @@ function inSeveralCalls(
   const function_ = (
     suffix: string,
     parameters: number,
+    steps: { readonly accumulates: boolean; readonly finishes: boolean },
     body: (pass: ColumnPass, position: readonly I32Operand[], at: readonly Local<'i32'>[]) => void,
   ): FunctionBuilder =>
     module.function(
@@ -86,7 +87,7 @@ function inSeveralCalls(
         const end = f.local('i32')
         f.get(first).i32Const(1).op('i32.add').set(end)
         const pass = new ColumnPass(f, problem, columns)
-        pass.enterFunction()
+        pass.enterFunction(steps)
         forEachRow(f, kept, { firstRow: first, endRow: end }, (position) =>
           body(pass, position, at),
         )
@@ -102,16 +103,20 @@ function inSeveralCalls(
     endRow: at[4] ?? 0,
   })
   const whole = direct
-    ? function_('direct', 3, (pass, position, at) => pass.direct(position, columnsAt(at)))
+    ? function_('direct', 3, { accumulates: true, finishes: true }, (pass, position, at) =>
+        pass.direct(position, columnsAt(at)),
+      )
     : null
   const accumulate = direct
     ? null
-    : function_('part', 6, (pass, position, at) =>
+    : function_('part', 6, { accumulates: true, finishes: false }, (pass, position, at) =>
         pass.accumulate(position, rowsAt(at), at[5] ?? 0),
       )
   const finish = direct
     ? null
-    : function_('finish', 3, (pass, position, at) => pass.finish(position, columnsAt(at)))
+    : function_('finish', 3, { accumulates: false, finishes: true }, (pass, position, at) =>
+        pass.finish(position, columnsAt(at)),
+      )
 
   return module.function({ name, params: types, results: [] }, (f) => {
     const row = f.local('i32')
@@ -176,8 +181,6 @@ class ColumnPass {
   private readonly rowsAtOnce: number
   private readonly stateWidth: number
   private readonly reduced: readonly number[]
-  private readonly code: RowCode
-  private readonly epilogue: RowCode
   private readonly statePointer: Local<'i32'>
 
   constructor(
@@ -185,29 +188,40 @@ class ColumnPass {
     private readonly problem: ReduceProblem,
     private readonly columns: number,
   ) {
-    const { space, boundary, reductions, env, addresses } = problem
+    const { space, boundary, reductions } = problem
     this.reduced = space.shape.slice(boundary)
     this.stateWidth = reductions.reduce((sum, { monoid }) => sum + monoid.stateWidth, 0)
     this.rowsAtOnce = rowsMergedAtOnce(problem)
-    this.code = new RowCode(f, {
+    this.statePointer = f.local('i32')
+  }
+
+  /** Made when asked for, since most functions need one of the two or none. */
+  private values: RowCode | null = null
+  private get code(): RowCode {
+    const { space, boundary, env, addresses } = this.problem
+    return (this.values ??= new RowCode(this.f, {
       stores: [],
       values: space.values,
       vectorAxis: boundary - 1,
       blockAxis: space.shape.length - 1,
-      addresses: addresses(f),
+      addresses: addresses(this.f),
       features: env.features,
-    })
-    this.epilogue = epilogueCode(f, problem, boundary - 1)
-    this.statePointer = f.local('i32')
+    }))
+  }
+
+  private stores: RowCode | null = null
+  private get epilogue(): RowCode {
+    return (this.stores ??= epilogueCode(this.f, this.problem, this.problem.boundary - 1))
   }
 
   get allRows(): { readonly firstRow: number; readonly endRow: number } {
     return { firstRow: 0, endRow: this.reduced.at(-1) ?? 1 }
   }
 
-  enterFunction(): void {
-    this.code.enterFunction()
-    this.epilogue.enterFunction()
+  /** Computes what is the same everywhere, for a function that does these steps. */
+  enterFunction(steps: { readonly accumulates: boolean; readonly finishes: boolean }): void {
+    if (steps.accumulates) this.code.enterFunction()
+    if (steps.finishes) this.epilogue.enterFunction()
   }
 
   /** All rows of a group at once, and its stores. */
@@ -274,8 +288,10 @@ class ColumnPass {
           })
         })
       }
-      if (rowsAtOnce > 1) passes(rowsAtOnce)
-      passes(1)
+      // Ranges begin at a multiple of the rows merged at a time.
+      const rows = this.reduced.at(-1) ?? 1
+      if (rowsAtOnce > 1 && rows >= rowsAtOnce) passes(rowsAtOnce)
+      if (rows % rowsAtOnce !== 0 || rowsAtOnce === 1) passes(1)
     })
   }
 

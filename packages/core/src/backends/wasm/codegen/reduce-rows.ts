@@ -148,7 +148,7 @@ function longReduction(problem: ReduceProblem, results: number): FunctionBuilder
       forEachRow(f, kept, { firstRow: result, endRow: end }, (position) => {
         const range = { firstRow, endRow, firstColumn, endColumn }
         if (partsPerRow === 1) loop.accumulate(position, { ...range, ...allColumns(columns) })
-        else loop.accumulatePiece(position, range, partColumns)
+        else loop.accumulatePiece(position, range, partColumns, columns % partColumns === 0)
       })
       loop.save(place)
     },
@@ -212,36 +212,41 @@ export class ResultLoop {
   private readonly state: readonly (readonly Local<'v128'>[])[]
 
   static create(f: FunctionBuilder, problem: ReduceProblem): ResultLoop {
-    const { space, env, addresses, reductions, boundary } = problem
-    const { cost } = measureAll(space.values)
-    const unroll = cost <= 3 && reductions.length === 1 ? MOST_GROUPS : unrollFor(cost)
-    const code = new RowCode(f, {
-      stores: [],
-      values: space.values,
-      vectorAxis: space.shape.length - 1,
-      blockAxis: inStreams(problem, unroll) ? boundary - 1 : null,
-      addresses: addresses(f),
-      features: env.features,
-    })
-    return new ResultLoop(f, problem, code, unroll, 0)
+    const { cost } = measureAll(problem.space.values)
+    const unroll = cost <= 3 && problem.reductions.length === 1 ? MOST_GROUPS : unrollFor(cost)
+    return new ResultLoop(f, problem, unroll, null)
   }
 
   private constructor(
     private readonly f: FunctionBuilder,
     private readonly problem: ReduceProblem,
-    private readonly code: RowCode,
     readonly unroll: number,
-    /** Rows from that where the pointers are. */
-    private readonly row: number,
+    /** Where this loop is beside another, so many rows from that where the other's pointers are. */
+    private readonly place: { readonly first: ResultLoop; readonly row: number } | null,
   ) {
     this.state = problem.reductions.map(({ monoid }) =>
       Array.from({ length: monoid.stateWidth }, () => f.local('v128')),
     )
   }
 
+  /** Made when asked for: who only merges states has no use for it. */
+  private made: RowCode | null = null
+  private get code(): RowCode {
+    if (this.place !== null) return this.place.first.code
+    const { space, env, addresses, boundary } = this.problem
+    return (this.made ??= new RowCode(this.f, {
+      stores: [],
+      values: space.values,
+      vectorAxis: space.shape.length - 1,
+      blockAxis: inStreams(this.problem, this.unroll) ? boundary - 1 : null,
+      addresses: addresses(this.f),
+      features: env.features,
+    }))
+  }
+
   /** The loop of a result some rows further on, with the same pointers. */
   beside(row: number): ResultLoop {
-    return new ResultLoop(this.f, this.problem, this.code, this.unroll, row)
+    return new ResultLoop(this.f, this.problem, this.unroll, { first: this, row })
   }
 
   enterFunction(): void {
@@ -257,9 +262,15 @@ export class ResultLoop {
     this.alongParts(kept, part, (lanes, columns) => this.add(lanes, columns))
   }
 
-  /** The same for a piece of a long row, most of which have this length. */
-  accumulatePiece(kept: readonly I32Operand[], part: Part, length: number): void {
+  /** The same for a piece of a long row, all or most of which have this length. */
+  accumulatePiece(
+    kept: readonly I32Operand[],
+    part: Part,
+    length: number,
+    allOfThem = false,
+  ): void {
     if (this.unroll < MOST_GROUPS) return this.accumulate(kept, part)
+    if (allOfThem) return this.accumulateInStreams(kept, part, length)
     const { f } = this
     f.push(part.endColumn).push(part.firstColumn).op('i32.sub').i32Const(length).op('i32.eq')
     f.if(
@@ -304,9 +315,10 @@ export class ResultLoop {
 
   /** Adds some groups to the state. */
   add(lanes: LaneCount, columns: readonly number[]): void {
-    const { code, row } = this
+    const { code, place } = this
     const { reductions } = this.problem
     const graph = new VectorGraph()
+    const row = place?.row ?? 0
     const items = columns.map((column) =>
       itemsOf(code.group(graph, { lanes, column, row }), reductions, lanes),
     )
