@@ -146,9 +146,7 @@ function scalarStorage(backend: Backend, aval: Aval, value: number | boolean): S
 }
 
 function uploadSplat(backend: Backend, aval: Aval, value: number | boolean): Storage {
-  const data = elementData(aval.dtype, aval.size)
-  data.fill(elementBits(value, aval.dtype))
-  return backend.fromHost(aval, data)
+  return backend.filled(aval, elementBits(value, aval.dtype))
 }
 
 /** The elements of an array on a device, brought there if need be. */

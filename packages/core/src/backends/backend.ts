@@ -99,6 +99,8 @@ export interface Backend {
   supports(dtype: DType): boolean
   /** Copies host data in. `data` has the aval's size. */
   fromHost(aval: Aval, data: DeviceData): Storage
+  /** An array whose elements are all this one, which is given in memory form. */
+  filled(aval: Aval, element: number): Storage
   /** Copies data out, synchronously; devices that cannot throw a DeviceError. */
   read(storage: Storage): DeviceData
   readAsync(storage: Storage): Promise<DeviceData>

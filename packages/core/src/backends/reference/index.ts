@@ -5,6 +5,7 @@
 import type { Jaxpr } from '../../jaxpr/ir'
 import type { Aval } from '../../types/aval'
 import { bytesOf } from '../../types/dtype'
+import { elementData } from '../../types/element'
 import {
   bfloat16ToBits,
   bitsToBfloat16,
@@ -122,6 +123,10 @@ export class ReferenceBackend implements Backend {
 
   fromHost(aval: Aval, data: DeviceData): Storage {
     return new ReferenceStorage(this, toHostArray(aval, data))
+  }
+
+  filled(aval: Aval, element: number): Storage {
+    return this.fromHost(aval, elementData(aval.dtype, aval.size).fill(element))
   }
 
   read(storage: Storage): DeviceData {

@@ -4,6 +4,7 @@ import { usualRows } from '../../compiler/rows'
 import type { Jaxpr } from '../../jaxpr/ir'
 import type { Aval } from '../../types/aval'
 import type { DType } from '../../types/dtype'
+import { elementData } from '../../types/element'
 import { DeletedArrayError } from '../../types/errors'
 import type { Backend, CompileOptions, DeviceData, Executable, Storage } from '../backend'
 import type { Sharing } from './codegen/sharing'
@@ -33,6 +34,7 @@ export interface WasmBackendOptions {
 }
 
 const DEFAULT_BUDGET = 2 ** 31
+const FILLED_AT_ONCE = 2 ** 14
 
 export class WasmBackend implements Backend {
   readonly name = 'wasm'
@@ -65,6 +67,26 @@ export class WasmBackend implements Backend {
     this.memory.beginUse('allocate')
     const cell = this.memory.create(bytes, aval)
     copyElements(this.memory.view(cell), source, aval.dtype)
+    return new WasmStorage(this, aval, cell)
+  }
+
+  /** Written where the array will be: a copy on the host would touch as much fresh memory again. */
+  filled(aval: Aval, element: number): Storage {
+    const bytes = byteSizeOf(aval)
+    const few = Math.min(aval.size, SMALL_BYTES)
+    const first = elementData(aval.dtype, few).fill(element)
+    if (bytes <= SMALL_BYTES) return this.fromHost(aval, first)
+    this.memory.beginUse('allocate')
+    const cell = this.memory.create(bytes, aval)
+    const view = this.memory.view(cell)
+    view.set(new Uint8Array(first.buffer))
+    // What is there is copied behind itself, as much at a time as the first-level cache holds.
+    let done = first.byteLength
+    while (done < bytes) {
+      const count = Math.min(done, FILLED_AT_ONCE, bytes - done)
+      view.copyWithin(done, 0, count)
+      done += count
+    }
     return new WasmStorage(this, aval, cell)
   }
 

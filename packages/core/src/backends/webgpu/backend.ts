@@ -3,6 +3,7 @@ import { lower } from '../../compiler/compile'
 import type { Jaxpr } from '../../jaxpr/ir'
 import type { Aval } from '../../types/aval'
 import type { DType } from '../../types/dtype'
+import { elementData } from '../../types/element'
 import { DeletedArrayError, DeviceError, DTypeError } from '../../types/errors'
 import type { CompileOptions, DeviceData, Executable, Storage } from '../backend'
 import { Ballast } from '../wasm/memory/ballast'
@@ -45,6 +46,10 @@ export class WebGpuBackend implements StorageOwner {
     if (aval.size > 0) runtime.device.queue.writeBuffer(block.buffer, 0, words)
     const outcomes = block.outcome.matters ? [block.outcome] : []
     return new GpuStorage(this, aval, { block }, outcomes)
+  }
+
+  filled(aval: Aval, element: number): Storage {
+    return this.fromHost(aval, elementData(aval.dtype, aval.size).fill(element))
   }
 
   read(storage: Storage): DeviceData {
