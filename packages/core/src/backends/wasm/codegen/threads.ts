@@ -24,6 +24,8 @@ export interface ThreadCode {
    * may be empty.
    */
   share(f: FunctionBuilder, total: number, step?: number): Share
+  /** The same where the n-th of `total` costs as much as there are behind it. */
+  shareOfTriangle(f: FunctionBuilder, total: number): Share
   /** Runs the body on thread 0 only. */
   alone(f: FunctionBuilder, body: () => void): void
   /** Waits until every thread has come here. */
@@ -125,6 +127,19 @@ export class ThreadedModule implements ThreadCode {
       f.get(to).i32Const(total).get(to).i32Const(total).op('i32.lt_u').select().set(to)
     }
     return { from, to }
+  }
+
+  /** Up to n of T threads it is all but `√(1 − n/T)`, which is what the others' triangle is high. */
+  shareOfTriangle(f: FunctionBuilder, total: number): Share {
+    const bound = (next: number): Local<'i32'> => {
+      const local = f.local('i32')
+      f.i32Const(total).f32Const(total)
+      f.f32Const(1).globalGet(this.thread).i32Const(next).op('i32.add').op('f32.convert_i32_u')
+      f.globalGet(this.threads).op('f32.convert_i32_u').op('f32.div').op('f32.sub')
+      f.op('f32.sqrt').op('f32.mul').op('i32.trunc_f32_u').op('i32.sub').set(local)
+      return local
+    }
+    return { from: bound(0), to: bound(1) }
   }
 
   alone(f: FunctionBuilder, body: () => void): void {

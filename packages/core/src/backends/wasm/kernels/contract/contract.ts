@@ -69,6 +69,7 @@ function emitStaged(
     threads: threads && {
       expected: threads.expected,
       share: (f, total, step) => threads.share(f, total, step),
+      shareOfTriangle: (f, total) => threads.shareOfTriangle(f, total),
       alone: (f, body) => threads.alone(f, body),
       barrier: (f) => threads.barrier(f),
       beat: (f) => threads.beat(f),

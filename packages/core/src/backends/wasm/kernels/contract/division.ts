@@ -46,22 +46,27 @@ export function canDivide(problem: Problem, strategy: Strategy): boolean {
   return pieces.some((count) => count > 1)
 }
 
-/** The rows of the calling thread: whole tiles, whole segments. */
+/**
+ * The rows of the calling thread: whole tiles, whole segments. `aboveDiagonal` says that the first
+ * rows are the longest.
+ */
 export function shareOfRows(
   f: FunctionBuilder,
   threads: ThreadCode,
   { rows }: Problem,
   { rowPhases, segment }: Strategy,
+  aboveDiagonal: boolean,
 ): Share {
   if (segment < rows) return threads.share(f, rows, segment)
-  const [first, second] = rowPhases
+  const [first, second = { width: 0, from: 0, to: 0 }] = rowPhases
   if (!first) return { from: 0, to: rows }
-  if (!second || second.to - second.from <= second.width) {
+  if (!aboveDiagonal && second.to - second.from <= second.width) {
     return threads.share(f, rows, first.width)
   }
   // Tiles of two heights: the bounds are counted in tiles.
   const tall = (first.to - first.from) / first.width
-  const { from, to } = threads.share(f, tilesOf(rowPhases))
+  const tiles = tilesOf(rowPhases)
+  const { from, to } = aboveDiagonal ? threads.shareOfTriangle(f, tiles) : threads.share(f, tiles)
   const rowOf = (tile: I32Operand): Local<'i32'> => {
     const row = f.local('i32')
     f.push(tile).i32Const(tall).push(tile).i32Const(tall).op('i32.lt_u').select()

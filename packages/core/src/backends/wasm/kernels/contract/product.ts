@@ -390,7 +390,7 @@ export function emitProduct(
   const ownBatch = threads && division === 'batch' ? threads.share(f, batches) : all
   const ownRows =
     threads && division === 'rows'
-      ? shareOfRows(f, threads, problem, strategy)
+      ? shareOfRows(f, threads, problem, strategy, output.aboveDiagonal)
       : { from: 0, to: problem.rows }
   const ownColumns =
     threads && division === 'columns'
