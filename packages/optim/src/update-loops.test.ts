@@ -86,6 +86,30 @@ test('it says so, with what all leaves cost together', () => {
   `)
 })
 
+describe('orthogonal updates', () => {
+  const layer = [[128, 384], [384], [128, 128], [128], [128, 512], [512], [512, 128], [128]]
+  const lowered = (layers: number, make = () => muon(1e-3)) => {
+    const optimiser = make()
+    const shapes = [[65, 128], [64, 128], ...Array.from({ length: layers }, () => layer).flat()]
+    const params = shapes.map((shape) => np.ones(shape))
+    return updateOf(optimiser).lower(params, optimiser.init(params), params)
+  }
+  test('are as many loops for a network of twelve layers as for one of two', () => {
+    const loops = [2, 12].map((layers) => lowered(layers).cost().loops)
+    expect(loops).toEqual([12, 12])
+  })
+  test('whatever the options', () => {
+    const options = { adaptive: true, nesterov: false, consistentRms: 0.2, weightDecay: 0.1 }
+    const make = (): GradientTransformation => muon(1e-3, { ...options, nsCoeffs: 'dion' })
+    expect(lowered(4, make).cost().loops).toBeLessThanOrEqual(14)
+  })
+  test('keep no more than three times what they are of', () => {
+    const { peakTemporaryBytes } = lowered(4).cost()
+    const elements = 65 * 128 + 64 * 128 + 4 * 128 * (384 + 128 + 512 + 512)
+    expect(peakTemporaryBytes).toBeLessThan(3 * 4 * elements)
+  })
+})
+
 test('large leaves are joined as well: nothing waits in a cache for them', () => {
   const optimiser = adamw(1e-3)
   const params = [np.ones([700, 512]), np.ones([512, 300]), np.ones([512])]
