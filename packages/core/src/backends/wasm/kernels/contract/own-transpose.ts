@@ -10,7 +10,7 @@ import { isPlainLoad } from './problem'
 
 /** From so many rows, and so long sums, half of the tiles take longer than the map. */
 const FEWEST_ROWS = 32
-const LEAST_DEPTH = 48
+const LEAST_DEPTH = 32
 
 export function isOwnTranspose({ lhs, rhs, batch, m, n, k }: ContractNode): boolean {
   const [left, right] = [lhs.value, rhs.value]
