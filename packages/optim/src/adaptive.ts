@@ -1,5 +1,6 @@
 /** Adam and what was made of it: updates scaled by averages of gradients and of their squares. */
 import { type DType, np, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { complement, increment, minus, over, type Scalar, zeroCount } from './hyperparameters'
 import {
   average,
@@ -59,6 +60,7 @@ function firstMoment(
 
 /** Kingma & Ba, "Adam" (2015), algorithm 1, without the learning rate; Nesterov as Dozat (2016). */
 export function scaleByAdam(options: AdamOptions = {}): GradientTransformation {
+  checkOptions('scaleByAdam', options, ['b1', 'b2', 'eps', 'epsRoot', 'muDtype', 'nesterov'])
   const { b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, muDtype, nesterov = false } = options
   return transformation<Moments>({
     init: (params) => start(params, muDtype),
@@ -92,6 +94,15 @@ export function scaleByAmsgrad(
     readonly biasCorrectionNu?: boolean
   } = {},
 ): GradientTransformation {
+  checkOptions('scaleByAmsgrad', options, [
+    'b1',
+    'b2',
+    'eps',
+    'epsRoot',
+    'muDtype',
+    'biasCorrectionMu',
+    'biasCorrectionNu',
+  ])
   const { b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, muDtype } = options
   const { biasCorrectionMu = true, biasCorrectionNu = true } = options
   return transformation<Moments & { readonly nuMax: unknown }>({
@@ -129,6 +140,7 @@ export function scaleByAmsgrad(
 export function scaleByAdamax(
   options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly eps?: Scalar } = {},
 ): GradientTransformation {
+  checkOptions('scaleByAdamax', options, ['b1', 'b2', 'eps'])
   const { b1 = 0.9, b2 = 0.999, eps = 1e-8 } = options
   return transformation<Moments>({
     init: (params) => start(params),
@@ -159,6 +171,7 @@ export function scaleByAdamax(
 export function scaleByRadam(
   options: Omit<AdamOptions, 'muDtype'> & { readonly threshold?: Scalar } = {},
 ): GradientTransformation {
+  checkOptions('scaleByRadam', options, ['nesterov', 'b1', 'b2', 'eps', 'epsRoot', 'threshold'])
   const { b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, threshold = 5 } = options
   const { nesterov = false } = options
   /** ρ∞: the longest length of the average. */
@@ -201,6 +214,7 @@ export function scaleByRadam(
  * Zhuang et al., "AdaBelief Optimizer" (2020), algorithm 2.
  */
 export function scaleByBelief(options: Omit<AdamOptions, 'muDtype'> = {}): GradientTransformation {
+  checkOptions('scaleByBelief', options, ['nesterov', 'b1', 'b2', 'eps', 'epsRoot'])
   const { b1 = 0.9, b2 = 0.999, eps = 1e-16, epsRoot = 1e-16, nesterov = false } = options
   return transformation<Moments>({
     init: (params) => start(params),
@@ -240,6 +254,7 @@ export function scaleByYogi(
     readonly initialAccumulatorValue?: Scalar
   } = {},
 ): GradientTransformation {
+  checkOptions('scaleByYogi', options, ['b1', 'b2', 'eps', 'epsRoot', 'initialAccumulatorValue'])
   const { b1 = 0.9, b2 = 0.999, eps = 1e-3, epsRoot = 0 } = options
   const { initialAccumulatorValue = 1e-6 } = options
   const filled = (params: unknown): unknown =>
@@ -289,6 +304,7 @@ export function scaleByAdan(
     readonly epsRoot?: Scalar
   } = {},
 ): GradientTransformation {
+  checkOptions('scaleByAdan', options, ['b1', 'b2', 'b3', 'eps', 'epsRoot'])
   const { b1 = 0.98, b2 = 0.92, b3 = 0.99, eps = 1e-8, epsRoot = 0 } = options
   interface State {
     readonly m: unknown
@@ -355,6 +371,7 @@ export function scaleByAdan(
 export function scaleByLion(
   options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly muDtype?: DType } = {},
 ): GradientTransformation {
+  checkOptions('scaleByLion', options, ['b1', 'b2', 'muDtype'])
   const { b1 = 0.9, b2 = 0.99, muDtype } = options
   return transformation<{ readonly count: NDArray; readonly mu: unknown }>({
     init: (params) => ({ count: zeroCount(), mu: zeroMoments(params, muDtype) }),
@@ -385,6 +402,7 @@ export function scaleByNovograd(
     readonly muDtype?: DType
   } = {},
 ): GradientTransformation {
+  checkOptions('scaleByNovograd', options, ['b1', 'b2', 'eps', 'epsRoot', 'weightDecay', 'muDtype'])
   const { b1 = 0.9, b2 = 0.25, eps = 1e-8, epsRoot = 0, weightDecay = 0, muDtype } = options
   return transformation<Moments>({
     init: (params) => ({

@@ -1,5 +1,6 @@
 /** Adam with a second, much slower average of gradients. */
 import { type DType, np, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { increment, type Scalar, zeroCount } from './hyperparameters'
 import type { MaskOrFn } from './masking'
 import { debiasing, keepDtypes, mean, meanSquare, precisionOf, zeroMoments } from './moments'
@@ -27,6 +28,7 @@ export interface AdemamixScalingOptions {
  * Pagliardini, Ablin & Grangier, "The AdEMAMix Optimizer: Better, Faster, Older" (2024), section 3.
  */
 export function scaleByAdemamix(options: AdemamixScalingOptions = {}): GradientTransformation {
+  checkOptions('scaleByAdemamix', options, ['b1', 'b2', 'b3', 'alpha', 'eps', 'epsRoot', 'muDtype'])
   const { b1 = 0.9, b2 = 0.999, b3 = 0.9999, alpha = 6, eps = 1e-8, epsRoot = 0 } = options
   interface State {
     readonly count: NDArray
@@ -90,9 +92,22 @@ export const ademamix = (
     readonly weightDecay?: ScalarOrSchedule
     readonly mask?: MaskOrFn
   } = {},
-): GradientTransformation =>
-  chain(
-    scaleByAdemamix({ ...options, alpha: options.alpha ?? 5 }),
-    addDecayedWeights(options.weightDecay ?? 0, { mask: options.mask }),
+): GradientTransformation => {
+  checkOptions('ademamix', options, [
+    'b1',
+    'b2',
+    'b3',
+    'alpha',
+    'eps',
+    'epsRoot',
+    'muDtype',
+    'weightDecay',
+    'mask',
+  ])
+  const { weightDecay = 0, mask, alpha = 5, ...rest } = options
+  return chain(
+    scaleByAdemamix({ ...rest, alpha }),
+    addDecayedWeights(weightDecay, { mask }),
     scaleByLearningRate(learningRate),
   )
+}

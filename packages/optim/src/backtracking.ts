@@ -1,5 +1,6 @@
 /** A line search that only shortens steps. Nocedal & Wright, "Numerical Optimization" (2006), algorithm 3.1. */
 import { np, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { valueAndGrad, whileLoop } from '@adjoint/transforms'
 import type { Scalar } from './hyperparameters'
 import { keepDtypes } from './moments'
@@ -60,6 +61,15 @@ export function scaleByBacktrackingLinesearch(
   maxBacktrackingSteps: Scalar,
   options: BacktrackingLinesearchOptions = {},
 ): GradientTransformation {
+  checkOptions('scaleByBacktrackingLinesearch', options, [
+    'slopeRtol',
+    'decreaseFactor',
+    'increaseFactor',
+    'maxLearningRate',
+    'atol',
+    'rtol',
+    'storeGrad',
+  ])
   const { slopeRtol = 1e-4, decreaseFactor = 0.8, increaseFactor = 1.5 } = options
   const { maxLearningRate = 1, atol = 0, rtol = 0, storeGrad = false } = options
   return transformation<State>({

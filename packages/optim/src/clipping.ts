@@ -1,5 +1,6 @@
 /** Transformations that bound updates. */
 import { np, ShapeError, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import type { Scalar } from './hyperparameters'
 import { times } from './hyperparameters'
 import {
@@ -62,6 +63,7 @@ export function adaptiveGradClip(
   clipping: Scalar,
   options: { readonly eps?: Scalar; readonly axis?: number | readonly number[] } = {},
 ): GradientTransformation {
+  checkOptions('adaptiveGradClip', options, ['eps', 'axis'])
   const { eps = 1e-3, axis } = options
   const norm = (x: NDArray): NDArray =>
     np.sqrt(np.sum(np.square(x), { axis: axis ?? unitAxes(x), keepdims: true }))

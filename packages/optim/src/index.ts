@@ -217,6 +217,7 @@ export {
   type OptState,
   periodicUpdate,
   setToZero,
+  stateless,
 } from './transformation'
 export {
   allFinite,

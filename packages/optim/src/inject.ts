@@ -1,5 +1,6 @@
 /** Hyperparameters kept in the state, where they can be seen and changed between steps. */
 import { ArgumentError, NDArray, np, tree } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { increment, type Scalar, zeroCount } from './hyperparameters'
 import type { Schedule } from './schedules'
 import { type GradientTransformation, type OptState, transformation } from './transformation'
@@ -61,6 +62,7 @@ export function injectHyperparams<Args extends readonly unknown[]>(
   factory: (...args: Args) => GradientTransformation,
   options: { readonly names?: readonly string[]; readonly staticArgs?: readonly string[] } = {},
 ): (...args: Args) => GradientTransformation {
+  checkOptions('injectHyperparams', options, ['names', 'staticArgs'])
   const { names = ['learningRate'], staticArgs = [] } = options
   return (...args) => {
     const places = args

@@ -1,5 +1,6 @@
 /** Limited-memory BFGS. */
 import { ArgumentError, lax, np, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { scan } from '@adjoint/transforms'
 import { increment, type Scalar, withLeading, zeroCount } from './hyperparameters'
 import { scaleByZoomLinesearch } from './line-search'
@@ -39,6 +40,7 @@ interface LbfgsState {
 export function scaleByLbfgs(
   options: { readonly memorySize?: number; readonly scaleInitPrecond?: boolean } = {},
 ): GradientTransformation {
+  checkOptions('scaleByLbfgs', options, ['memorySize', 'scaleInitPrecond'])
   const { memorySize = 10, scaleInitPrecond = true } = options
   if (!(memorySize >= 1)) {
     throw new ArgumentError({
@@ -164,12 +166,9 @@ export function lbfgs(
   learningRate: ScalarOrSchedule | null | LbfgsOptions = {},
   options: LbfgsOptions = {},
 ): GradientTransformation {
-  const {
-    learningRate: rate = null,
-    memorySize,
-    scaleInitPrecond,
-    linesearch,
-  } = withLeading('learningRate', learningRate, options)
+  const given = withLeading('learningRate', learningRate, options)
+  checkOptions('lbfgs', given, ['learningRate', 'memorySize', 'scaleInitPrecond', 'linesearch'])
+  const { learningRate: rate = null, memorySize, scaleInitPrecond, linesearch } = given
   const search =
     linesearch === undefined
       ? scaleByZoomLinesearch(20, { initialGuessStrategy: 'one' })

@@ -4,6 +4,7 @@
  * decrease of Hager & Zhang, "Algorithm 851: CG_DESCENT" (2006), as in Optax.
  */
 import { ArgumentError, np, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { cond, valueAndGrad, whileLoop } from '@adjoint/transforms'
 import type { Scalar } from './hyperparameters'
 import { keepDtypes } from './moments'
@@ -144,6 +145,16 @@ export function scaleByZoomLinesearch(
   maxLinesearchSteps: Scalar,
   options: ZoomLinesearchOptions = {},
 ): GradientTransformation {
+  checkOptions('scaleByZoomLinesearch', options, [
+    'maxLearningRate',
+    'tol',
+    'increaseFactor',
+    'slopeRtol',
+    'curvRtol',
+    'approxDecRtol',
+    'stepsizePrecision',
+    'initialGuessStrategy',
+  ])
   const { maxLearningRate, tol = 0, increaseFactor = 2, slopeRtol = 1e-4, curvRtol = 0.9 } = options
   const { approxDecRtol = 1e-6, stepsizePrecision = 1e-5, initialGuessStrategy = 'keep' } = options
 

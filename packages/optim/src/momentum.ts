@@ -1,5 +1,6 @@
 /** Momentum, averages, noise, decay and accumulation. */
 import { type DType, type Key, np, random, tree, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { increment, minus, type Scalar, times, withLeading, zeroCount } from './hyperparameters'
 import { type MaskOrFn, masked } from './masking'
 import { debiasing, keepDtypes, mean, settled, precisionOf, zeroMoments } from './moments'
@@ -20,6 +21,7 @@ export function trace(
   decay: Scalar,
   options: { readonly nesterov?: boolean; readonly accumulatorDtype?: DType } = {},
 ): GradientTransformation {
+  checkOptions('trace', options, ['nesterov', 'accumulatorDtype'])
   const { nesterov = false, accumulatorDtype } = options
   const accumulate = (g: NDArray, t: NDArray): NDArray => settled(np.add(g, np.multiply(decay, t)))
   return transformation<{ trace: unknown }>({
@@ -37,6 +39,7 @@ export function ema(
   decay: Scalar,
   options: { readonly debias?: boolean; readonly accumulatorDtype?: DType } = {},
 ): GradientTransformation {
+  checkOptions('ema', options, ['debias', 'accumulatorDtype'])
   const { debias = true, accumulatorDtype } = options
   return transformation<{ count: NDArray; ema: unknown }>({
     init: (params) => ({ count: zeroCount(), ema: zeroMoments(params, accumulatorDtype) }),
@@ -55,7 +58,7 @@ export function ema(
 export interface DecayedWeightsOptions {
   readonly weightDecay?: ScalarOrSchedule
   /** Which parameters decay: by default all. */
-  readonly mask?: MaskOrFn | undefined
+  readonly mask?: MaskOrFn | null | undefined
 }
 
 /**
@@ -69,6 +72,7 @@ export function addDecayedWeights(
   rest: DecayedWeightsOptions = {},
 ): GradientTransformation {
   const options = withLeading('weightDecay', weightDecay, rest)
+  checkOptions('addDecayedWeights', options, ['weightDecay', 'mask'])
   const amount = options.weightDecay ?? 0
   const decayed = (grads: unknown, params: unknown, rate: Scalar): unknown =>
     mapLeaves(
@@ -92,7 +96,8 @@ export function addDecayedWeights(
             state,
           ],
         })
-  return options.mask === undefined ? decay : masked(decay, options.mask)
+  const { mask = null } = options
+  return mask === null ? decay : masked(decay, mask)
 }
 
 /**
@@ -119,7 +124,8 @@ export function addNoise(eta: Scalar, gamma: Scalar, key: Key | number): Gradien
 
 /** Adds up `k` updates and emits their sum; the other updates are zero. */
 export function applyEvery(options: Scalar | { readonly k?: Scalar } = {}): GradientTransformation {
-  const { k = 1 } = withLeading<{ readonly k?: Scalar }>('k', options, {})
+  const given = withLeading<{ readonly k?: Scalar }>('k', options, {})
+  const { k = 1 } = checkOptions('applyEvery', given, ['k'])
   return transformation<{ count: NDArray; gradAcc: unknown }>({
     init: (params) => ({ count: zeroCount(), gradAcc: zerosLike(params) }),
     update: (grads, state) => {
@@ -145,6 +151,7 @@ export function applyEvery(options: Scalar | { readonly k?: Scalar } = {}): Grad
 export function scaleByOptimisticGradient(
   options: { readonly alpha?: Scalar; readonly beta?: Scalar } = {},
 ): GradientTransformation {
+  checkOptions('scaleByOptimisticGradient', options, ['alpha', 'beta'])
   const { alpha = 1, beta = 1 } = options
   return transformation<{ isInitialStep: NDArray; previousGradient: unknown }>({
     init: (params) => ({ isInitialStep: np.array(true), previousGradient: zerosLike(params) }),

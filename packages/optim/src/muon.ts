@@ -1,5 +1,6 @@
 /** Momentum whose matrices are made orthogonal. */
 import { type DType, np, tree, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { adamw } from './optimisers'
 import { increment, type Scalar, zeroCount } from './hyperparameters'
 import { type MaskOrFn, partition } from './masking'
@@ -24,8 +25,19 @@ export interface MuonScalingOptions extends NewtonSchulzOptions {
   readonly adaptive?: boolean
 }
 
+const scalingNames = [
+  'nsCoeffs',
+  'nsSteps',
+  'eps',
+  'beta',
+  'muDtype',
+  'nesterov',
+  'adaptive',
+] as const
+
 /** Momentum, made orthogonal: every parameter has to be a matrix. */
 export function scaleByMuon(options: MuonScalingOptions = {}): GradientTransformation {
+  checkOptions('scaleByMuon', options, scalingNames)
   const { beta = 0.95, muDtype, nesterov = true, adaptive = false } = options
   return transformation<{ readonly count: NDArray; readonly mu: unknown }>({
     init: (params) => ({ count: zeroCount(), mu: zeroMoments(params, muDtype) }),
@@ -60,19 +72,21 @@ export function scaleByMuon(options: MuonScalingOptions = {}): GradientTransform
  * Makes steps of matrices of different shapes comparable: `√max(1, out / in)`, or with
  * `consistentRms`, `√max(in, out)` times it, after Liu et al., "Muon is Scalable" (2025), section 2.2.
  */
-export const scaleByShape = (
-  options: { readonly consistentRms?: Scalar } = {},
-): GradientTransformation =>
-  stateless((grads) =>
+export function scaleByShape(
+  options: { readonly consistentRms?: Scalar | undefined } = {},
+): GradientTransformation {
+  const { consistentRms } = checkOptions('scaleByShape', options, ['consistentRms'])
+  return stateless((grads) =>
     mapLeaves((g) => {
       const [fanIn, fanOut] = g.shape
       const factor =
-        options.consistentRms === undefined
+        consistentRms === undefined
           ? Math.sqrt(Math.max(1, fanOut / fanIn))
-          : np.multiply(Math.sqrt(Math.max(fanIn, fanOut)), options.consistentRms)
+          : np.multiply(Math.sqrt(Math.max(fanIn, fanOut)), consistentRms)
       return np.multiply(g, factor).astype(g.dtype)
     }, grads),
   )
+}
 
 /**
  * Orthogonal momentum for matrices, and AdamW for the other parameters.
@@ -95,23 +109,37 @@ export function muon(
     readonly matrices?: (path: string, leaf: NDArray) => boolean
   } = {},
 ): GradientTransformation {
-  const { weightDecay = 0, adamLearningRate = learningRate, matrices } = options
+  checkOptions('muon', options, [
+    ...scalingNames,
+    'weightDecay',
+    'weightDecayMask',
+    'adamB1',
+    'adamB2',
+    'adamEpsRoot',
+    'adamWeightDecay',
+    'adamLearningRate',
+    'consistentRms',
+    'matrices',
+  ])
+  const { weightDecay = 0, weightDecayMask: mask, consistentRms, matrices, ...others } = options
+  const { adamB1: b1 = 0.9, adamB2: b2 = 0.999, adamEpsRoot: epsRoot = 0, ...rest } = others
+  const { adamWeightDecay = 0, adamLearningRate = learningRate, ...scaling } = rest
   const isMatrix = matrices ?? ((_path: string, leaf: NDArray) => leaf.ndim === 2)
-  const { eps = 1e-8, nesterov = true, muDtype } = options
+  const { eps = 1e-8, nesterov = true, muDtype } = scaling
   return partition(
     {
       muon: chain(
-        scaleByMuon(options),
-        scaleByShape(options),
-        addDecayedWeights(weightDecay, { mask: options.weightDecayMask }),
+        scaleByMuon(scaling),
+        scaleByShape({ consistentRms }),
+        addDecayedWeights(weightDecay, { mask }),
         scaleByLearningRate(learningRate),
       ),
       adam: adamw(adamLearningRate, {
-        b1: options.adamB1 ?? 0.9,
-        b2: options.adamB2 ?? 0.999,
+        b1,
+        b2,
         eps,
-        epsRoot: options.adamEpsRoot ?? 0,
-        weightDecay: options.adamWeightDecay ?? 0,
+        epsRoot,
+        weightDecay: adamWeightDecay,
         nesterov,
         ...(muDtype === undefined ? {} : { muDtype }),
       }),

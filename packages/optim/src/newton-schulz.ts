@@ -6,6 +6,7 @@
  * next to each other become one loop, and the steps are a loop around it.
  */
 import { ArgumentError, np, ShapeError, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { scan } from '@adjoint/transforms'
 import type { Scalar } from './hyperparameters'
 import { precisionOf } from './moments'
@@ -63,7 +64,10 @@ const isTriple = (given: NewtonSchulzCoefficients): given is Triple<number> =>
 export const orthogonalizeViaNewtonSchulz = (
   x: NDArray,
   options: NewtonSchulzOptions = {},
-): NDArray => orthogonalized([x], options)[0]
+): NDArray => {
+  checkOptions('orthogonalizeViaNewtonSchulz', options, ['nsCoeffs', 'nsSteps', 'eps'])
+  return orthogonalized([x], options)[0]
+}
 
 /** The same for several matrices. */
 export function orthogonalized(

@@ -1,5 +1,6 @@
 /** The optimisers people use, each one chain of transformations, with Optax's names and defaults. */
 import { type ArrayLike, type DType, type Key, np } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import {
   type AdamOptions,
   scaleByAdam,
@@ -37,6 +38,12 @@ import type { ScalarOrSchedule } from './schedules'
 import { scaleBySm3 } from './square-root-memory'
 import { chain, type GradientTransformation, identity } from './transformation'
 
+const adamNames = ['b1', 'b2', 'eps', 'epsRoot', 'muDtype', 'nesterov'] as const
+/** Of those that have no dtype of their own for the first moment. */
+const beliefNames = ['b1', 'b2', 'eps', 'epsRoot', 'nesterov'] as const
+const nadamNames = ['b1', 'b2', 'eps', 'epsRoot', 'muDtype'] as const
+const decayNames = ['weightDecay', 'mask'] as const
+
 /**
  * Stochastic gradient descent, with momentum or Nesterov's.
  * Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
@@ -47,15 +54,22 @@ import { chain, type GradientTransformation, identity } from './transformation'
 export const sgd = (
   learningRate: ScalarOrSchedule,
   options: {
-    readonly momentum?: Scalar
+    /** None where it is not given, or null. */
+    readonly momentum?: Scalar | null
     readonly nesterov?: boolean
     readonly accumulatorDtype?: DType
   } = {},
-): GradientTransformation =>
-  chain(
-    options.momentum === undefined ? identity : trace(options.momentum, options),
+): GradientTransformation => {
+  const { momentum = null, ...rest } = checkOptions('sgd', options, [
+    'momentum',
+    'nesterov',
+    'accumulatorDtype',
+  ])
+  return chain(
+    momentum === null ? identity : trace(momentum, rest),
     scaleByLearningRate(learningRate),
   )
+}
 
 /**
  * Kingma & Ba, "Adam: A Method for Stochastic Optimization" (2015), algorithm 1.
@@ -70,13 +84,15 @@ export const sgd = (
 export const adam = (
   learningRate: ScalarOrSchedule,
   options: AdamOptions = {},
-): GradientTransformation => chain(scaleByAdam(options), scaleByLearningRate(learningRate))
+): GradientTransformation =>
+  chain(scaleByAdam(checkOptions('adam', options, adamNames)), scaleByLearningRate(learningRate))
 
 /** Adam with Nesterov momentum. Dozat, "Incorporating Nesterov Momentum into Adam" (2016). */
 export const nadam = (
   learningRate: ScalarOrSchedule,
   options: Omit<AdamOptions, 'nesterov'> = {},
-): GradientTransformation => adam(learningRate, { ...options, nesterov: true })
+): GradientTransformation =>
+  adam(learningRate, { ...checkOptions('nadam', options, nadamNames), nesterov: true })
 
 /** How much weights decay, and which. */
 export interface DecayOptions {
@@ -94,24 +110,34 @@ export interface DecayOptions {
 export const adamw = (
   learningRate: ScalarOrSchedule,
   options: AdamOptions & DecayOptions = {},
-): GradientTransformation =>
-  chain(
-    scaleByAdam(options),
-    addDecayedWeights(options.weightDecay ?? 1e-4, { mask: options.mask }),
+): GradientTransformation => {
+  checkOptions('adamw', options, [...adamNames, ...decayNames])
+  const { weightDecay = 1e-4, mask, ...rest } = options
+  return chain(
+    scaleByAdam(rest),
+    addDecayedWeights(weightDecay, { mask }),
     scaleByLearningRate(learningRate),
   )
+}
 
 /** AdamW with Nesterov momentum. Dozat 2016; Loshchilov & Hutter 2019. */
 export const nadamw = (
   learningRate: ScalarOrSchedule,
   options: Omit<AdamOptions, 'nesterov'> & DecayOptions = {},
-): GradientTransformation => adamw(learningRate, { ...options, nesterov: true })
+): GradientTransformation => {
+  checkOptions('nadamw', options, [...nadamNames, ...decayNames])
+  return adamw(learningRate, { ...options, nesterov: true })
+}
 
 /** Adam with the largest gradient in place of the mean square. Kingma & Ba 2015, algorithm 2. */
 export const adamax = (
   learningRate: ScalarOrSchedule,
   options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly eps?: Scalar } = {},
-): GradientTransformation => chain(scaleByAdamax(options), scaleByLearningRate(learningRate))
+): GradientTransformation =>
+  chain(
+    scaleByAdamax(checkOptions('adamax', options, ['b1', 'b2', 'eps'])),
+    scaleByLearningRate(learningRate),
+  )
 
 /** `adamax` with decoupled weight decay. */
 export const adamaxw = (
@@ -121,12 +147,15 @@ export const adamaxw = (
     readonly b2?: Scalar
     readonly eps?: Scalar
   } & DecayOptions = {},
-): GradientTransformation =>
-  chain(
-    scaleByAdamax(options),
-    addDecayedWeights(options.weightDecay ?? 1e-4, { mask: options.mask }),
+): GradientTransformation => {
+  checkOptions('adamaxw', options, ['b1', 'b2', 'eps', ...decayNames])
+  const { weightDecay = 1e-4, mask, ...rest } = options
+  return chain(
+    scaleByAdamax(rest),
+    addDecayedWeights(weightDecay, { mask }),
     scaleByLearningRate(learningRate),
   )
+}
 
 /** Reddi, Kale & Kumar, "On the Convergence of Adam and Beyond" (2018), algorithm 2. */
 export const amsgrad = (
@@ -135,19 +164,30 @@ export const amsgrad = (
     readonly biasCorrectionMu?: boolean
     readonly biasCorrectionNu?: boolean
   } = {},
-): GradientTransformation => chain(scaleByAmsgrad(options), scaleByLearningRate(learningRate))
+): GradientTransformation => {
+  checkOptions('amsgrad', options, [...nadamNames, 'biasCorrectionMu', 'biasCorrectionNu'])
+  return chain(scaleByAmsgrad(options), scaleByLearningRate(learningRate))
+}
 
 /** Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond" (2020), algorithm 2. */
 export const radam = (
   learningRate: ScalarOrSchedule,
   options: Omit<AdamOptions, 'muDtype'> & { readonly threshold?: Scalar } = {},
-): GradientTransformation => chain(scaleByRadam(options), scaleByLearningRate(learningRate))
+): GradientTransformation =>
+  chain(
+    scaleByRadam(checkOptions('radam', options, [...beliefNames, 'threshold'])),
+    scaleByLearningRate(learningRate),
+  )
 
 /** Zhuang et al., "AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients" (2020). */
 export const adabelief = (
   learningRate: ScalarOrSchedule,
   options: Omit<AdamOptions, 'muDtype'> = {},
-): GradientTransformation => chain(scaleByBelief(options), scaleByLearningRate(learningRate))
+): GradientTransformation =>
+  chain(
+    scaleByBelief(checkOptions('adabelief', options, beliefNames)),
+    scaleByLearningRate(learningRate),
+  )
 
 /** Xie et al., "Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models" (2022). */
 export const adan = (
@@ -159,18 +199,25 @@ export const adan = (
     readonly eps?: Scalar
     readonly epsRoot?: Scalar
   } & DecayOptions = {},
-): GradientTransformation =>
-  chain(
-    scaleByAdan({ ...options, epsRoot: options.epsRoot ?? 1e-8 }),
-    addDecayedWeights(options.weightDecay ?? 0, { mask: options.mask }),
+): GradientTransformation => {
+  checkOptions('adan', options, ['b1', 'b2', 'b3', 'eps', 'epsRoot', ...decayNames])
+  const { weightDecay = 0, mask, epsRoot = 1e-8, ...rest } = options
+  return chain(
+    scaleByAdan({ ...rest, epsRoot }),
+    addDecayedWeights(weightDecay, { mask }),
     scaleByLearningRate(learningRate),
   )
+}
 
 /** Zaheer et al., "Adaptive Methods for Nonconvex Optimization" (2018), algorithm 2. */
 export const yogi = (
   learningRate: ScalarOrSchedule,
   options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly eps?: Scalar } = {},
-): GradientTransformation => chain(scaleByYogi(options), scaleByLearningRate(learningRate))
+): GradientTransformation =>
+  chain(
+    scaleByYogi(checkOptions('yogi', options, ['b1', 'b2', 'eps'])),
+    scaleByLearningRate(learningRate),
+  )
 
 /** Chen et al., "Symbolic Discovery of Optimization Algorithms" (2023), program 1. */
 export const lion = (
@@ -180,24 +227,30 @@ export const lion = (
     readonly b2?: Scalar
     readonly muDtype?: DType
   } & DecayOptions = {},
-): GradientTransformation =>
-  chain(
-    scaleByLion(options),
-    addDecayedWeights(options.weightDecay ?? 1e-3, { mask: options.mask }),
+): GradientTransformation => {
+  checkOptions('lion', options, ['b1', 'b2', 'muDtype', ...decayNames])
+  const { weightDecay = 1e-3, mask, ...rest } = options
+  return chain(
+    scaleByLion(rest),
+    addDecayedWeights(weightDecay, { mask }),
     scaleByLearningRate(learningRate),
   )
+}
 
 /** You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes" (2020), algorithm 2. */
 export const lamb = (
   learningRate: ScalarOrSchedule,
   options: Omit<AdamOptions, 'nesterov' | 'muDtype'> & DecayOptions = {},
-): GradientTransformation =>
-  chain(
-    scaleByAdam({ ...options, eps: options.eps ?? 1e-6 }),
-    addDecayedWeights(options.weightDecay ?? 0, { mask: options.mask }),
+): GradientTransformation => {
+  checkOptions('lamb', options, ['b1', 'b2', 'eps', 'epsRoot', ...decayNames])
+  const { weightDecay = 0, mask, eps = 1e-6, ...rest } = options
+  return chain(
+    scaleByAdam({ ...rest, eps }),
+    addDecayedWeights(weightDecay, { mask }),
     scaleByTrustRatio(),
     scaleByLearningRate(learningRate),
   )
+}
 
 /** You, Gitman & Ginsburg, "Large Batch Training of Convolutional Networks" (2017), algorithm 1. */
 export const lars = (
@@ -211,19 +264,25 @@ export const lars = (
     readonly momentum?: Scalar
     readonly nesterov?: boolean
   } = {},
-): GradientTransformation =>
-  chain(
-    addDecayedWeights(options.weightDecay ?? 0, { mask: options.weightDecayMask ?? true }),
-    masked(
-      scaleByTrustRatio({
-        trustCoefficient: options.trustCoefficient ?? 0.001,
-        eps: options.eps ?? 0,
-      }),
-      options.trustRatioMask ?? true,
-    ),
+): GradientTransformation => {
+  checkOptions('lars', options, [
+    'weightDecay',
+    'weightDecayMask',
+    'trustCoefficient',
+    'eps',
+    'trustRatioMask',
+    'momentum',
+    'nesterov',
+  ])
+  const { weightDecay = 0, weightDecayMask: mask = true, trustCoefficient = 0.001 } = options
+  const { eps = 0, trustRatioMask = true, momentum = 0.9, nesterov = false } = options
+  return chain(
+    addDecayedWeights(weightDecay, { mask }),
+    masked(scaleByTrustRatio({ trustCoefficient, eps }), trustRatioMask),
     scaleByLearningRate(learningRate),
-    trace(options.momentum ?? 0.9, options),
+    trace(momentum, { nesterov }),
   )
+}
 
 /** Ginsburg et al., "Stochastic Gradient Methods with Layer-wise Adaptive Moments" (2020), algorithm 1. */
 export const novograd = (
@@ -235,34 +294,51 @@ export const novograd = (
     readonly epsRoot?: Scalar
     readonly weightDecay?: Scalar
   } = {},
-): GradientTransformation =>
-  chain(
+): GradientTransformation => {
+  checkOptions('novograd', options, ['b1', 'b2', 'eps', 'epsRoot', 'weightDecay'])
+  return chain(
     scaleByNovograd({ ...options, eps: options.eps ?? 1e-6 }),
     scaleByLearningRate(learningRate),
   )
+}
 
 /** Hinton, "Neural Networks for Machine Learning", lecture 6e (2012); centered as Graves (2013). */
 export const rmsprop = (
   learningRate: ScalarOrSchedule,
   options: RmsOptions & {
     readonly centered?: boolean
-    readonly momentum?: Scalar
+    /** None where it is not given, or null. */
+    readonly momentum?: Scalar | null
     readonly nesterov?: boolean
   } = {},
-): GradientTransformation =>
-  chain(
-    options.centered ? scaleByStddev(options) : scaleByRms(options),
+): GradientTransformation => {
+  checkOptions('rmsprop', options, [
+    'decay',
+    'eps',
+    'initialScale',
+    'epsInSqrt',
+    'biasCorrection',
+    'centered',
+    'momentum',
+    'nesterov',
+  ])
+  const { centered = false, momentum = null, nesterov = false, ...rest } = options
+  return chain(
+    centered ? scaleByStddev(rest) : scaleByRms(rest),
     scaleByLearningRate(learningRate),
-    options.momentum === undefined
-      ? identity
-      : trace(options.momentum, { nesterov: options.nesterov ?? false }),
+    momentum === null ? identity : trace(momentum, { nesterov }),
   )
+}
 
 /** Duchi, Hazan & Singer, "Adaptive Subgradient Methods for Online Learning" (2011). */
 export const adagrad = (
   learningRate: ScalarOrSchedule,
   options: { readonly initialAccumulatorValue?: Scalar; readonly eps?: Scalar } = {},
-): GradientTransformation => chain(scaleByRss(options), scaleByLearningRate(learningRate))
+): GradientTransformation =>
+  chain(
+    scaleByRss(checkOptions('adagrad', options, ['initialAccumulatorValue', 'eps'])),
+    scaleByLearningRate(learningRate),
+  )
 
 /** Zeiler, "ADADELTA: An Adaptive Learning Rate Method" (2012). Without a learning rate, updates keep their sign. */
 export function adadelta(
@@ -270,10 +346,12 @@ export function adadelta(
   options: AdadeltaOptions = {},
 ): GradientTransformation {
   const given = withLeading('learningRate', learningRate, options)
+  checkOptions('adadelta', given, ['learningRate', 'rho', 'eps', 'weightDecay', 'weightDecayMask'])
+  const { learningRate: rate = null, weightDecay = 0, weightDecayMask: mask, ...rest } = given
   return chain(
-    addDecayedWeights(given.weightDecay ?? 0, { mask: given.weightDecayMask }),
-    scaleByAdadelta(given),
-    scaleByLearningRate(given.learningRate ?? null),
+    addDecayedWeights(weightDecay, { mask }),
+    scaleByAdadelta(rest),
+    scaleByLearningRate(rate),
   )
 }
 
@@ -293,9 +371,11 @@ export interface AdafactorOptions {
   readonly multiplyByParameterScale?: boolean
   /** The largest root mean square of an update; null for none. */
   readonly clippingThreshold?: Scalar | null
-  readonly momentum?: Scalar
+  /** None where it is not given, or null. */
+  readonly momentum?: Scalar | null
   readonly dtypeMomentum?: DType
-  readonly weightDecayRate?: ScalarOrSchedule
+  /** Likewise. */
+  readonly weightDecayRate?: ScalarOrSchedule | null
   readonly eps?: Scalar
   readonly factored?: boolean
   readonly weightDecayMask?: MaskOrFn
@@ -307,8 +387,22 @@ export function adafactor(
   rest: AdafactorOptions = {},
 ): GradientTransformation {
   const options = withLeading('learningRate', learningRate, rest)
+  checkOptions('adafactor', options, [
+    'learningRate',
+    'minDimSizeToFactor',
+    'decayRate',
+    'decayOffset',
+    'multiplyByParameterScale',
+    'clippingThreshold',
+    'momentum',
+    'dtypeMomentum',
+    'weightDecayRate',
+    'eps',
+    'factored',
+    'weightDecayMask',
+  ])
   const { clippingThreshold = 1, multiplyByParameterScale = true } = options
-  const { momentum, weightDecayRate, dtypeMomentum = 'float32' } = options
+  const { momentum = null, weightDecayRate = null, dtypeMomentum = 'float32' } = options
   const { decayRate = 0.8, decayOffset = 0, eps = 1e-30 } = options
   const { factored = true, minDimSizeToFactor = 128 } = options
   return chain(
@@ -322,10 +416,10 @@ export function adafactor(
     clippingThreshold === null ? identity : clipByBlockRms(clippingThreshold),
     scaleByLearningRate(options.learningRate ?? null, { flipSign: false }),
     multiplyByParameterScale ? scaleByParamBlockRms() : identity,
-    momentum === undefined
+    momentum === null
       ? identity
       : ema(momentum, { debias: false, accumulatorDtype: dtypeMomentum }),
-    weightDecayRate === undefined
+    weightDecayRate === null
       ? identity
       : addDecayedWeights(weightDecayRate, { mask: options.weightDecayMask }),
     scale(-1),
@@ -340,17 +434,14 @@ export const signSgd = (learningRate: ScalarOrSchedule): GradientTransformation 
 export const signum = (
   learningRate: ScalarOrSchedule,
   options: { readonly beta?: Scalar; readonly accumulatorDtype?: DType } = {},
-): GradientTransformation =>
-  chain(
-    ema(options.beta ?? 0.9, {
-      debias: false,
-      ...(options.accumulatorDtype === undefined
-        ? {}
-        : { accumulatorDtype: options.accumulatorDtype }),
-    }),
+): GradientTransformation => {
+  const { beta = 0.9, ...rest } = checkOptions('signum', options, ['beta', 'accumulatorDtype'])
+  return chain(
+    ema(beta, { ...rest, debias: false }),
     scaleBySign(),
     scaleByLearningRate(learningRate),
   )
+}
 
 /** SGD with gradient noise. Neelakantan et al., "Adding Gradient Noise Improves Learning" (2015). */
 export const noisySgd = (
@@ -360,39 +451,50 @@ export const noisySgd = (
     readonly gamma?: Scalar
     readonly key?: Key | number
   } = {},
-): GradientTransformation =>
-  chain(
-    addNoise(options.eta ?? 0.01, options.gamma ?? 0.55, options.key ?? 0),
-    scaleByLearningRate(learningRate),
-  )
+): GradientTransformation => {
+  const {
+    eta = 0.01,
+    gamma = 0.55,
+    key = 0,
+  } = checkOptions('noisySgd', options, ['eta', 'gamma', 'key'])
+  return chain(addNoise(eta, gamma, key), scaleByLearningRate(learningRate))
+}
 
 /** Adam with optimism: `adam` before `scaleByOptimisticGradient`. Daskalakis et al., "Training GANs with Optimism" (2018), algorithm 1. */
 export const optimisticAdam = (
   learningRate: ScalarOrSchedule,
   options: AdamOptions & { readonly alpha?: Scalar; readonly beta?: Scalar } = {},
-): GradientTransformation =>
-  chain(
-    scaleByAdam({ ...options, nesterov: options.nesterov ?? true }),
-    scaleByOptimisticGradient(options),
+): GradientTransformation => {
+  checkOptions('optimisticAdam', options, [...adamNames, 'alpha', 'beta'])
+  const { alpha = 1, beta = 1, nesterov = true, ...rest } = options
+  return chain(
+    scaleByAdam({ ...rest, nesterov }),
+    scaleByOptimisticGradient({ alpha, beta }),
     scaleByLearningRate(learningRate),
   )
+}
 
 /** Steps by signs, each parameter with a step size that adapts. Igel & Hüsken, "Improving the Rprop Learning Algorithm" (2000). */
-export const rprop = (learningRate: Scalar, options: RpropOptions = {}): GradientTransformation =>
-  chain(scaleByRprop(learningRate, options), scale(-1))
+export const rprop = (learningRate: Scalar, options: RpropOptions = {}): GradientTransformation => {
+  checkOptions('rprop', options, ['etaMinus', 'etaPlus', 'minStepSize', 'maxStepSize'])
+  return chain(scaleByRprop(learningRate, options), scale(-1))
+}
 
 /** AdaGrad in little memory, with momentum. Anil et al., "Memory-Efficient Adaptive Optimization" (2019), algorithm SM3-II. */
 export const sm3 = (
   learningRate: ScalarOrSchedule,
   options: { readonly momentum?: Scalar } = {},
-): GradientTransformation =>
-  chain(scaleBySm3({ b1: options.momentum ?? 0.9 }), scaleByLearningRate(learningRate))
+): GradientTransformation => {
+  const { momentum = 0.9 } = checkOptions('sm3', options, ['momentum'])
+  return chain(scaleBySm3({ b1: momentum }), scaleByLearningRate(learningRate))
+}
 
 /** Steps of a fixed part of each layer's norm. Bernstein et al., "On the distance between two neural networks and the stability of learning" (2020), algorithm 1. */
 export function fromage(
   learningRate: ScalarOrSchedule,
   options: { readonly minNorm?: Scalar } = {},
 ): GradientTransformation {
+  const { minNorm = 1e-6 } = checkOptions('fromage', options, ['minNorm'])
   const rateOf = (count: ArrayLike): Scalar =>
     typeof learningRate === 'function' ? learningRate(count) : learningRate
   /** Keeps the norm from growing: 1 / √(1 + rate²). */
@@ -403,7 +505,7 @@ export function fromage(
   const scheduled = (of: (rate: Scalar) => Scalar): ScalarOrSchedule =>
     typeof learningRate === 'function' ? (count) => np.asarray(of(rateOf(count))) : of(learningRate)
   return chain(
-    scaleByTrustRatio({ minNorm: options.minNorm ?? 1e-6 }),
+    scaleByTrustRatio({ minNorm }),
     scaleByLearningRate(scheduled((rate) => times(rate, shrink(rate)))),
     addDecayedWeights(scheduled((rate) => minus(shrink(rate), 1))),
   )
@@ -414,7 +516,12 @@ export const optimisticGradientDescent = (
   learningRate: ScalarOrSchedule,
   options: { readonly alpha?: Scalar; readonly beta?: Scalar } = {},
 ): GradientTransformation =>
-  chain(scaleByOptimisticGradient(options), scaleByLearningRate(learningRate))
+  chain(
+    scaleByOptimisticGradient(
+      checkOptions('optimisticGradientDescent', options, ['alpha', 'beta']),
+    ),
+    scaleByLearningRate(learningRate),
+  )
 
 /** SGD with Polyak's step size; wants the extra argument `value`. Loizou et al. (2021). */
 export const polyakSgd = (
@@ -425,4 +532,8 @@ export const polyakSgd = (
     readonly eps?: Scalar
     readonly variant?: 'sps' | 'sps+'
   } = {},
-): GradientTransformation => chain(sgd(options.scaling ?? 1), scaleByPolyak(options))
+): GradientTransformation => {
+  checkOptions('polyakSgd', options, ['maxLearningRate', 'scaling', 'fMin', 'eps', 'variant'])
+  const { scaling = 1, ...rest } = options
+  return chain(sgd(scaling), scaleByPolyak(rest))
+}

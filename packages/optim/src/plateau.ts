@@ -1,5 +1,6 @@
 /** A learning rate that falls when the loss does not. */
 import { ArgumentError, np, tree, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { increment, type Scalar, zeroCount } from './hyperparameters'
 import {
   type GradientTransformation,
@@ -60,6 +61,15 @@ function requireSensible({ factor = 0.1, rtol = 1e-4, atol = 0 }: PlateauOptions
  * optimiser.update(params, optimiser.init(params), params, { value: 0.3 })
  */
 export function reduceOnPlateau(options: PlateauOptions = {}): GradientTransformation {
+  checkOptions('reduceOnPlateau', options, [
+    'factor',
+    'patience',
+    'rtol',
+    'atol',
+    'cooldown',
+    'accumulationSize',
+    'minScale',
+  ])
   requireSensible(options)
   const { factor = 0.1, patience = 10, rtol = 1e-4, atol = 0 } = options
   const { cooldown = 0, accumulationSize = 1, minScale = 0 } = options

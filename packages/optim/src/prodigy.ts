@@ -1,5 +1,6 @@
 /** AdamW that finds its learning rate. */
 import { np, tree, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { increment, requireRate, type Scalar, withLeading, zeroCount } from './hyperparameters'
 import { average, keepDtypes, powers, precisionOf, zeroMoments } from './moments'
 import type { ScalarOrSchedule } from './schedules'
@@ -56,6 +57,16 @@ export function prodigy(
   rest: ProdigyOptions = {},
 ): GradientTransformation {
   const options = withLeading('learningRate', learningRate, rest)
+  checkOptions('prodigy', options, [
+    'learningRate',
+    'betas',
+    'beta3',
+    'eps',
+    'estimLr0',
+    'estimLrCoef',
+    'weightDecay',
+    'safeguardWarmup',
+  ])
   const { learningRate: rate = 1, betas: [beta1, beta2] = [0.9, 0.999], eps = 1e-8 } = options
   const { estimLr0 = 1e-6, estimLrCoef = 1, weightDecay = 0, safeguardWarmup = false } = options
   const { beta3 = typeof beta2 === 'number' ? Math.sqrt(beta2) : np.sqrt(beta2) } = options

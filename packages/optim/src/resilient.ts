@@ -1,5 +1,6 @@
 /** Steps by the sign of the gradient, each parameter with a size of its own. */
 import { np, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import type { Scalar } from './hyperparameters'
 import { type GradientTransformation, mapLeaves, transformation, zerosLike } from './transformation'
 
@@ -23,6 +24,7 @@ export function scaleByRprop(
   learningRate: Scalar,
   options: RpropOptions = {},
 ): GradientTransformation {
+  checkOptions('scaleByRprop', options, ['etaMinus', 'etaPlus', 'minStepSize', 'maxStepSize'])
   const { etaMinus = 0.5, etaPlus = 1.2, minStepSize = 1e-6, maxStepSize = 50 } = options
   interface State {
     readonly stepSizes: unknown

@@ -1,5 +1,6 @@
 /** Updates divided by the root of a mean or a sum of squares. */
 import { np, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { increment, minus, type Scalar, zeroCount } from './hyperparameters'
 import {
   average,
@@ -35,6 +36,13 @@ const reciprocalRoot = (x: NDArray, eps: Scalar, epsInSqrt: boolean): NDArray =>
 
 /** Divides by the root of a running mean of squares. Hinton's lecture 6e (2012). */
 export function scaleByRms(options: RmsOptions = {}): GradientTransformation {
+  checkOptions('scaleByRms', options, [
+    'decay',
+    'eps',
+    'initialScale',
+    'epsInSqrt',
+    'biasCorrection',
+  ])
   const { decay = 0.9, eps = 1e-8, initialScale = 0, epsInSqrt = true } = options
   const { biasCorrection = false } = options
   return transformation<{ readonly count: NDArray | null; readonly nu: unknown }>({
@@ -61,6 +69,13 @@ export function scaleByRms(options: RmsOptions = {}): GradientTransformation {
 
 /** Divides by a running standard deviation. Graves, "Generating Sequences With Recurrent Neural Networks" (2013), eqs. 38–40. */
 export function scaleByStddev(options: RmsOptions = {}): GradientTransformation {
+  checkOptions('scaleByStddev', options, [
+    'decay',
+    'eps',
+    'initialScale',
+    'epsInSqrt',
+    'biasCorrection',
+  ])
   const { decay = 0.9, eps = 1e-8, initialScale = 0, epsInSqrt = true } = options
   const { biasCorrection = false } = options
   interface State {
@@ -103,6 +118,7 @@ export function scaleByStddev(options: RmsOptions = {}): GradientTransformation 
 export function scaleByRss(
   options: { readonly initialAccumulatorValue?: Scalar; readonly eps?: Scalar } = {},
 ): GradientTransformation {
+  checkOptions('scaleByRss', options, ['initialAccumulatorValue', 'eps'])
   const { initialAccumulatorValue = 0.1, eps = 1e-7 } = options
   return transformation<{ readonly sumOfSquares: unknown }>({
     init: (params) => ({ sumOfSquares: filled(params, initialAccumulatorValue) }),
@@ -123,6 +139,7 @@ export function scaleByRss(
 export function scaleByAdadelta(
   options: { readonly rho?: Scalar; readonly eps?: Scalar } = {},
 ): GradientTransformation {
+  checkOptions('scaleByAdadelta', options, ['rho', 'eps'])
   const { rho = 0.9, eps = 1e-6 } = options
   return transformation<{ readonly eG: unknown; readonly eX: unknown }>({
     init: (params) => ({ eG: zeroMoments(params), eX: zeroMoments(params) }),
@@ -168,6 +185,13 @@ function factoredAxes(
  * Shazeer & Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost" (2018), algorithm 4.
  */
 export function scaleByFactoredRms(options: FactoredRmsOptions = {}): GradientTransformation {
+  checkOptions('scaleByFactoredRms', options, [
+    'factored',
+    'decayRate',
+    'stepOffset',
+    'minDimSizeToFactor',
+    'epsilon',
+  ])
   const { decayRate = 0.8, stepOffset = 0, epsilon = 1e-30 } = options
   /** The places of rows, columns and whole second moments; those that a parameter does not need are null. */
   interface State {

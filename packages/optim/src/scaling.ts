@@ -1,5 +1,6 @@
 /** Transformations that scale updates by something known: a constant, a schedule, a norm, a sign. */
 import { np, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { increment, requireRate, type Scalar, times, zeroCount } from './hyperparameters'
 import type { ScalarOrSchedule, Schedule } from './schedules'
 import {
@@ -37,6 +38,7 @@ export function scaleByLearningRate(
   learningRate: ScalarOrSchedule | null,
   options: { readonly flipSign?: boolean } = {},
 ): GradientTransformation {
+  checkOptions('scaleByLearningRate', options, ['flipSign'])
   const { flipSign = true } = options
   if (learningRate === null) return identity
   requireRate(learningRate)
@@ -56,29 +58,32 @@ const norm = (x: NDArray): NDArray => np.sqrt(np.sum(np.square(x)))
 const rootMeanSquare = (x: NDArray): NDArray => np.sqrt(np.mean(np.square(x)))
 
 /** Multiplies each update by the norm of its parameter, at least `minScale`. */
-export const scaleByParamBlockNorm = (
+export function scaleByParamBlockNorm(
   options: { readonly minScale?: Scalar } = {},
-): GradientTransformation =>
-  stateless((grads, params) =>
+): GradientTransformation {
+  const { minScale = 1e-3 } = checkOptions('scaleByParamBlockNorm', options, ['minScale'])
+  return stateless((grads, params) =>
     mapLeaves(
-      (g, p) => np.multiply(g, np.maximum(norm(p), options.minScale ?? 1e-3)).astype(g.dtype),
+      (g, p) => np.multiply(g, np.maximum(norm(p), minScale)).astype(g.dtype),
       grads,
       requireParams('scaleByParamBlockNorm', params),
     ),
   )
+}
 
 /** Multiplies each update by the root mean square of its parameter, at least `minScale`. */
-export const scaleByParamBlockRms = (
+export function scaleByParamBlockRms(
   options: { readonly minScale?: Scalar } = {},
-): GradientTransformation =>
-  stateless((grads, params) =>
+): GradientTransformation {
+  const { minScale = 1e-3 } = checkOptions('scaleByParamBlockRms', options, ['minScale'])
+  return stateless((grads, params) =>
     mapLeaves(
-      (g, p) =>
-        np.multiply(g, np.maximum(rootMeanSquare(p), options.minScale ?? 1e-3)).astype(g.dtype),
+      (g, p) => np.multiply(g, np.maximum(rootMeanSquare(p), minScale)).astype(g.dtype),
       grads,
       requireParams('scaleByParamBlockRms', params),
     ),
   )
+}
 
 /**
  * Makes the norm of each update proportional to that of its parameter.
@@ -91,6 +96,7 @@ export function scaleByTrustRatio(
     readonly eps?: Scalar
   } = {},
 ): GradientTransformation {
+  checkOptions('scaleByTrustRatio', options, ['minNorm', 'trustCoefficient', 'eps'])
   const { minNorm = 0, trustCoefficient = 1, eps = 0 } = options
   const scaled = (g: NDArray, p: NDArray): NDArray => {
     const paramNorm = np.maximum(norm(p), minNorm)
@@ -106,14 +112,18 @@ export function scaleByTrustRatio(
 }
 
 /** Divides all updates by their global norm, and multiplies them by `scaleFactor`. */
-export const normalizeByUpdateNorm = (
+export function normalizeByUpdateNorm(
   options: { readonly scaleFactor?: Scalar; readonly eps?: Scalar } = {},
-): GradientTransformation =>
-  stateless((grads) => {
-    const { scaleFactor = 1, eps = 1e-6 } = options
+): GradientTransformation {
+  const { scaleFactor = 1, eps = 1e-6 } = checkOptions('normalizeByUpdateNorm', options, [
+    'scaleFactor',
+    'eps',
+  ])
+  return stateless((grads) => {
     const divisor = np.divide(np.add(globalNorm(grads), eps), scaleFactor)
     return mapLeaves((g) => np.divide(g, divisor).astype(g.dtype), grads)
   })
+}
 
 /**
  * Polyak's step size, from the extra argument `value` and a lower bound of the loss:
@@ -127,6 +137,7 @@ export function scaleByPolyak(
     readonly variant?: 'sps' | 'sps+'
   } = {},
 ): GradientTransformation {
+  checkOptions('scaleByPolyak', options, ['fMin', 'maxLearningRate', 'eps', 'variant'])
   const { fMin = 0, maxLearningRate = 1, eps = 0, variant = 'sps' } = options
   return stateless((grads, _params, extra) => {
     const { value } = requireExtra('scaleByPolyak', extra, 'value')

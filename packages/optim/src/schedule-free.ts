@@ -3,6 +3,7 @@
  * Defazio et al., "The Road Less Scheduled" (2024).
  */
 import { ArgumentError, type DType, np, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { complement, increment, type Scalar, withLeading } from './hyperparameters'
 import { addDecayedWeights } from './momentum'
 import { scaleByRms } from './root-mean-square'
@@ -30,10 +31,10 @@ interface ScheduleFreeState {
 
 export interface ScheduleFreeOptions {
   /** How much of the average there is in the point where gradients are taken. */
-  readonly b1?: Scalar
+  readonly b1?: Scalar | undefined
   /** Steps weigh as this power of the learning rate. */
-  readonly weightLrPower?: Scalar
-  readonly stateDtype?: DType
+  readonly weightLrPower?: Scalar | undefined
+  readonly stateDtype?: DType | undefined
 }
 
 /** The averaged iterates x, from the parameters y = b1 · x + (1 − b1) · z. */
@@ -55,6 +56,7 @@ export function scheduleFree(
   learningRate: ScalarOrSchedule,
   options: ScheduleFreeOptions = {},
 ): GradientTransformation {
+  checkOptions('scheduleFree', options, ['b1', 'weightLrPower', 'stateDtype'])
   const { b1 = 0.9, weightLrPower = 2, stateDtype } = options
   return transformation<ScheduleFreeState>({
     init: (params) => ({
@@ -137,9 +139,18 @@ export function scheduleFreeSgd(
   rest: ScheduleFreeSgdOptions = {},
 ): GradientTransformation {
   const options = withLeading('learningRate', learningRate, rest)
-  const rate = warmed(options.learningRate ?? 1, options.warmupSteps)
-  const sgd = chain(addDecayedWeights(options.weightDecay ?? 0), scaleByLearningRate(rate))
-  return scheduleFree(sgd, rate, options)
+  checkOptions('scheduleFreeSgd', options, [
+    'learningRate',
+    'warmupSteps',
+    'weightDecay',
+    'b1',
+    'weightLrPower',
+    'stateDtype',
+  ])
+  const { learningRate: peak = 1, warmupSteps, weightDecay = 0, ...averaging } = options
+  const rate = warmed(peak, warmupSteps)
+  const sgd = chain(addDecayedWeights(weightDecay), scaleByLearningRate(rate))
+  return scheduleFree(sgd, rate, averaging)
 }
 
 /** `scheduleFree` of AdamW without its momentum. Defazio et al. (2024), algorithm 2. */
@@ -148,12 +159,23 @@ export function scheduleFreeAdamw(
   rest: ScheduleFreeAdamwOptions = {},
 ): GradientTransformation {
   const options = withLeading('learningRate', learningRate, rest)
-  const { b2 = 0.999, eps = 1e-8, weightDecay = 0 } = options
-  const rate = warmed(options.learningRate ?? 0.0025, options.warmupSteps)
+  checkOptions('scheduleFreeAdamw', options, [
+    'b2',
+    'eps',
+    'learningRate',
+    'warmupSteps',
+    'weightDecay',
+    'b1',
+    'weightLrPower',
+    'stateDtype',
+  ])
+  const { learningRate: peak = 0.0025, warmupSteps, weightDecay = 0 } = options
+  const { b2 = 0.999, eps = 1e-8, b1, weightLrPower, stateDtype } = options
+  const rate = warmed(peak, warmupSteps)
   const optimiser = chain(
     scaleByRms({ decay: b2, eps, epsInSqrt: false, biasCorrection: true }),
     addDecayedWeights(weightDecay),
     scaleByLearningRate(rate),
   )
-  return scheduleFree(optimiser, rate, options)
+  return scheduleFree(optimiser, rate, { b1, weightLrPower, stateDtype })
 }

@@ -3,6 +3,7 @@
  * Names and formulas are Optax's (https://optax.readthedocs.io/en/latest/api/optimizer_schedules.html).
  */
 import { ArgumentError, np, type ArrayLike, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { minus, over, type Scalar, times } from './hyperparameters'
 
 export type Schedule = (count: ArrayLike) => NDArray
@@ -25,6 +26,7 @@ export function polynomialSchedule(
   transitionSteps: number,
   options: { readonly transitionBegin?: number } = {},
 ): Schedule {
+  checkOptions('polynomialSchedule', options, ['transitionBegin'])
   if (transitionSteps <= 0) return constantSchedule(initValue)
   const begin = Math.max(0, options.transitionBegin ?? 0)
   return (count) => {
@@ -39,7 +41,10 @@ export const linearSchedule = (
   endValue: Scalar,
   transitionSteps: number,
   options: { readonly transitionBegin?: number } = {},
-): Schedule => polynomialSchedule(initValue, endValue, 1, transitionSteps, options)
+): Schedule => {
+  checkOptions('linearSchedule', options, ['transitionBegin'])
+  return polynomialSchedule(initValue, endValue, 1, transitionSteps, options)
+}
 
 /**
  * Half a cosine from `initValue` to `alpha · initValue` over `decaySteps`.
@@ -50,6 +55,7 @@ export function cosineDecay(
   decaySteps: number,
   options: { readonly alpha?: Scalar; readonly exponent?: Scalar } = {},
 ): Schedule {
+  checkOptions('cosineDecay', options, ['alpha', 'exponent'])
   const { alpha = 0, exponent = 1 } = options
   requirePositive('cosineDecay', 'decaySteps', decaySteps)
   return (count) => {
@@ -72,6 +78,7 @@ export function exponentialDecay(
     readonly endValue?: Scalar
   } = {},
 ): Schedule {
+  checkOptions('exponentialDecay', options, ['transitionBegin', 'staircase', 'endValue'])
   const { staircase = false, endValue } = options
   if (transitionSteps <= 0 || decayRate === 0) return constantSchedule(initValue)
   const begin = Math.max(0, options.transitionBegin ?? 0)
@@ -163,6 +170,7 @@ export function linearOnecycle(
     readonly finalDivFactor?: number
   } = {},
 ): Schedule {
+  checkOptions('linearOnecycle', options, ['pctStart', 'pctFinal', 'divFactor', 'finalDivFactor'])
   const { pctStart = 0.3, pctFinal = 0.85, divFactor = 25, finalDivFactor = 1e4 } = options
   requirePositive('linearOnecycle', 'transitionSteps', transitionSteps)
   return piecewiseInterpolate('linear', over(peakValue, divFactor), [
@@ -182,6 +190,7 @@ export function cosineOnecycle(
     readonly finalDivFactor?: number
   } = {},
 ): Schedule {
+  checkOptions('cosineOnecycle', options, ['pctStart', 'divFactor', 'finalDivFactor'])
   const { pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4 } = options
   requirePositive('cosineOnecycle', 'transitionSteps', transitionSteps)
   return piecewiseInterpolate('cosine', over(peakValue, divFactor), [
@@ -190,12 +199,12 @@ export function cosineOnecycle(
   ])
 }
 
-/** Pieces in sequence: piece `i` counts from `boundaries[i - 1]`. */
+/** Pieces in sequence: piece `i`, a schedule or a constant, counts from `boundaries[i - 1]`. */
 export function joinSchedules(
-  schedules: readonly Schedule[],
+  schedules: readonly ScalarOrSchedule[],
   boundaries: readonly number[],
 ): Schedule {
-  const [first, ...others] = schedules
+  const [first, ...others] = schedules.map(toSchedule)
   if (first === undefined || others.length !== boundaries.length) {
     throw new ArgumentError({
       op: 'joinSchedules',
@@ -225,6 +234,7 @@ export function warmupCosineDecay(
   decaySteps: number,
   options: { readonly endValue?: Scalar; readonly exponent?: Scalar } = {},
 ): Schedule {
+  checkOptions('warmupCosineDecay', options, ['endValue', 'exponent'])
   const { endValue = 0, exponent = 1 } = options
   const alpha = peakValue === 0 ? 0 : over(endValue, peakValue)
   const decay = cosineDecay(peakValue, decaySteps - warmupSteps, { alpha, exponent })
@@ -243,14 +253,16 @@ export const warmupExponentialDecay = (
     readonly staircase?: boolean
     readonly endValue?: Scalar
   } = {},
-): Schedule =>
-  joinSchedules(
+): Schedule => {
+  checkOptions('warmupExponentialDecay', options, ['transitionBegin', 'staircase', 'endValue'])
+  return joinSchedules(
     [
       linearSchedule(initValue, peakValue, warmupSteps),
       exponentialDecay(peakValue, transitionSteps, decayRate, options),
     ],
     [warmupSteps],
   )
+}
 
 /** One period of `sgdr`: the arguments of `warmupCosineDecay`. */
 export interface CosinePeriod {

@@ -1,5 +1,6 @@
 /** Minima whose neighbourhood is low as well. */
 import { ArgumentError, np, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { pmean } from '@adjoint/transforms'
 import { zeroCount } from './hyperparameters'
 import {
@@ -67,6 +68,7 @@ export function sam(
   advOptimizer: GradientTransformation,
   options: SamOptions = {},
 ): GradientTransformation {
+  checkOptions('sam', options, ['syncPeriod', 'resetState', 'opaqueMode', 'batchAxisName'])
   const { syncPeriod = 2, resetState = true, opaqueMode = false, batchAxisName } = options
   if (!(Number.isInteger(syncPeriod) && syncPeriod >= 1)) {
     throw new ArgumentError({

@@ -1,5 +1,6 @@
 /** Steps by an estimate of the Hessian's diagonal, clipped. */
 import { type DType, type Key, np, type NDArray, random, tree } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { cond, grad, jvp } from '@adjoint/transforms'
 import { increment, type Scalar, times, zeroCount } from './hyperparameters'
 import type { MaskOrFn } from './masking'
@@ -76,6 +77,16 @@ interface State {
  * algorithm 3.
  */
 export function scaleBySophia(options: SophiaScalingOptions = {}): GradientTransformation {
+  checkOptions('scaleBySophia', options, [
+    'b1',
+    'b2',
+    'eps',
+    'gamma',
+    'clipThreshold',
+    'updateInterval',
+    'hessianDiagonalFn',
+    'muDtype',
+  ])
   const { b1 = 0.965, b2 = 0.99, eps = 1e-8, gamma = 0.01, clipThreshold = 1 } = options
   const { updateInterval = 10, muDtype } = options
   const { hessianDiagonalFn = hutchinsonEstimatorDiagHessian() } = options
@@ -140,9 +151,23 @@ export const sophia = (
     readonly weightDecay?: ScalarOrSchedule
     readonly weightDecayMask?: MaskOrFn
   } = {},
-): GradientTransformation =>
-  chain(
-    scaleBySophia(options),
-    addDecayedWeights(options.weightDecay ?? 1e-4, { mask: options.weightDecayMask }),
+): GradientTransformation => {
+  checkOptions('sophia', options, [
+    'b1',
+    'b2',
+    'eps',
+    'gamma',
+    'clipThreshold',
+    'updateInterval',
+    'hessianDiagonalFn',
+    'muDtype',
+    'weightDecay',
+    'weightDecayMask',
+  ])
+  const { weightDecay = 1e-4, weightDecayMask: mask, ...rest } = options
+  return chain(
+    scaleBySophia(rest),
+    addDecayedWeights(weightDecay, { mask }),
     scaleByLearningRate(learningRate),
   )
+}

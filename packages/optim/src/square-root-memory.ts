@@ -1,5 +1,6 @@
 /** Second moments that are kept by axis: memory for n + m numbers instead of n · m. */
 import { np, tree, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { complement, minus, type Scalar } from './hyperparameters'
 import { keepDtypes, mean, zeroMoments } from './moments'
 import { type GradientTransformation, mapLeaves, transformation } from './transformation'
@@ -14,6 +15,7 @@ import { type GradientTransformation, mapLeaves, transformation } from './transf
 export function scaleBySm3(
   options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly eps?: Scalar } = {},
 ): GradientTransformation {
+  checkOptions('scaleBySm3', options, ['b1', 'b2', 'eps'])
   const { b1 = 0.9, b2 = 1, eps = 1e-8 } = options
   interface State {
     /** For each parameter the list of its axes' accumulators. */

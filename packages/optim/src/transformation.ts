@@ -120,7 +120,15 @@ export function transformation<S>(rules: {
   }
 }
 
-/** A transformation without state. */
+/**
+ * A transformation without state, from a function of the updates, the parameters (where there are
+ * any) and the extra arguments.
+ *
+ * @param update from trees like the parameters to another
+ * @example
+ * const halved = stateless((updates) => tree.map((u: NDArray) => np.multiply(u, 0.5), updates))
+ * halved.update(np.array([1, 2]), halved.init(null))[0] // Array([0.5, 1. ], dtype=float32)
+ */
 export const stateless = (
   update: (grads: unknown, params: unknown, extra: ExtraArgs) => unknown,
 ): GradientTransformation =>

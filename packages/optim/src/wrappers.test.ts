@@ -221,7 +221,9 @@ describe('lookahead', () => {
   })
 
   it('has a period', () => {
-    expect(() => optim.lookahead(optim.sgd(1), 0, 0.5)).toThrow('syncPeriod is 1 or more')
+    expect(() => optim.lookahead(optim.sgd(1), 0, 0.5)).toThrow(
+      'syncPeriod is a whole number from 1 on',
+    )
   })
 })
 

@@ -1,5 +1,6 @@
 /** Transformations of transformations. */
 import { ArgumentError, np, tree, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { cond } from '@adjoint/transforms'
 import { complement, increment, minus, type Scalar, times, zeroCount } from './hyperparameters'
 import {
@@ -44,12 +45,14 @@ export function multiSteps(
     ) => NDArray
   } = {},
 ): GradientTransformation {
+  checkOptions('multiSteps', options, ['useGradMean', 'lazy', 'shouldSkipUpdateFn'])
   const { useGradMean = true, lazy = false, shouldSkipUpdateFn } = options
-  if (typeof everyKSchedule === 'number' && !(everyKSchedule >= 1)) {
+  const isCount = typeof everyKSchedule !== 'number' || Number.isInteger(everyKSchedule)
+  if (!isCount || (typeof everyKSchedule === 'number' && everyKSchedule < 1)) {
     throw new ArgumentError({
       op: 'multiSteps(inner, everyKSchedule)',
       problem: `gradients of ${everyKSchedule} steps cannot be collected`,
-      rule: 'everyKSchedule is 1 or more, or a function',
+      rule: 'everyKSchedule is a whole number from 1 on, or a function',
     })
   }
   return transformation<MultiStepsState>({
@@ -113,9 +116,19 @@ const accumulatorOf = (p: NDArray): 'float64' | 'float32' =>
 
 /** Whether the last update of `multiSteps` was one of the inner optimiser's. */
 export function hasUpdated(state: OptState): NDArray {
-  const { miniStep, gradientStep } = state as MultiStepsState
+  if (!isMultiStepsState(state)) {
+    throw new ArgumentError({
+      op: 'hasUpdated(state)',
+      problem: 'the state is not that of multiSteps',
+      hint: 'in a chain it is one of the parts of the state',
+    })
+  }
+  const { miniStep, gradientStep } = state
   return np.logicalAnd(np.equal(miniStep, 0), np.greater(gradientStep, 0))
 }
+
+const isMultiStepsState = (state: OptState): state is MultiStepsState =>
+  typeof state === 'object' && state !== null && 'miniStep' in state && 'gradientStep' in state
 
 /** For `multiSteps`: leaves out gradients that are not finite. */
 export const skipNotFinite = (grads: unknown): NDArray => np.logicalNot(allFinite(grads))
@@ -260,11 +273,12 @@ export function lookahead(
   slowStepSize: Scalar,
   options: { readonly resetState?: boolean } = {},
 ): Lookahead {
-  if (!(syncPeriod >= 1)) {
+  checkOptions('lookahead', options, ['resetState'])
+  if (!(Number.isInteger(syncPeriod) && syncPeriod >= 1)) {
     throw new ArgumentError({
       op: 'lookahead',
       problem: `the period is ${syncPeriod}`,
-      rule: 'syncPeriod is 1 or more',
+      rule: 'syncPeriod is a whole number from 1 on',
     })
   }
   interface State {
@@ -272,13 +286,17 @@ export function lookahead(
     readonly stepsSinceSync: NDArray
   }
   return {
-    init: ({ fast }) => ({ fastState: fastOptimizer.init(fast), stepsSinceSync: zeroCount() }),
+    init: (params) => {
+      const { fast } = requireBoth(params)
+      return { fastState: fastOptimizer.init(fast), stepsSinceSync: zeroCount() }
+    },
     update: <P>(
       grads: P,
       state: OptState,
-      { fast, slow }: LookaheadParams<P>,
+      params: LookaheadParams<P>,
       extra?: ExtraArgs<P>,
     ): [LookaheadParams<P>, OptState] => {
+      const { fast, slow } = requireBoth(params)
       const { fastState, stepsSinceSync } = state as State
       const [updates, moved] = fastOptimizer.update(grads, fastState, fast, extra)
       const sync = np.equal(stepsSinceSync, syncPeriod - 1)
@@ -305,6 +323,18 @@ export function lookahead(
       return [{ fast: fastUpdates as P, slow: slowUpdates as P }, next]
     },
   }
+}
+
+/** Parameters of one kind have no place where both are wanted. */
+function requireBoth<P>(params: LookaheadParams<P>): LookaheadParams<P> {
+  const given: object = params ?? {}
+  if ('fast' in given && 'slow' in given) return params
+  throw new ArgumentError({
+    op: 'lookahead',
+    problem: 'these are not two kinds of parameters',
+    rule: 'its parameters are { fast, slow }',
+    hint: 'begin with lookaheadParams(params), take gradients at params.fast, and use params.slow in the end',
+  })
 }
 
 /** Concatenates all parameters to one vector for `inner`, whose work then is one loop. */

@@ -1,5 +1,6 @@
 /** Losses of classes, elementwise or per example: means and weights are the caller's. */
 import { type ArrayLike, DTypeError, type NDArray, np, ShapeError, special } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import type { Scalar } from '../hyperparameters'
 import { simplexThreshold } from '../projections'
 
@@ -43,6 +44,7 @@ export function softmaxCrossEntropyWithIntegerLabels(
   labels: NDArray,
   options: ClassOptions & { readonly labelSmoothing?: Scalar } = {},
 ): NDArray {
+  checkOptions('softmaxCrossEntropyWithIntegerLabels', options, ['axis', 'where', 'labelSmoothing'])
   const { axis: axes = -1, labelSmoothing } = options
   const mask = alignedMask(options, logits)
   const [rows, rowMask, axis] =
@@ -102,10 +104,31 @@ export function softmaxCrossEntropy(
   labels: NDArray,
   options: ClassOptions = {},
 ): NDArray {
+  checkOptions('softmaxCrossEntropy', options, ['axis', 'where'])
   const { axis = -1 } = options
+  requireDistributions('softmaxCrossEntropy(logits, labels)', logits, labels)
   const where = alignedMask(options, logits)
   const terms = np.multiply(labels, logSoftmax(logits, axis, where))
   return np.negative(np.sum(terms, { axis, ...masked(where) }))
+}
+
+/** Refuses labels that are not a number for each class, up to broadcasting. */
+function requireDistributions(op: string, logits: NDArray, labels: NDArray): void {
+  const fits = labels.shape.every((n, i) => {
+    const size = logits.shape.at(i - labels.ndim)
+    return size === n || n === 1 || size === 1
+  })
+  if (fits && labels.ndim <= logits.ndim) return
+  throw new ShapeError({
+    op,
+    problem: 'there is not one label for each class',
+    operands: [
+      { name: 'logits', aval: logits.aval },
+      { name: 'labels', aval: labels.aval },
+    ],
+    rule: 'labels have the shape of the logits: a probability for each class',
+    hint: 'softmaxCrossEntropyWithIntegerLabels takes the numbers of classes',
+  })
 }
 
 /** `softmaxCrossEntropy` where labels that are 0 count as 0 even of infinite logits. */
@@ -122,14 +145,16 @@ export function polyLossCrossEntropy(
   labels: NDArray,
   options: ClassOptions & { readonly epsilon?: Scalar } = {},
 ): NDArray {
-  const { epsilon = 2, axis = -1 } = options
+  checkOptions('polyLossCrossEntropy', options, ['axis', 'where', 'epsilon'])
+  const { epsilon = 2, ...classes } = options
+  const { axis = -1 } = classes
   const where = alignedMask(options, logits)
   const probabilities = np.exp(logSoftmax(logits, axis, where))
   const others = np.sum(np.multiply(labels, np.subtract(1, probabilities)), {
     axis,
     ...masked(where),
   })
-  return np.add(softmaxCrossEntropy(logits, labels, options), np.multiply(epsilon, others))
+  return np.add(softmaxCrossEntropy(logits, labels, classes), np.multiply(epsilon, others))
 }
 
 /**
@@ -155,6 +180,7 @@ export function sigmoidFocalLoss(
   labels: ArrayLike,
   options: { readonly alpha?: Scalar; readonly gamma?: Scalar } = {},
 ): NDArray {
+  checkOptions('sigmoidFocalLoss', options, ['alpha', 'gamma'])
   const { alpha, gamma = 2 } = options
   const negative = np.subtract(1, labels)
   // log(1 − p_t), for labels between 0 and 1 as well.
@@ -201,6 +227,7 @@ export function klDivergence(
   targets: NDArray,
   options: ClassOptions = {},
 ): NDArray {
+  checkOptions('klDivergence', options, ['axis', 'where'])
   const isZero = np.equal(targets, 0)
   const logTargets = np.where(isZero, 0, np.log(np.where(isZero, 1, targets)))
   const terms = np.multiply(targets, np.subtract(logTargets, logPredictions))
@@ -208,32 +235,37 @@ export function klDivergence(
 }
 
 /** `klDivergence` of the logarithms of the targets. */
-export const klDivergenceWithLogTargets = (
+export function klDivergenceWithLogTargets(
   logPredictions: NDArray,
   logTargets: NDArray,
   options: ClassOptions = {},
-): NDArray =>
-  np.sum(np.multiply(np.exp(logTargets), np.subtract(logTargets, logPredictions)), {
+): NDArray {
+  checkOptions('klDivergenceWithLogTargets', options, ['axis', 'where'])
+  return np.sum(np.multiply(np.exp(logTargets), np.subtract(logTargets, logPredictions)), {
     axis: options.axis ?? -1,
     ...masked(options.where),
   })
+}
 
 /** `klDivergence` plus Σ prediction − target: never negative, also of what does not sum to 1. */
-export const generalizedKlDivergence = (
+export function generalizedKlDivergence(
   logPredictions: NDArray,
   targets: NDArray,
   options: ClassOptions = {},
-): NDArray =>
-  np.add(
+): NDArray {
+  checkOptions('generalizedKlDivergence', options, ['axis', 'where'])
+  return np.add(
     klDivergence(logPredictions, targets, options),
     np.sum(np.subtract(np.exp(logPredictions), targets), {
       axis: options.axis ?? -1,
       ...masked(options.where),
     }),
   )
+}
 
 /** Labels of which the part `alpha` is spread evenly over all classes. Szegedy et al. (2016). */
 export function smoothLabels(labels: NDArray, alpha: Scalar, options: ClassOptions = {}): NDArray {
+  checkOptions('smoothLabels', options, ['axis', 'where'])
   const { axis = -1, where } = options
   const axes = typeof axis === 'number' ? [axis] : axis
   const classes =
@@ -256,6 +288,7 @@ export function rankingSoftmaxLoss(
   labels: NDArray,
   options: { readonly where?: NDArray; readonly weights?: NDArray } = {},
 ): NDArray {
+  checkOptions('rankingSoftmaxLoss', options, ['where', 'weights'])
   const { where, weights } = options
   const present = where === undefined ? labels : np.where(where, labels, 0)
   const weighted = weights === undefined ? present : np.multiply(present, weights)

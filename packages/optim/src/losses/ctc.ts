@@ -1,5 +1,6 @@
 /** Connectionist temporal classification. */
 import { np, ShapeError, special, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { scan } from '@adjoint/transforms'
 import type { Scalar } from '../hyperparameters'
 
@@ -35,7 +36,10 @@ export const ctcLoss = (
   labels: NDArray,
   labelPaddings: NDArray,
   options: CtcOptions = {},
-): NDArray => ctcLossWithForwardProbs(logits, logitPaddings, labels, labelPaddings, options).loss
+): NDArray => {
+  checkOptions('ctcLoss', options, ['blankId', 'logEpsilon'])
+  return ctcLossWithForwardProbs(logits, logitPaddings, labels, labelPaddings, options).loss
+}
 
 /** `ctcLoss`, with the forward probabilities. */
 export function ctcLossWithForwardProbs(
@@ -45,6 +49,7 @@ export function ctcLossWithForwardProbs(
   labelPaddings: NDArray,
   options: CtcOptions = {},
 ): CtcForward {
+  checkOptions('ctcLossWithForwardProbs', options, ['blankId', 'logEpsilon'])
   const { blankId = 0, logEpsilon = -1e5 } = options
   requireShapes(logits, logitPaddings, labels, labelPaddings)
   const [batch, , classes] = logits.shape

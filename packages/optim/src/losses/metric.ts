@@ -1,5 +1,6 @@
 /** Losses that arrange embeddings. */
 import { lax, np, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { over, type Scalar } from '../hyperparameters'
 import { cosineSimilarity } from './regression'
 
@@ -18,6 +19,7 @@ export function tripletMarginLoss(
     readonly eps?: Scalar
   } = {},
 ): NDArray {
+  checkOptions('tripletMarginLoss', options, ['axis', 'normDegree', 'margin', 'eps'])
   const { axis = -1, normDegree = 2, margin = 1, eps = 1e-6 } = options
   const distance = (other: NDArray): NDArray => {
     const difference = np.subtract(anchors, other)
@@ -39,6 +41,7 @@ export function ntxent(
   labels: NDArray,
   options: { readonly temperature?: Scalar } = {},
 ): NDArray {
+  checkOptions('ntxent', options, ['temperature'])
   const similarity = np.divide(
     cosineSimilarity(np.expandDims(embeddings, 0), np.expandDims(embeddings, 1), {
       epsilon: np.finfo(embeddings.dtype).eps,

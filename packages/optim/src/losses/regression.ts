@@ -1,5 +1,6 @@
 /** Losses of numbers and vectors, elementwise or per vector. */
 import { type ArrayLike, NDArray, np, ShapeError } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import type { Scalar } from '../hyperparameters'
 
 /** `[n]` against `[n, 1]` would be all n² differences: a mistake, as in Optax. */
@@ -48,7 +49,8 @@ export function huber(
   targets: ArrayLike = 0,
   options: Scalar | { readonly delta?: Scalar } = {},
 ): NDArray {
-  const delta = typeof options === 'number' || 'shape' in options ? options : (options.delta ?? 1)
+  const isDelta = typeof options === 'number' || options instanceof NDArray
+  const { delta = 1 } = isDelta ? { delta: options } : checkOptions('huber', options, ['delta'])
   const distance = np.abs(np.subtract(predictions, targets))
   const quadratic = np.minimum(distance, delta)
   return np.add(
@@ -76,6 +78,7 @@ export function cosineSimilarity(
   targets: NDArray,
   options: CosineOptions = {},
 ): NDArray {
+  checkOptions('cosineSimilarity', options, ['epsilon', 'axis', 'where'])
   const { epsilon = 0, axis = -1, where } = options
   const mask = where === undefined ? {} : { where }
   const unit = (x: NDArray): NDArray => {
@@ -90,4 +93,7 @@ export const cosineDistance = (
   predictions: NDArray,
   targets: NDArray,
   options: CosineOptions = {},
-): NDArray => np.subtract(1, cosineSimilarity(predictions, targets, options))
+): NDArray => {
+  checkOptions('cosineDistance', options, ['epsilon', 'axis', 'where'])
+  return np.subtract(1, cosineSimilarity(predictions, targets, options))
+}

@@ -1,5 +1,6 @@
 /** Losses of overlapping regions. */
 import { ArgumentError, np, special, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import type { Scalar } from '../hyperparameters'
 
 export interface DiceOptions {
@@ -26,6 +27,16 @@ export function diceLoss(
   targets: NDArray,
   options: DiceOptions = {},
 ): NDArray {
+  checkOptions('diceLoss', options, [
+    'smooth',
+    'alpha',
+    'beta',
+    'applySoftmax',
+    'classWeights',
+    'ignoreBackground',
+    'reduction',
+    'axis',
+  ])
   const { smooth = 1, alpha = 0.5, beta = 0.5, applySoftmax = true, classWeights } = options
   const { ignoreBackground = false, reduction = 'mean' } = options
   const probabilities = applySoftmax ? probabilitiesOf(predictions) : predictions
