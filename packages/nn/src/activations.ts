@@ -3,7 +3,7 @@
  * arguments are options, of which the first may also stand by itself: `softmax(x, 0)`.
  */
 import { type ArrayLike, type DType, lax, NDArray, np, ShapeError, special } from '@adjoint/core'
-import { canonicalAxes, canonicalAxis } from '@adjoint/core/internal'
+import { checkOptions, canonicalAxes, canonicalAxis } from '@adjoint/core/internal'
 import { customJvp, stopGradient } from '@adjoint/transforms'
 
 type Axes = number | readonly number[]
@@ -16,11 +16,14 @@ const isOptions = <Options extends object>(given: unknown): given is Options =>
 
 /** The number that an activation has besides its operand, by position or by name. */
 const parameter = <Name extends string>(
+  op: string,
   given: ArrayLike | Readonly<Partial<Record<Name, ArrayLike>>>,
   name: Name,
   fallback: number,
 ): ArrayLike =>
-  isOptions<Readonly<Partial<Record<Name, ArrayLike>>>>(given) ? (given[name] ?? fallback) : given
+  isOptions<Readonly<Partial<Record<Name, ArrayLike>>>>(given)
+    ? (checkOptions<Partial<Record<Name, ArrayLike>>>(op, given, [name])[name] ?? fallback)
+    : given
 
 export interface AxisOptions {
   /** The last unless given. */
@@ -32,8 +35,12 @@ export interface SoftmaxOptions extends AxisOptions {
   readonly where?: NDArray
 }
 
-const optionsOf = <Options extends AxisOptions>(given: Axes | Options): Options | AxisOptions =>
-  isOptions<Options>(given) ? given : { axis: given }
+const optionsOf = <Options extends AxisOptions>(
+  op: string,
+  given: Axes | Options,
+  names: readonly (keyof Options & string)[],
+): Options | AxisOptions =>
+  isOptions<Options>(given) ? checkOptions(op, given, names) : { axis: given }
 
 /** `max(x, 0)` with derivative 0 at 0, as JAX has it. */
 export const relu: (x: NDArray) => NDArray = customJvp((x: NDArray) => np.maximum(x, 0)).defjvp(
@@ -69,7 +76,7 @@ export const leakyRelu = (
   np.where(
     np.greaterEqual(x, 0),
     x,
-    np.multiply(parameter(negativeSlope, 'negativeSlope', 0.01), x),
+    np.multiply(parameter('leakyRelu', negativeSlope, 'negativeSlope', 0.01), x),
   )
 
 /** `x` where positive, `alpha (e^x − 1)` elsewhere. Clevert et al. 2016. */
@@ -77,12 +84,12 @@ export function elu(x: NDArray, alpha: ArrayLike | { readonly alpha?: ArrayLike 
   const positive = np.greater(x, 0)
   // The branch not taken must not overflow, or its derivative would be NaN.
   const safe = np.where(positive, 0, x)
-  return np.where(positive, x, np.multiply(parameter(alpha, 'alpha', 1), np.expm1(safe)))
+  return np.where(positive, x, np.multiply(parameter('elu', alpha, 'alpha', 1), np.expm1(safe)))
 }
 
 /** `max(x, 0) + min(0, alpha (e^(x / alpha) − 1))`. Barron 2017. */
 export function celu(x: NDArray, alpha: ArrayLike | { readonly alpha?: ArrayLike } = 1): NDArray {
-  const a = parameter(alpha, 'alpha', 1)
+  const a = parameter('celu', alpha, 'alpha', 1)
   return np.add(np.maximum(x, 0), np.multiply(a, np.expm1(np.divide(np.minimum(x, 0), a))))
 }
 
@@ -116,7 +123,7 @@ export const softSign = (x: NDArray): NDArray => np.divide(x, np.add(np.abs(x), 
 
 /** `(x + √(x² + b)) / 2`. Barron 2021. */
 export const squareplus = (x: NDArray, b: ArrayLike | { readonly b?: ArrayLike } = 4): NDArray =>
-  np.divide(np.add(x, np.sqrt(np.add(np.square(x), parameter(b, 'b', 4)))), 2)
+  np.divide(np.add(x, np.sqrt(np.add(np.square(x), parameter('squareplus', b, 'b', 4)))), 2)
 
 /** 0 below −1, `(x + 1)² / 4` up to 1, `x` above. Correia et al. 2019: what `sparseSigmoid` is the slope of. */
 export const sparsePlus = (x: NDArray): NDArray =>
@@ -150,6 +157,7 @@ export function log1mexp(x: NDArray): NDArray {
 /** One half of an axis times the sigmoid of the other. Dauphin et al. 2017. */
 export function glu(x: NDArray, axis: number | { readonly axis?: number } = -1): NDArray {
   const [op, array] = ['glu(x, axis)', np.asarray(x)]
+  if (isOptions<{ readonly axis?: number }>(axis)) checkOptions('glu', axis, ['axis'])
   const along = canonicalAxis(op, isOptions(axis) ? (axis.axis ?? -1) : axis, array)
   if (array.shape[along] % 2 !== 0) {
     throw new ShapeError({
@@ -166,7 +174,8 @@ export function glu(x: NDArray, axis: number | { readonly axis?: number } = -1):
 
 /** Gaussian error linear unit. Hendrycks & Gimpel 2016; the tanh form (equation 2) by default. */
 export function gelu(x: NDArray, options: { readonly approximate?: boolean } = {}): NDArray {
-  if (options.approximate === false) {
+  const { approximate = true } = checkOptions('gelu', options, ['approximate'])
+  if (!approximate) {
     return np.multiply(np.multiply(0.5, x), special.erfc(np.multiply(-Math.SQRT1_2, x)))
   }
   return tanhGelu(x)
@@ -196,7 +205,7 @@ const tanhGelu = customJvp((x: NDArray) =>
  * @param options.where which elements take part; the others are 0
  */
 export function softmax(x: NDArray, options: Axes | SoftmaxOptions = -1): NDArray {
-  const { axis = -1, where }: SoftmaxOptions = optionsOf(options)
+  const { axis = -1, where }: SoftmaxOptions = optionsOf('softmax', options, ['axis', 'where'])
   canonicalAxes('softmax(x, axis)', axis, np.asarray(x))
   if (where === undefined) return softmaxAlong(x, axis)
   return np.where(where, softmaxAlong(np.where(where, x, -Infinity), axis), 0)
@@ -221,7 +230,7 @@ const softmaxAlong = customJvp(
  * @param options.where which elements take part; the others are −∞
  */
 export function logSoftmax(x: NDArray, options: Axes | SoftmaxOptions = -1): NDArray {
-  const { axis = -1, where }: SoftmaxOptions = optionsOf(options)
+  const { axis = -1, where }: SoftmaxOptions = optionsOf('logSoftmax', options, ['axis', 'where'])
   canonicalAxes('logSoftmax(x, axis)', axis, np.asarray(x))
   const shown = where === undefined ? x : np.where(where, x, -Infinity)
   const shifted = np.subtract(shown, maximumOf(shown, axis))
@@ -241,7 +250,13 @@ export interface StandardizeOptions extends SoftmaxOptions {
 
 /** `(x − mean) / √(variance + epsilon)` over an axis (or several), by its own statistics unless given. */
 export function standardize(x: NDArray, options: Axes | StandardizeOptions = -1): NDArray {
-  const given: StandardizeOptions = optionsOf(options)
+  const given: StandardizeOptions = optionsOf('standardize', options, [
+    'axis',
+    'where',
+    'mean',
+    'variance',
+    'epsilon',
+  ])
   const { axis = -1, epsilon = 1e-5, where } = given
   canonicalAxes('standardize(x, axis)', axis, np.asarray(x))
   const over = { axis, keepdims: true, ...(where && { where }) }
@@ -269,7 +284,11 @@ export const logsumexp = (x: ArrayLike, options: Axes | ReductionOptions = {}): 
 
 /** `log(mean(e^x))` over all axes, or some. */
 export function logmeanexp(x: NDArray, options: Axes | ReductionOptions = {}): NDArray {
-  const { axis, where, keepdims = false }: ReductionOptions = optionsOf(options)
+  const {
+    axis,
+    where,
+    keepdims = false,
+  }: ReductionOptions = optionsOf('logmeanexp', options, ['axis', 'where', 'keepdims'])
   canonicalAxes('logmeanexp(x, axis)', axis, np.asarray(x))
   const over = { ...(axis !== undefined && { axis }), keepdims }
   const count = np.sum(np.broadcastTo(where ?? np.array(true), x.shape).astype(x.dtype), over)
@@ -287,7 +306,7 @@ export function oneHot(
   numClasses: number,
   options: { readonly dtype?: DType; readonly axis?: number } = {},
 ): NDArray {
-  const { dtype = 'float32', axis = -1 } = options
+  const { dtype = 'float32', axis = -1 } = checkOptions('oneHot', options, ['dtype', 'axis'])
   const numbers = np.asarray(labels)
   const classes = np.arange(numClasses, { dtype: numbers.dtype })
   const place = axis < 0 ? axis + numbers.ndim + 1 : axis

@@ -9,10 +9,11 @@ import {
   random,
   ShapeError,
 } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { softmax } from './activations'
 import { dropped, requireKey, requireRate } from './dropout'
 import { glorotUniform, type Initializer } from './initializers'
-import type { Context, Layer } from './layer'
+import { type Context, type Layer, requireParams } from './layer'
 import { linear, type LinearParams, requireFeatures, type WeightParams } from './linear'
 import { rotary, type RotaryOptions } from './positions'
 
@@ -54,6 +55,16 @@ export function dotProductAttention(
   value: NDArray,
   options: DotProductAttentionOptions = {},
 ): NDArray {
+  checkOptions('dotProductAttention', options, [
+    'bias',
+    'mask',
+    'isCausal',
+    'querySeqLengths',
+    'keyValueSeqLengths',
+    'localWindowSize',
+    'scale',
+    'dropout',
+  ])
   requireHeads(query, key, value)
   const [queries, heads, features] = query.shape.slice(-3)
   const [keys, keyHeads] = key.shape.slice(-3)
@@ -196,12 +207,21 @@ export interface AttentionLayer extends Layer<AttentionParams, AttentionCache | 
  * @param options.keyHeads fewer than `heads`: grouped queries; 1: multi-query
  */
 export function multiHeadAttention(features: number, options: AttentionOptions): AttentionLayer {
-  return attentionOf(
-    `multiHeadAttention(${features}, { heads: ${options.heads} })`,
-    features,
-    options,
-  )
+  const op = `multiHeadAttention(${features}, { heads: ${options.heads} })`
+  return attentionOf(op, features, checkOptions(op, options, attentionNames))
 }
+
+/** What `multiHeadAttention` may be told, and blocks that have one. */
+export const attentionNames = [
+  'heads',
+  'keyHeads',
+  'headSize',
+  'causal',
+  'rotary',
+  'dropout',
+  'useBias',
+  'weightInit',
+] as const
 
 /** @param op what the user called */
 export function attentionOf(
@@ -274,7 +294,8 @@ export function attentionOf(
     },
     attend,
     apply: ({ params, state: cache }, x, context = {}) => {
-      if (cache === null) return [attend(params, x, x, context), null]
+      requireParams(op, params)
+      if (!cache) return [attend(params, x, x, context), null]
       const time = x.shape.at(-2) ?? 0
       requireRoom(op, x, cache)
       const positions = np.add(cache.position, np.arange(time))

@@ -1,5 +1,6 @@
 /** Layers made of layers: sums, branches and deep stacks. */
 import { ArgumentError, np, random, ShapeError, tree, type Key, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { checkpoint, scan, vmap } from '@adjoint/transforms'
 import {
   type AnyLayer,
@@ -7,6 +8,7 @@ import {
   contextOf,
   type Layer,
   type ParamsOf,
+  requireLayer,
   type StateOf,
 } from './layer'
 
@@ -33,7 +35,11 @@ export function residual(
   body: Layer<unknown, unknown>,
   shortcut?: Layer<unknown, unknown>,
 ): object {
-  if (shortcut) return withShortcut(body, shortcut)
+  requireLayer('residual(body, shortcut)', body, 'the body')
+  if (shortcut) {
+    requireLayer('residual(body, shortcut)', shortcut, 'the shortcut')
+    return withShortcut(body, shortcut)
+  }
   return {
     ...body,
     apply: (variables, x, context) => {
@@ -112,6 +118,7 @@ export function parallel<const Layers extends readonly AnyLayer[]>(
 > {
   type P = { [I in keyof Layers]: ParamsOf<Layers[I]> }
   type S = { [I in keyof Layers]: StateOf<Layers[I]> }
+  layers.forEach((layer, i) => requireLayer('parallel(layers)', layer, `layer ${i}`))
   return {
     init: (key) => {
       const variables = layers.map((layer, i) => layer.init(random.foldIn(key, i)))
@@ -157,6 +164,7 @@ export function repeat<P, S>(
   count: number,
   options: RepeatOptions = {},
 ): Layer<P, S> {
+  requireLayer('repeat(layer, count)', layer, 'the layer')
   if (!Number.isInteger(count) || count < 1) {
     throw new ArgumentError({
       op: 'repeat(layer, count)',
@@ -164,7 +172,10 @@ export function repeat<P, S>(
       rule: 'count is a positive integer',
     })
   }
-  const { remat = false, unroll } = options
+  const { remat = false, unroll } = checkOptions('repeat(layer, count)', options, [
+    'remat',
+    'unroll',
+  ])
   return {
     init: (key) => vmap((own: Key) => layer.init(own))(random.split(key, count)),
     apply: ({ params, state }, x, context = {}) => {

@@ -1,7 +1,8 @@
 /** Convolutions over one, two or three axes, features last (`NHWC` with `HWIO` filters). */
 import { ArgumentError, lax, np, random, ShapeError, type NDArray, type Shape } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { type Initializer, lecunNormal, zeros } from './initializers'
-import type { Layer } from './layer'
+import { type Layer, requireParams } from './layer'
 import type { LinearParams, WeightParams } from './linear'
 import { paddingOf, type WindowPadding } from './window-padding'
 
@@ -19,6 +20,15 @@ export interface ConvTransposeLayerOptions {
   readonly weightInit?: Initializer
   readonly biasInit?: Initializer
 }
+
+const transposeNames = [
+  'stride',
+  'padding',
+  'dilation',
+  'useBias',
+  'weightInit',
+  'biasInit',
+] as const
 
 export interface ConvOptions extends ConvTransposeLayerOptions {
   /** Into how many groups inputs and outputs fall, each convolved on its own. */
@@ -120,6 +130,7 @@ function convolution(
   called = calledAs(`conv${axes}d`, inputs, outputs),
 ): Layer<LinearParams | WeightParams> {
   const { op } = called
+  checkOptions(op, options, [...transposeNames, 'groups'])
   const sizes = windowOf(called, window, axes)
   const { groups = 1 } = options
   const strides = stepsOf(op, 'stride', options.stride ?? 1, axes)
@@ -135,6 +146,7 @@ function convolution(
   return {
     init: (key) => parameters(key, [...sizes, inputs / groups, outputs], options),
     apply: ({ params }, x) => {
+      requireParams(op, params)
       requireImage(op, x, axes, inputs)
       const convolve = (batch: NDArray): NDArray =>
         lax.convGeneralDilated(batch, params.weight, strides, padding, {
@@ -156,6 +168,7 @@ function transposedConvolution(
 ): Layer<LinearParams | WeightParams> {
   const called = calledAs(`convTranspose${axes}d`, inputs, outputs)
   const { op } = called
+  checkOptions(op, options, transposeNames)
   const sizes = windowOf(called, window, axes)
   const strides = stepsOf(op, 'stride', options.stride ?? 1, axes)
   const dilations = stepsOf(op, 'dilation', options.dilation ?? 1, axes)
@@ -163,6 +176,7 @@ function transposedConvolution(
   return {
     init: (key) => parameters(key, [...sizes, inputs, outputs], options),
     apply: ({ params }, x) => {
+      requireParams(op, params)
       requireImage(op, x, axes, inputs)
       const convolve = (batch: NDArray): NDArray =>
         lax.convTranspose(batch, params.weight, strides, padding, {
@@ -265,11 +279,14 @@ export function depthwiseConv2d(
 export function depthwiseConv2d(
   features: number,
   window: Window,
-  { multiplier = 1, ...options }: DepthwiseOptions = {},
+  given: DepthwiseOptions = {},
 ): Layer<LinearParams | WeightParams> {
+  const op = `depthwiseConv2d(${features}, …)`
+  checkOptions(op, given, [...transposeNames, 'multiplier'])
+  const { multiplier = 1, ...options } = given
   const own = { ...options, groups: features }
   return convolution(2, features, features * multiplier, window, own, {
-    op: `depthwiseConv2d(${features}, …)`,
+    op,
     example: 'depthwiseConv2d(features, 3)',
   })
 }

@@ -1,5 +1,6 @@
 /** Dropout: noise that keeps a network from relying on any one feature. */
 import { ArgumentError, np, random, type Key, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import type { Context, Layer } from './layer'
 
 /**
@@ -12,13 +13,15 @@ export function dropout(
   rate: number,
   options: { readonly broadcastAxes?: readonly number[] } = {},
 ): Layer<null> {
-  requireRate(`dropout(${rate})`, rate)
+  const op = `dropout(${rate})`
+  requireRate(op, rate)
+  const { broadcastAxes = [] } = checkOptions(op, options, ['broadcastAxes'])
   return {
     init: () => ({ params: null, state: null }),
     apply: (_variables, x, context = {}) => {
       if (!context.train || rate === 0) return [x, null]
-      const key = requireKey(`dropout(${rate})`, context)
-      const shared = (options.broadcastAxes ?? []).map((axis) => (axis < 0 ? axis + x.ndim : axis))
+      const key = requireKey(op, context)
+      const shared = broadcastAxes.map((axis) => (axis < 0 ? axis + x.ndim : axis))
       const shape = x.shape.map((n, axis) => (shared.includes(axis) ? 1 : n))
       return [dropped(key, rate, x, shape), null]
     },

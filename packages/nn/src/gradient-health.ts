@@ -5,7 +5,7 @@
  * hundredth step costs next to nothing.
  */
 import { np, tree, type NDArray } from '@adjoint/core'
-import { isFloating, readAsync, readSync } from '@adjoint/core/internal'
+import { checkOptions, isFloating, readAsync, readSync } from '@adjoint/core/internal'
 import { jit } from '@adjoint/transforms'
 import { namedLeaves } from './leaf-names'
 import { matchesPath, type PathPattern } from './path-patterns'
@@ -218,7 +218,16 @@ function arranged(x: NDArray, stacked: boolean): NDArray {
 }
 
 function measure(grads: unknown, options: GradientHealthOptions): Measurement {
-  const { params, activations = [], stacked = () => false } = options
+  const {
+    params,
+    activations = [],
+    stacked = () => false,
+  } = checkOptions('gradientHealth(grads)', options, [
+    'params',
+    'activations',
+    'stacked',
+    'thresholds',
+  ])
   const gradients = floatLeaves(grads)
   const others = params === undefined ? null : floatLeaves(params)
   if (others !== null) {

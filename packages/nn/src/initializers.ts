@@ -11,6 +11,7 @@ import {
   type NDArray,
   type Shape,
 } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 
 export type Initializer = (key: Key, shape: Shape, dtype?: DType) => NDArray
 
@@ -83,6 +84,7 @@ export function varianceScaling(
   distribution: Distribution | 'truncated_normal',
   options: FanOptions = {},
 ): Initializer {
+  checkOptions('varianceScaling', options, ['inAxis', 'outAxis', 'batchAxis', 'dtype'])
   const fan = oneOf('mode', mode, ['fanIn', 'fanOut', 'fanAvg', 'fanGeoAvg'])
   const drawn = oneOf('distribution', distribution, ['truncatedNormal', 'normal', 'uniform'])
   return (key, shape, dtype = options.dtype ?? 'float32') => {
@@ -126,7 +128,9 @@ export function normal(
   options: number | (DTypeOptions & { readonly stddev?: number }) = {},
 ): Initializer {
   const { stddev = 1e-2, dtype: own = 'float32' } =
-    typeof options === 'number' ? { stddev: options } : options
+    typeof options === 'number'
+      ? { stddev: options }
+      : checkOptions('normal', options, ['stddev', 'dtype'])
   return (key, shape, dtype = own) => np.multiply(random.normal(key, shape, { dtype }), stddev)
 }
 
@@ -135,7 +139,9 @@ export function uniform(
   options: number | (DTypeOptions & { readonly scale?: number }) = {},
 ): Initializer {
   const { scale = 1e-2, dtype: own = 'float32' } =
-    typeof options === 'number' ? { scale: options } : options
+    typeof options === 'number'
+      ? { scale: options }
+      : checkOptions('uniform', options, ['scale', 'dtype'])
   return (key, shape, dtype = own) => np.multiply(random.uniform(key, shape, { dtype }), scale)
 }
 
@@ -154,7 +160,9 @@ export function truncatedNormal(options: number | TruncatedNormalOptions = {}): 
     lower = -2,
     upper = 2,
     dtype: own = 'float32',
-  }: TruncatedNormalOptions = typeof options === 'number' ? { stddev: options } : options
+  }: TruncatedNormalOptions = typeof options === 'number'
+    ? { stddev: options }
+    : checkOptions('truncatedNormal', options, ['stddev', 'lower', 'upper', 'dtype'])
   return (key, shape, dtype = own) =>
     np.multiply(random.truncatedNormal(key, lower, upper, shape, { dtype }), stddev)
 }
@@ -181,7 +189,9 @@ export function orthogonal(options: number | OrthogonalOptions = {}): Initialize
     scale = 1,
     columnAxis = -1,
     dtype: own = 'float32',
-  }: OrthogonalOptions = typeof options === 'number' ? { scale: options } : options
+  }: OrthogonalOptions = typeof options === 'number'
+    ? { scale: options }
+    : checkOptions('orthogonal', options, ['scale', 'columnAxis', 'dtype'])
   return (key, shape, dtype = own) => {
     if (shape.length < 2) {
       throw new ShapeError({

@@ -2,7 +2,14 @@
  * Layers are values: configuration is closed over, parameters are a plain tree of arrays, and state
  * is explicit. Nothing is registered and nothing mutates.
  */
-import { random, type DType, type Key, type NDArray, type Shape } from '@adjoint/core'
+import {
+  ArgumentError,
+  random,
+  type DType,
+  type Key,
+  type NDArray,
+  type Shape,
+} from '@adjoint/core'
 
 export interface Variables<P, S> {
   readonly params: P
@@ -67,6 +74,35 @@ export type AnyLayer = {
   withCache?(state: never, options: CacheOptions): unknown
 }
 
+/** Refuses what is no layer as soon as another one is made of it. */
+export function requireLayer(op: string, layer: unknown, name: string): void {
+  const isLayer =
+    typeof layer === 'object' &&
+    layer !== null &&
+    typeof (layer as { apply?: unknown }).apply === 'function'
+  if (isLayer) return
+  const isFunction = typeof layer === 'function'
+  throw new ArgumentError({
+    op,
+    problem: `${name} is ${isFunction ? 'a function' : Array.isArray(layer) ? 'a list' : `of type ${typeof layer}`}, and no layer`,
+    rule: 'a layer has init and apply',
+    hint: isFunction
+      ? 'activation(f) makes a layer of a function of arrays: sequential(linear(2, 3), activation(relu))'
+      : 'layers stand one after the other in the call: sequential(linear(2, 3), activation(relu))',
+  })
+}
+
+/** Refuses to apply a layer without its parameters. */
+export function requireParams(op: string, params: unknown): void {
+  if (params !== undefined && params !== null) return
+  throw new ArgumentError({
+    op,
+    problem: 'there are no parameters',
+    rule: 'a layer is applied to { params, state } and an array',
+    hint: 'layer.apply({ params, state }, x), with what layer.init(key) returned',
+  })
+}
+
 /** The context of one of several layers: a key of its own. */
 export const contextOf = (context: Context, index: number): Context =>
   context.key ? { ...context, key: random.foldIn(context.key, index) } : context
@@ -87,6 +123,8 @@ export function sequential<const Layers extends readonly AnyLayer[]>(
 > {
   type P = { [I in keyof Layers]: ParamsOf<Layers[I]> }
   type S = { [I in keyof Layers]: StateOf<Layers[I]> }
+  const op = 'sequential(...layers)'
+  layers.forEach((layer, i) => requireLayer(op, layer, `layer ${i}`))
   return {
     init: (key) => {
       const variables = layers.map((layer, i) => layer.init(random.foldIn(key, i)))
@@ -96,6 +134,7 @@ export function sequential<const Layers extends readonly AnyLayer[]>(
       }
     },
     apply: ({ params, state }, x, context = {}) => {
+      requireParams(op, params)
       let y = x
       const next = layers.map((layer, i) => {
         const variables = { params: params[i] as never, state: state[i] as never }

@@ -1,8 +1,9 @@
 /** Layers of matrices: linear maps, embeddings, and stacks of linear maps. */
 import { DTypeError, np, random, ShapeError, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { relu } from './activations'
 import { glorotUniform, type Initializer, normal, zeros } from './initializers'
-import type { Layer } from './layer'
+import { type Layer, requireParams } from './layer'
 
 export interface WeightParams {
   /** `[inputs, outputs]` */
@@ -13,6 +14,8 @@ export interface LinearParams extends WeightParams {
   /** `[outputs]` */
   readonly bias: NDArray
 }
+
+const linearNames = ['weightInit', 'biasInit', 'useBias'] as const
 
 export interface LinearOptions {
   readonly weightInit?: Initializer
@@ -46,7 +49,12 @@ export function linear(
   outputs: number,
   options: LinearOptions = {},
 ): Layer<WeightParams | LinearParams> {
-  const { weightInit = glorotUniform(), biasInit = zeros, useBias = true } = options
+  const op = `linear(${inputs}, ${outputs})`
+  const {
+    weightInit = glorotUniform(),
+    biasInit = zeros,
+    useBias = true,
+  } = checkOptions(op, options, linearNames)
   return {
     init: (key) => {
       const [weightKey, biasKey] = random.split(key)
@@ -57,7 +65,8 @@ export function linear(
       }
     },
     apply: ({ params }, x) => {
-      requireFeatures(`linear(${inputs}, ${outputs})`, x, inputs, 'inputs')
+      requireParams(op, params)
+      requireFeatures(op, x, inputs, 'inputs')
       const y = np.matmul(x, params.weight)
       return ['bias' in params ? np.add(y, params.bias) : y, null]
     },
@@ -97,6 +106,8 @@ export function mlp(
   sizes: readonly number[],
   options: MlpOptions = {},
 ): Layer<readonly (WeightParams | LinearParams)[], readonly null[]> {
+  const op = `mlp([${sizes.join(', ')}])`
+  checkOptions(op, options, ['activation', ...linearNames])
   const { activation: f = relu, ...linearOptions } = options
   const maps = sizes.slice(1).map((outputs, i) => linear(sizes[i], outputs, linearOptions))
   return {
@@ -105,7 +116,8 @@ export function mlp(
       return { params: variables.map((v) => v.params), state: variables.map(() => null) }
     },
     apply: ({ params, state }, x) => {
-      if (maps.length > 0) requireFeatures(`mlp([${sizes.join(', ')}])`, x, sizes[0], 'inputs')
+      requireParams(op, params)
+      if (maps.length > 0) requireFeatures(op, x, sizes[0], 'inputs')
       let y = x
       maps.forEach((map, i) => {
         if (i > 0) y = f(y)
@@ -135,13 +147,15 @@ export function embedding(
   features: number,
   options: { readonly weightInit?: Initializer } = {},
 ): EmbeddingLayer {
-  const { weightInit = normal(1 / Math.sqrt(features)) } = options
+  const op = `embedding(${count}, ${features})`
+  const { weightInit = normal(1 / Math.sqrt(features)) } = checkOptions(op, options, ['weightInit'])
   return {
     init: (key) => ({ params: { weight: weightInit(key, [count, features]) }, state: null }),
     apply: ({ params }, x) => {
+      requireParams(op, params)
       if (!x.dtype.includes('int')) {
         throw new DTypeError({
-          op: `embedding(${count}, ${features})`,
+          op,
           problem: 'x does not hold integers',
           operands: [{ name: 'x', aval: x.aval }],
           rule: `x holds the numbers of entries, from 0 to ${count - 1}`,
@@ -150,7 +164,7 @@ export function embedding(
       return [np.take(params.weight, x, 0), null]
     },
     attend: (params, x) => {
-      requireFeatures(`embedding(${count}, ${features}).attend`, x, features, 'features')
+      requireFeatures(`${op}.attend`, x, features, 'features')
       return np.matmul(x, np.transpose(params.weight))
     },
   }

@@ -1,6 +1,6 @@
 /** Low-rank adaptation of a layer's weights. Hu et al. 2021 (arXiv:2106.09685). */
 import { ArgumentError, np, random, type Key, type NDArray } from '@adjoint/core'
-import { isFloating } from '@adjoint/core/internal'
+import { checkOptions, isFloating } from '@adjoint/core/internal'
 import { stopGradient } from '@adjoint/transforms'
 import { varianceScaling } from './initializers'
 import type { CacheOptions, Layer } from './layer'
@@ -59,6 +59,7 @@ export function lora<P, S>(
   options: LoraOptions = {},
 ): LoraLayer<P, S> {
   const op = `lora(layer, ${rank})`
+  checkOptions(op, options, ['alpha', 'target'])
   const { alpha = rank, target = /(^|\.)weight$/ } = options
   if (!Number.isInteger(rank) || rank < 1) {
     throw new ArgumentError({ op, problem: 'the rank is not a positive integer' })

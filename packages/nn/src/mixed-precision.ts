@@ -4,7 +4,7 @@
  * gradients do not vanish. Policies are those of DeepMind's jmp (https://github.com/google-deepmind/jmp).
  */
 import { ArgumentError, np, tree, type NDArray } from '@adjoint/core'
-import { isFloating } from '@adjoint/core/internal'
+import { checkOptions, isFloating } from '@adjoint/core/internal'
 import { valueAndGrad } from '@adjoint/transforms'
 import type { Layer } from './layer'
 
@@ -86,11 +86,13 @@ export interface MixedPrecision {
  */
 export function mixedPrecision(policy: PrecisionPolicy | FloatDType): MixedPrecision {
   const full: PrecisionPolicy = typeof policy === 'string' ? { compute: policy } : policy
+  const op = 'mixedPrecision(policy)'
+  checkOptions(op, full, ['compute', 'params', 'output', 'lossScale'])
   const { compute, params = 'float32', output = 'float32' } = full
   for (const dtype of [compute, params, output]) {
     if (isFloating(dtype)) continue
     throw new ArgumentError({
-      op: 'mixedPrecision(policy)',
+      op,
       problem: `${dtype} is not a floating dtype`,
       rule: 'compute, params and output are float16, bfloat16, float32 or float64',
     })
@@ -169,6 +171,9 @@ interface LossScaling {
 
 function lossScaling(options: DynamicLossScale | number): LossScaling {
   const constant = typeof options === 'number'
+  if (!constant) {
+    checkOptions('mixedPrecision({ lossScale })', options, ['initial', 'period', 'factor', 'least'])
+  }
   const { initial = 2 ** 15, period = 2000, factor = 2, least = 1 } = constant ? {} : options
   const first = constant ? options : initial
   return {

@@ -1,8 +1,18 @@
 /** Layers that give features zero mean and unit variance. Statistics are taken in float32 at least. */
-import { type Key, lax, np, random, ShapeError, type NDArray } from '@adjoint/core'
+import {
+  ArgumentError,
+  type DType,
+  type Key,
+  lax,
+  np,
+  random,
+  ShapeError,
+  type NDArray,
+} from '@adjoint/core'
+import { checkOptions, isFloating } from '@adjoint/core/internal'
 import { pmean, stopGradient } from '@adjoint/transforms'
 import { type Initializer, ones, zeros } from './initializers'
-import type { Layer } from './layer'
+import { type Layer, requireParams } from './layer'
 import { requireFeatures } from './linear'
 
 export interface ScaleParams {
@@ -32,6 +42,8 @@ export interface NormOptions {
   /** Zeros unless given. */
   readonly biasInit?: Initializer
 }
+
+const normNames = ['eps', 'useScale', 'useBias', 'scaleInit', 'biasInit'] as const
 
 /** Options that are not given. */
 interface Defaults {
@@ -82,7 +94,10 @@ function affine(x: NDArray, { scale, bias }: SomeParams): NDArray {
 const widened = (x: NDArray): NDArray =>
   x.dtype === 'float16' || x.dtype === 'bfloat16' ? x.astype('float32') : x
 
-/** `(x − mean) / √(variance + eps) · scale + bias`, in the dtype of `x`. */
+/** The dtype of results: of integers there are none that would do. */
+const floatingOf = (x: NDArray): DType => (isFloating(x.dtype) ? x.dtype : 'float32')
+
+/** `(x − mean) / √(variance + eps) · scale + bias`, in the dtype of `x`, or float32. */
 function normalized(
   x: NDArray,
   mean: NDArray,
@@ -92,7 +107,7 @@ function normalized(
 ): NDArray {
   const factor = affine(lax.rsqrt(np.add(variance, eps)), scale ? { scale } : {})
   const scaled = np.multiply(np.subtract(widened(x), mean), factor)
-  return affine(scaled, bias ? { bias } : {}).astype(x.dtype)
+  return affine(scaled, bias ? { bias } : {}).astype(floatingOf(x))
 }
 
 /**
@@ -110,17 +125,19 @@ export function layerNorm<const O extends NormOptions = Defaults>(
   options?: O,
 ): Layer<NormParamsOf<O>>
 export function layerNorm(features: number, options: NormOptions = {}): object {
-  const { eps = 1e-6 } = options
+  const op = `layerNorm(${features})`
+  const { eps = 1e-6 } = checkOptions(op, options, normNames)
   return {
     init: (key) => ({ params: normInit(features, key, options), state: null }),
     apply: ({ params }, x) => {
-      requireFeatures(`layerNorm(${features})`, x, features, 'features')
+      requireParams(op, params)
+      requireFeatures(op, x, features, 'features')
       const own = widened(x)
       const mean = np.mean(own, { axis: -1, keepdims: true })
       const centred = np.subtract(own, mean)
       const variance = np.mean(np.square(centred), { axis: -1, keepdims: true })
       const normal = np.multiply(centred, lax.rsqrt(np.add(variance, eps)))
-      return [affine(normal, params).astype(x.dtype), null]
+      return [affine(normal, params).astype(floatingOf(x)), null]
     },
   } satisfies Layer<SomeParams>
 }
@@ -140,18 +157,20 @@ export function rmsNorm<const O extends Omit<NormOptions, 'useBias' | 'biasInit'
   options?: O,
 ): Layer<NormParamsOf<O & { readonly useBias: false }>>
 export function rmsNorm(features: number, options: NormOptions = {}): object {
-  const { eps = 1e-6 } = options
+  const op = `rmsNorm(${features})`
+  const { eps = 1e-6 } = checkOptions(op, options, ['eps', 'useScale', 'scaleInit'])
   return {
     init: (key) => ({
       params: normInit(features, key, { ...options, useBias: false }),
       state: null,
     }),
     apply: ({ params }, x) => {
-      requireFeatures(`rmsNorm(${features})`, x, features, 'features')
+      requireParams(op, params)
+      requireFeatures(op, x, features, 'features')
       const own = widened(x)
       const meanSquare = np.mean(np.square(own), { axis: -1, keepdims: true })
       const normal = np.multiply(own, lax.rsqrt(np.add(meanSquare, eps)))
-      return [affine(normal, params).astype(x.dtype), null]
+      return [affine(normal, params).astype(floatingOf(x)), null]
     },
   } satisfies Layer<SomeParams>
 }
@@ -181,8 +200,9 @@ export function groupNorm(
   features: number,
   options: GroupNormOptions = {},
 ): object {
-  const { eps = 1e-6, spatialAxes = 2 } = options
   const op = `groupNorm(${groups}, ${features})`
+  checkOptions(op, options, [...normNames, 'spatialAxes'])
+  const { eps = 1e-6, spatialAxes = 2 } = options
   if (features % groups !== 0) {
     throw new ShapeError({
       op,
@@ -193,6 +213,7 @@ export function groupNorm(
   return {
     init: (key) => ({ params: normInit(features, key, options), state: null }),
     apply: ({ params }, x) => {
+      requireParams(op, params)
       requireFeatures(op, x, features, 'features')
       if (x.ndim <= spatialAxes) {
         throw new ShapeError({
@@ -209,7 +230,7 @@ export function groupNorm(
       const centred = np.subtract(grouped, mean)
       const variance = np.mean(np.square(centred), { axis, keepdims: true })
       const normal = np.multiply(centred, lax.rsqrt(np.add(variance, eps))).reshape(x.shape)
-      return [affine(normal, params).astype(x.dtype), null]
+      return [affine(normal, params).astype(floatingOf(x)), null]
     },
   } satisfies Layer<SomeParams>
 }
@@ -246,6 +267,8 @@ export function batchNorm<const O extends BatchNormOptions = Defaults>(
   options?: O,
 ): Layer<NormParamsOf<O>, BatchNormState>
 export function batchNorm(features: number, options: BatchNormOptions = {}): object {
+  const op = `batchNorm(${features})`
+  checkOptions(op, options, [...normNames, 'momentum', 'axisName'])
   const { eps = 1e-5, momentum = 0.99, axisName } = options
   const across = (x: NDArray): NDArray => (axisName === undefined ? x : pmean(x, axisName))
   return {
@@ -254,7 +277,16 @@ export function batchNorm(features: number, options: BatchNormOptions = {}): obj
       state: { mean: np.zeros([features]), variance: np.ones([features]) },
     }),
     apply: ({ params, state }, x, context = {}) => {
-      requireFeatures(`batchNorm(${features})`, x, features, 'features')
+      requireParams(op, params)
+      requireFeatures(op, x, features, 'features')
+      if (state === undefined || state === null) {
+        throw new ArgumentError({
+          op,
+          problem: 'there is no state',
+          rule: 'the running statistics come in as state, and go out as state',
+          hint: 'layer.apply({ params, state }, x), with what layer.init(key) returned',
+        })
+      }
       if (!context.train) {
         return [normalized(x, state.mean, state.variance, eps, params), state]
       }

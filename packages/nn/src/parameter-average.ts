@@ -1,6 +1,6 @@
 /** Averages of parameters over the steps of training, which often generalise better than the last. */
-import { np, tree, type NDArray } from '@adjoint/core'
-import { isFloating } from '@adjoint/core/internal'
+import { ArgumentError, np, tree, type NDArray } from '@adjoint/core'
+import { checkOptions, isFloating } from '@adjoint/core/internal'
 
 export interface ParameterAverageState<P> {
   readonly average: P
@@ -42,7 +42,19 @@ export interface ParameterAverageOptions {
  * ema.params(average).w.shape // [ 2 ]
  */
 export function parameterAverage(options: ParameterAverageOptions): ParameterAverage {
-  const { decay, start = 'copy', warmup = false } = options
+  const op = 'parameterAverage(options)'
+  const {
+    decay,
+    start = 'copy',
+    warmup = false,
+  } = checkOptions(op, options, ['decay', 'start', 'warmup'])
+  if (!(decay >= 0 && decay <= 1)) {
+    throw new ArgumentError({
+      op,
+      problem: `decay is ${decay}`,
+      rule: 'it is what remains of the average at each step, from 0 to 1',
+    })
+  }
   const debias = start === 'debias'
   const rateAt = (count: NDArray): NDArray => {
     const n = count.astype('float32')

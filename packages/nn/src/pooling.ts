@@ -1,5 +1,6 @@
 /** Summaries of windows of images: functions of arrays `[..., position..., features]`. */
 import { ArgumentError, lax, np, ShapeError, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { paddingOf, type WindowPadding } from './window-padding'
 
 export interface PoolOptions {
@@ -76,7 +77,9 @@ function windows(
  * maxPool(np.ones([5, 8, 6, 3]), [2, 2]).shape // [ 5, 4, 3, 3 ]
  */
 export function maxPool(x: NDArray, window: PoolWindow, options: PoolOptions = {}): NDArray {
-  const { sizes, strides, pads } = windows('maxPool(x, window)', x, window, options)
+  const op = 'maxPool(x, window)'
+  checkOptions(op, options, ['stride', 'padding'])
+  const { sizes, strides, pads } = windows(op, x, window, options)
   return lax.reduceWindow(x, -Infinity, lax.max, sizes, strides, pads)
 }
 
@@ -86,7 +89,9 @@ export function averagePool(
   window: PoolWindow,
   options: AveragePoolOptions = {},
 ): NDArray {
-  const { sizes, strides, pads } = windows('averagePool(x, window)', x, window, options)
+  const op = 'averagePool(x, window)'
+  checkOptions(op, options, ['stride', 'padding', 'countIncludePad'])
+  const { sizes, strides, pads } = windows(op, x, window, options)
   const sum = (of: NDArray): NDArray => lax.reduceWindow(of, 0, lax.add, sizes, strides, pads)
   if (options.countIncludePad === false) return np.divide(sum(x), sum(np.onesLike(x)))
   return np.divide(

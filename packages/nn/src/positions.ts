@@ -1,7 +1,8 @@
 /** Where in a sequence a vector stands: tables to add, and rotations of queries and keys. */
 import { np, ShapeError, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { type Initializer, normal } from './initializers'
-import type { Layer } from './layer'
+import { type Layer, requireParams } from './layer'
 import { requireFeatures } from './linear'
 
 /** The angles `position · base^(−2i / features)` for i < features / 2: `[..., features / 2]`. */
@@ -32,9 +33,11 @@ export function sinusoidalPositions(
   features: number,
   options: { readonly base?: number } = {},
 ): NDArray {
-  requireEven('sinusoidalPositions(length, features)', features)
+  const op = 'sinusoidalPositions(length, features)'
+  requireEven(op, features)
+  const { base = 10000 } = checkOptions(op, options, ['base'])
   const at = typeof length === 'number' ? np.arange(length) : length
-  const angle = angles(at, features, options.base ?? 10000)
+  const angle = angles(at, features, base)
   return np.stack([np.sin(angle), np.cos(angle)], -1).reshape([...at.shape, features])
 }
 
@@ -55,7 +58,10 @@ export interface RotaryOptions {
 export function rotary(x: NDArray, positions?: NDArray, options: RotaryOptions = {}): NDArray {
   const features = x.shape.at(-1) ?? 0
   requireEven('rotary(x)', features)
-  const { base = 10000, interleaved = false } = options
+  const { base = 10000, interleaved = false } = checkOptions('rotary(x)', options, [
+    'base',
+    'interleaved',
+  ])
   const at = positions ?? np.arange(x.shape.at(-3) ?? 1)
   const angle = np.expandDims(angles(at, features, base), -2)
   const [cos, sin] = [np.cos(angle).astype(x.dtype), np.sin(angle).astype(x.dtype)]
@@ -101,7 +107,7 @@ function added(
       rule: `x has shape [..., time, ${features}] with time up to ${length}`,
     })
   }
-  if (state === null) return [np.add(x, table.get(`:${time}`)), null]
+  if (!state) return [np.add(x, table.get(`:${time}`)), null]
   const at = np.add(state.position, np.arange(time))
   return [np.add(x, np.take(table, at, 0)), { position: np.add(state.position, time) }]
 }
@@ -114,11 +120,14 @@ export function learnedPositions(
   features: number,
   options: { readonly tableInit?: Initializer } = {},
 ): Layer<PositionParams, Position | null> {
-  const { tableInit = normal(0.02) } = options
+  const op = `learnedPositions(${length}, ${features})`
+  const { tableInit = normal(0.02) } = checkOptions(op, options, ['tableInit'])
   return {
     init: (key) => ({ params: { table: tableInit(key, [length, features]) }, state: null }),
-    apply: ({ params, state }, x) =>
-      added(`learnedPositions(${length}, ${features})`, x, params.table, state),
+    apply: ({ params, state }, x) => {
+      requireParams(op, params)
+      return added(op, x, params.table, state)
+    },
     withCache: startPosition,
   }
 }

@@ -8,10 +8,11 @@ import {
   type NDArray,
   type Shape,
 } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { type Carry as Carried, scan } from '@adjoint/transforms'
 import { sigmoid } from './activations'
 import { glorotUniform, type Initializer, orthogonal } from './initializers'
-import type { Layer } from './layer'
+import { type Layer, requireParams } from './layer'
 import { type LinearParams, requireFeatures, type WeightParams } from './linear'
 
 /** What a recurrent network does at each step. */
@@ -56,6 +57,7 @@ export function recurrent<P, Carry>(
   cell: Cell<P, Carry>,
   options: RecurrentOptions = {},
 ): RecurrentLayer<P, Carry> {
+  checkOptions('recurrent(cell)', options, ['reverse', 'unroll'])
   const run = (params: P, x: NDArray, carry?: Carry): [NDArray, Carry] => {
     if (x.ndim < 2) {
       throw new ShapeError({
@@ -75,7 +77,8 @@ export function recurrent<P, Carry>(
     init: (key) => ({ params: cell.init(key), state: null }),
     run,
     apply: ({ params, state }, x) => {
-      if (state === null) return [run(params, x)[0], null]
+      requireParams('recurrent(cell)', params)
+      if (!state) return [run(params, x)[0], null]
       return run(params, x, state)
     },
     withCache: (_state, { batch = [], dtype }) => cell.start(batch, dtype),
@@ -130,6 +133,8 @@ export function lstm(
   hidden: number,
   options: CellOptions = {},
 ): Cell<LstmParams, LstmCarry> {
+  const op = `lstm(${inputs}, ${hidden})`
+  checkOptions(op, options, ['weightInit', 'recurrentInit'])
   const { weightInit = glorotUniform(), recurrentInit = orthogonal() } = options
   return {
     init: (key) => {
@@ -148,7 +153,7 @@ export function lstm(
       hidden: np.zeros([...batch, hidden], { dtype }),
     }),
     project: (params, x) => {
-      requireFeatures(`lstm(${inputs}, ${hidden})`, x, inputs, 'time, inputs')
+      requireFeatures(op, x, inputs, 'time, inputs')
       return affine(x, params.input)
     },
     step: (params, carry, projected) => {
@@ -179,6 +184,8 @@ export function gru(
   hidden: number,
   options: CellOptions = {},
 ): Cell<GruParams, NDArray> {
+  const op = `gru(${inputs}, ${hidden})`
+  checkOptions(op, options, ['weightInit', 'recurrentInit'])
   const { weightInit = glorotUniform(), recurrentInit = orthogonal() } = options
   return {
     init: (key) => {
@@ -196,7 +203,7 @@ export function gru(
     },
     start: (batch, dtype = 'float32') => np.zeros([...batch, hidden], { dtype }),
     project: (params, x) => {
-      requireFeatures(`gru(${inputs}, ${hidden})`, x, inputs, 'time, inputs')
+      requireFeatures(op, x, inputs, 'time, inputs')
       return affine(x, params.input)
     },
     step: (params, h, projected) => {

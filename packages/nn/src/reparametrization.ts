@@ -1,5 +1,6 @@
 /** Layers whose weight is a function of what is learned. */
 import { np, random, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { stopGradient } from '@adjoint/transforms'
 import type { Layer } from './layer'
 
@@ -25,7 +26,10 @@ export function spectralNorm<P extends Weighted, S>(
   layer: Layer<P, S>,
   options: { readonly iterations?: number; readonly eps?: number } = {},
 ): Layer<P, SpectralNormState<S>> {
-  const { iterations = 1, eps = 1e-12 } = options
+  const { iterations = 1, eps = 1e-12 } = checkOptions('spectralNorm(layer)', options, [
+    'iterations',
+    'eps',
+  ])
   const unit = (v: NDArray): NDArray =>
     np.divide(v, np.sqrt(np.maximum(np.sum(np.square(v)), eps * eps)))
   return {

@@ -1,10 +1,12 @@
 /** The block that transformers repeat. */
 import { np, random, type NDArray } from '@adjoint/core'
+import { checkOptions } from '@adjoint/core/internal'
 import { gelu } from './activations'
 import {
   type AttentionCache,
   type AttentionOptions,
   type AttentionParams,
+  attentionNames,
   attentionOf,
 } from './attention'
 import { dropout as dropoutLayer } from './dropout'
@@ -55,6 +57,7 @@ export function transformerBlock(
   options: TransformerOptions,
 ): Layer<TransformerParams, AttentionCache | null> {
   const op = `transformerBlock(${features}, { heads: ${options.heads} })`
+  checkOptions(op, options, [...attentionNames, 'hidden', 'norm', 'activation', 'gated'])
   const { hidden = 4 * features, norm = 'layer', activation = gelu, gated = false } = options
   const { useBias = true, weightInit = glorotUniform() } = options
   const attention = attentionOf(op, features, options)

@@ -1,6 +1,13 @@
 /** Loading safetensors files: as a record of arrays, or into the places of a tree. */
 import { type Shape, tree } from '@adjoint/core'
-import { Aval, avalsMatch, type DeviceData, fromData, NDArray } from '@adjoint/core/internal'
+import {
+  checkOptions,
+  Aval,
+  avalsMatch,
+  type DeviceData,
+  fromData,
+  NDArray,
+} from '@adjoint/core/internal'
 import { leafNames } from '../leaf-names'
 import { elementsOf } from './elements'
 import { type FileTask, fileTask, SafetensorsError } from './error'
@@ -66,6 +73,11 @@ export function loadSafetensors(
   options: LoadOptions | LoadIntoOptions<unknown> = {},
 ): FileTask<unknown> {
   const op = calledOn('loadSafetensors', source)
+  checkOptions<Partial<LoadOptions & LoadIntoOptions<unknown>>>(op, options, [
+    'into',
+    'strict',
+    'only',
+  ])
   return fileTask(op, () =>
     reading(op, source, (bytes, header) =>
       'into' in options

@@ -1,6 +1,6 @@
 /** Saving trees of arrays as safetensors. */
 import { ArgumentError, tree } from '@adjoint/core'
-import { NDArray } from '@adjoint/core/internal'
+import { checkOptions, NDArray } from '@adjoint/core/internal'
 import { leafNames } from '../leaf-names'
 import { bytesOfArray } from './elements'
 import { type FileTask, fileTask, SafetensorsError } from './error'
@@ -38,6 +38,7 @@ export function saveSafetensors(
   options: SaveOptions = {},
 ): FileTask<void> {
   const op = calledOn('saveSafetensors', target)
+  checkOptions(op, options, ['metadata'])
   return fileTask(op, async () => {
     const chunks = chunksOf(op, value, options)
     if (typeof target === 'string' || target instanceof URL) {
@@ -61,6 +62,7 @@ export function encodeSafetensors(
   options: SaveOptions = {},
 ): FileTask<Uint8Array<ArrayBuffer>> {
   const op = 'encodeSafetensors'
+  checkOptions(op, options, ['metadata'])
   return fileTask(op, async () => {
     const parts: Uint8Array[] = []
     for await (const chunk of chunksOf(op, value, options)) parts.push(chunk)
