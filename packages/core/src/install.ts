@@ -4,7 +4,9 @@
  * learns of the top; both entry points run it.
  */
 // The device stands first and the methods second: modules are bundled in the order in which they are
-// reached, and code that is alike compresses better where it stands together.
+// reached, and code that is alike compresses better where it stands together. For the same reason the
+// rare code is reached here, which is in a page only if somebody uses it.
+import './backends/wasm/rare'
 import { createWasmBackend } from './backends/wasm'
 import { installMethods } from './array/methods'
 import { installEvaluation } from './array/eager'

@@ -2,9 +2,11 @@
  * What the other packages build on: avals, tracing, jaxprs, primitives and the evaluating
  * interpreter. No promise of stability is made for any of it; users import the package index.
  */
+import { useWholePrograms } from './backends/wasm/rare'
 import { install } from './install'
 
 install()
+useWholePrograms()
 
 export * from './array/content'
 export * from './array/device'

@@ -4,6 +4,7 @@ import { CompilationUnit } from './lowering'
 import type { Program } from './nodes'
 import { donating, type MemoryLayout, type Plan, plan } from './plan'
 import { fuse } from './fuse'
+import type { Joining } from './joint'
 import type { RowLimits } from './rows'
 
 export interface LowerOptions {
@@ -13,8 +14,8 @@ export interface LowerOptions {
   readonly layout?: MemoryLayout
   /** Which chains of loops become row nodes; none unless given, since a device must know them. */
   readonly rows?: RowLimits
-  /** Whether loops of equal structure become joint nodes; not unless given, for the same reason. */
-  readonly joint?: boolean
+  /** How loops of equal structure become joint nodes; not at all unless given, for the same reason. */
+  readonly joint?: Joining
 }
 
 export interface PlannedProgram {
@@ -24,8 +25,8 @@ export interface PlannedProgram {
 
 export function lower(
   jaxpr: Jaxpr,
-  { donated = [], rows, joint = false, layout }: LowerOptions = {},
+  { donated = [], rows, joint, layout }: LowerOptions = {},
 ): PlannedProgram {
-  const program = new CompilationUnit((p) => fuse(p, rows ?? null, joint)).program(jaxpr)
+  const program = new CompilationUnit((p) => fuse(p, rows ?? null, joint ?? null)).program(jaxpr)
   return { program, plan: plan(program, donating(donated), layout) }
 }

@@ -10,12 +10,12 @@
 import { type Shape, sizeOf } from '../types/aval'
 import { loadsIn, storeRoots, withoutDeadStores } from './dependence'
 import type { Buffer, Load, Scalar } from './expr'
-import { jointly, keyOfAlike, productsTogether } from './joint'
+import type { Joining } from './joint'
 import { asRead } from './layout'
 import { measureAll, type Work } from './measure'
 import type { LoopNode, MapNode, Program, ReduceNode, Reduction, Store } from './nodes'
 import { soonUsedUp } from './order'
-import { type RowLimits, rowWise } from './rows'
+import type { RowLimits } from './rows'
 import { Schedule, type Step } from './schedule'
 import {
   canonical,
@@ -65,10 +65,14 @@ const smallSize = 64
 const siblingsTried = 6
 
 /**
- * Chains along rows become row nodes within these limits; null for a device that has none. `joint`
- * says whether it knows joint nodes.
+ * Chains along rows become row nodes within these limits; null for a device that has none. `joint` is
+ * how loops of equal structure become joint nodes, if it knows these.
  */
-export function fuse(program: Program, rows: RowLimits | null = null, joint = false): Program {
+export function fuse(
+  program: Program,
+  rows: RowLimits | null = null,
+  joint: Joining | null = null,
+): Program {
   const clean = withoutDeadStores({
     ...program,
     nodes: program.nodes.map((node) => (isSpaced(node) ? shared(canonical(node)) : node)),
@@ -89,8 +93,9 @@ export function fuse(program: Program, rows: RowLimits | null = null, joint = fa
       return canonical(sharingOf.has(node) ? node : shared(node))
     }),
   })
-  const inRows = rows === null ? fused : rowWise(fused, rows)
-  return joint ? productsTogether(soonUsedUp(jointly(inRows))) : soonUsedUp(inRows)
+  const inRows = rows === null ? fused : rows.apply(fused, rows)
+  if (joint === null) return soonUsedUp(inRows)
+  return joint.productsTogether(soonUsedUp(joint.jointly(inRows)))
 }
 
 class Fusion {
@@ -99,7 +104,7 @@ class Fusion {
 
   constructor(
     private readonly schedule: Schedule,
-    private readonly joint: boolean,
+    private readonly joint: Joining | null,
   ) {}
 
   mergeMap(step: Step): void {
@@ -139,7 +144,7 @@ class Fusion {
     const isSibling = (s: Step | undefined): s is Step =>
       fits(s) &&
       sameBuffers(awaited, this.accumulatedBy(asMap(s.node))) &&
-      !(this.joint && areParts(asMap(s.node), node))
+      !(this.joint && areParts(asMap(s.node), node, this.joint))
     for (const buffer of sources) {
       if (buffer.size < Math.min(size, smallSize)) continue
       const readers = this.schedule.readersOf(buffer).latest(siblingsTried)
@@ -178,7 +183,8 @@ class Fusion {
   mergeEpilogue(step: Step): void {
     const node = asMap(step.node)
     const sources = new Set(loadsIn(node).map((l) => l.source))
-    if (this.joint && sizeOf(node.shape) <= smallSize && this.readsAlike(sources)) return
+    if (this.joint && sizeOf(node.shape) <= smallSize && this.readsAlike(sources, this.joint))
+      return
     for (const buffer of sources) {
       const producer = this.schedule.writer.get(buffer)
       if (producer === undefined || producer === step) continue
@@ -188,7 +194,7 @@ class Fusion {
   }
 
   /** Whether reductions that could be one joint node are among what makes these buffers. */
-  private readsAlike(buffers: ReadonlySet<Buffer>): boolean {
+  private readsAlike(buffers: ReadonlySet<Buffer>, { keyOfAlike }: Joining): boolean {
     const producers = new Set<LoopNode>()
     for (const b of buffers) {
       const node = this.schedule.writer.get(b)?.node
@@ -219,7 +225,7 @@ class Fusion {
       this.schedule.outputs.has(target) || this.schedule.readersOf(target).hasOther(isOwn)
     if (b.kind === 'reduce') return a.kind === 'reduce' ? joinReductions(a, b, needed) : null
     if (b.kind === 'contract') return null
-    return joinMap(a, b, needed, limitsOf(a, this.joint))
+    return joinMap(a, b, needed, limitsOf(a, this.joint !== null))
   }
 }
 
@@ -230,7 +236,7 @@ const limitsOf = (node: StoringNode, joint: boolean): Limits => {
 }
 
 /** Whether two loops do the same to different pieces of what they read: parts of a joint node. */
-const areParts = (a: MapNode, b: MapNode): boolean => {
+const areParts = (a: MapNode, b: MapNode, { keyOfAlike }: Joining): boolean => {
   const loads = loadsIn(a)
   const isOther = (l: Load): boolean =>
     loads.every((own) => own.source !== l.source || own.at.offset !== l.at.offset)

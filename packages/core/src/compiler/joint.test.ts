@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { lower } from './compile'
 import { programCost } from './cost'
-import { withoutJoints } from './joint'
+import { joining, withoutJoints } from './joint'
 import type { Var } from '../jaxpr/ir'
 import type { Program } from './nodes'
 import { printProgram } from './print'
@@ -27,7 +27,7 @@ describe('joint nodes', () => {
         const { jaxpr, inputs, donated } = planned(tree)
         const rows = inRows ? { rows: anyLength } : {}
         const expected = runSeparately(lower(jaxpr).program, inputs)
-        const { program, plan } = lower(jaxpr, { donated, joint: true, ...rows })
+        const { program, plan } = lower(jaxpr, { donated, joint: joining, ...rows })
         if (hasJoint(program)) found++
         expect(runSeparately(program, inputs)).toEqual(expected)
         expect(runPlanned(program, plan, inputs)).toEqual(expected)
@@ -45,7 +45,7 @@ describe('joint nodes', () => {
         randomProgramsOfAnyDType,
         fc.array(fc.boolean()),
         ({ jaxpr, inputs, expected, text }, donated) => {
-          const { program, plan } = lower(jaxpr, { donated, rows: anyLength, joint: true })
+          const { program, plan } = lower(jaxpr, { donated, rows: anyLength, joint: joining })
           if (hasJoint(program)) found++
           expect(runSeparately(program, inputs), text).toEqual(expected)
           expect(runPlanned(program, plan, inputs), text).toEqual(expected)
@@ -60,7 +60,7 @@ describe('joint nodes', () => {
 test('the norms of all leaves are one loop, and what is done with them another', () => {
   const jaxpr = treeProgram([[300, 7], [7], [90]], ['clip', 'momentum'])
   const donated = [true, true, true]
-  const { program, plan } = lower(jaxpr, { donated, rows: usualRows, joint: true })
+  const { program, plan } = lower(jaxpr, { donated, rows: usualRows, joint: joining })
   expect(printProgram(program, plan, 'update')).toMatchInlineSnapshot(`
     "update: 4 loops, 15.4 thousand operations, reads 34.4 KiB, writes 17.2 KiB, 192 bytes of temporaries
       takes in0: f32[2100], in1: f32[7], in2: f32[90], in3: f32[2100], in4: f32[7], in5: f32[90]
@@ -92,7 +92,7 @@ test('the norms of all leaves are one loop, and what is done with them another',
 
 describe('products', () => {
   const kindsOf = (r: Recorder, results: readonly Var[]): readonly string[] =>
-    lower(r.jaxpr(results), { joint: true }).program.nodes.map((n) => n.kind)
+    lower(r.jaxpr(results), { joint: joining }).program.nodes.map((n) => n.kind)
 
   test('that do not need each other are one loop, whatever they look like', () => {
     const r = new Recorder()
@@ -100,7 +100,7 @@ describe('products', () => {
     const query = r.unary('tanh', r.matmul(x, r.input([4, 5])))
     const key = r.matmul(x, r.input([4, 300]))
     const other = r.matmul(r.input([7, 2]), r.input([2, 3]))
-    const { program, plan } = lower(r.jaxpr([query, key, other]), { joint: true })
+    const { program, plan } = lower(r.jaxpr([query, key, other]), { joint: joining })
     expect(printProgram(program, plan, 'products')).toMatchInlineSnapshot(`
       "products: 1 loop, 14.8 thousand operations, reads 5.0 KiB, writes 7.2 KiB, 0 bytes of temporaries
         takes in0: f32[24], in1: f32[20], in2: f32[1200], in3: f32[14], in4: f32[6]
@@ -141,7 +141,7 @@ describe('products', () => {
 
 test('pieces of one buffer are parts as well', () => {
   const jaxpr = treeProgram([[3, 4], [5], [2, 2]], ['momentum', 'stack', 'norm'])
-  const { program } = lower(jaxpr, { joint: true })
+  const { program } = lower(jaxpr, { joint: joining })
   const parts = program.nodes.map((n) => (n.kind === 'joint' ? n.parts.length : 1))
   expect(parts).toEqual([3, 3, 3])
 })
@@ -155,8 +155,9 @@ test('a loop that uses up what is large stays where it is', () => {
     return r.binary('sub', old, r.binary('mul', slope, r.broadcast(scalar(0.5), [400, 400], [])))
   })
   const jaxpr = r.jaxpr(results)
-  const [apart, joint] = [false, true].map((joint) => {
-    const { program, plan } = lower(jaxpr, { donated: jaxpr.inputs.map(() => true), joint })
+  const [apart, joint] = [{}, { joint: joining }].map((fusion) => {
+    const donated = jaxpr.inputs.map(() => true)
+    const { program, plan } = lower(jaxpr, { donated, ...fusion })
     return { cost: programCost(program, plan), kinds: program.nodes.map((n) => n.kind) }
   })
   expect(joint).toEqual(apart)
@@ -170,6 +171,6 @@ test('temporaries that wait for each other take no more than a part of the input
     const largest = r.broadcast(r.reduce('max', x, [0, 1]), [300, 300], [])
     return r.reduce('sum', r.binary('sub', x, largest), [1])
   })
-  const { plan } = lower(r.jaxpr(results), { joint: true })
+  const { plan } = lower(r.jaxpr(results), { joint: joining })
   expect(plan.peakBytes).toBeLessThan(2 ** 21)
 })

@@ -325,3 +325,12 @@ export function withoutJoints(program: Program): Program {
   })
   return { ...program, nodes }
 }
+
+/** What fusion needs of joint nodes, by value: only pages with whole programs have it. */
+export interface Joining {
+  readonly keyOfAlike: typeof keyOfAlike
+  readonly jointly: typeof jointly
+  readonly productsTogether: typeof productsTogether
+}
+
+export const joining: Joining = { keyOfAlike, jointly, productsTogether }

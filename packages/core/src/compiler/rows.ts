@@ -23,8 +23,10 @@ export interface RowLimits {
   readonly shortest: number
   /** Bytes of all arrays at one row. */
   readonly bytes: number
+  /** `rowWise`: by value, so that only pages that ask for chains have the code that finds them. */
+  readonly apply: (program: Program, limits: RowLimits) => Program
 }
-export const usualRows: RowLimits = { shortest: 16, bytes: 2 ** 17 }
+export const usualRows: RowLimits = { shortest: 16, bytes: 2 ** 17, apply: rowWise }
 
 /** Steps of one node, and buffers that they touch: each is a pointer in a register. */
 const maxSteps = 10

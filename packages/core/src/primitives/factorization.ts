@@ -6,7 +6,7 @@
  * other, so every backend has the factorisation, and its reference evaluation is the same algorithm.
  */
 import type { NDArray } from '../array/ndarray'
-import { useControlFlow } from '../backends/wasm/rare'
+import { useControlFlow, useWholePrograms } from '../backends/wasm/rare'
 import type { HostArray } from '../backends/reference/host-array'
 import type { Tensor } from '../compiler/context'
 import { evaluateOnHost } from '../jaxpr/evaluate-on-host'
@@ -127,6 +127,7 @@ export function factorization<P extends Params>(rules: Factorization<P>): Primit
     },
     lower: (context, [x], params) => {
       useControlFlow()
+      useWholePrograms()
       const { loops, finish } = programs(rules, x.aval, params)
       let carries: readonly Tensor[] = [x]
       for (const { start, step, length } of loops) {

@@ -1,6 +1,5 @@
 /** The WebAssembly device: programs become modules over one linear memory. */
 import { lower } from '../../compiler/compile'
-import { usualRows } from '../../compiler/rows'
 import type { Jaxpr } from '../../jaxpr/ir'
 import type { Aval } from '../../types/aval'
 import type { DType } from '../../types/dtype'
@@ -10,6 +9,7 @@ import type { Backend, CompileOptions, DeviceData, Executable, Storage } from '.
 import type { Sharing } from './codegen/sharing'
 import { wasmFeatures } from './emit/index'
 import { byteSizeOf, WasmExecutable } from './executable'
+import { namedFusion } from './kernels/named'
 import { Cell, LinearMemory, SMALL_BYTES, SmallCell } from './memory/memory'
 import type { MemoryUse, Residence } from './memory/memory'
 import { WasmStorage } from './storage'
@@ -102,7 +102,7 @@ export class WasmBackend implements Backend {
   }
 
   compile(jaxpr: Jaxpr, { donated, name }: CompileOptions): Executable {
-    const planned = lower(jaxpr, { donated, rows: usualRows, joint: true })
+    const planned = lower(jaxpr, { donated, ...namedFusion() })
     const features = wasmFeatures()
     const relaxed = features.relaxed && this.options.relaxedSimd !== false
     return new WasmExecutable(this, this.memory, this.pool, jaxpr, planned, name, donated, {

@@ -5,6 +5,7 @@ import { lower } from '../../compiler/compile'
 import { binary } from '../../compiler/expr'
 import { adamStep } from '../../compiler/testing/classifier'
 import type { Numbers } from '../../compiler/testing/programs'
+import { joining } from '../../compiler/joint'
 import { Recorder, runSeparately, scalar } from '../../compiler/testing/programs'
 import { randomPrograms } from '../../compiler/testing/random-programs'
 import { planned, treePlansOf } from '../../compiler/testing/tree-programs'
@@ -96,7 +97,7 @@ describe('loops over the leaves of a tree', () => {
     fc.assert(
       fc.property(treePlansOf(fc.integer({ min: 1, max: most })), (tree) => {
         const { jaxpr, inputs, donated } = planned(tree)
-        const { program } = lower(jaxpr, { joint: true })
+        const { program } = lower(jaxpr, { joint: joining })
         if (program.nodes.some((node) => node.kind === 'joint')) joint++
         const expected = runSeparately(program, inputs)
         const largest = expected.flat().reduce((most, x) => Math.max(most, Math.abs(x)), 1)

@@ -5,6 +5,7 @@
 export { useControlFlow } from './kernels/control-flow'
 export { emitCholesky, emitTriangularSolve } from './kernels/linear-algebra'
 export { nameKernel } from './kernels/named'
+export { useWholePrograms } from './kernels/whole-programs'
 export { emitSelectAndScatter } from './kernels/select-and-scatter'
 export {
   erf as erfLanes,

@@ -6,7 +6,7 @@
 import { rootsOf } from '../../compiler/dependence'
 import type { Buffer } from '../../compiler/expr'
 import type { MapNode, ReduceNode, RowsNode, RowStep } from '../../compiler/nodes'
-import type { RowLimits } from '../../compiler/rows'
+import { type RowLimits, rowWise } from '../../compiler/rows'
 import { innerOf } from '../../compiler/spaces'
 import { loadsOf } from '../../compiler/views'
 import { sizeOf } from '../../types/aval'
@@ -18,7 +18,7 @@ import { meet, readElements, storeResults, walk, workgroupFor } from './reduce'
 import { ScalarCode } from './wgsl/scalar'
 
 /** Rows that a workgroup can share, and that are not so long that the device would be idle. */
-export const gpuRows: RowLimits = { shortest: 32, bytes: 2 ** 16 }
+export const gpuRows: RowLimits = { shortest: 32, bytes: 2 ** 16, apply: rowWise }
 
 export function rowsKernel(node: RowsNode, space: KernelSpace): readonly Dispatch[] {
   const rows = sizeOf(node.shape)

@@ -1,5 +1,5 @@
 /** Small programs for the tests of the compiler: equations with a lowering rule, recorded by hand. */
-import { useControlFlow } from '../../backends/wasm/kernels/control-flow'
+import { useControlFlow, useWholePrograms } from '../../backends/wasm/rare'
 import { type Atom, type Equation, Jaxpr, Literal, Var } from '../../jaxpr/ir'
 import { definePrimitive, type LowerRule, nonlinear, type Params } from '../../trace/primitive'
 import { Aval, type Shape } from '../../types/aval'
@@ -13,8 +13,9 @@ import { alongAxis } from '../views'
 
 // --- jaxprs from lowering rules ------------------------------------------------------------------------
 
-// What the lowering rules of primitives do that hold programs.
+// What primitives that hold programs do, and the entry point that transformations import.
 useControlFlow()
+useWholePrograms()
 
 const unused = (): never => {
   throw new Error('only lowered in these tests')

@@ -11,7 +11,6 @@ import { withCheaperForms } from './cheaper'
 import type { CodegenEnvironment } from './environment'
 import { emitMap } from './map'
 import { emitReduce } from './reduce'
-import { emitRowChain } from './row-chain'
 
 /** Nodes that hold programs or other nodes, and copies, are written into the function that runs them. */
 export type ComputingNode = Exclude<
@@ -30,8 +29,6 @@ export function emitNode(
       return emitMap(module, node, env)
     case 'reduce':
       return emitReduce(module, node, env)
-    case 'rows':
-      return emitRowChain(module, node, env)
     case 'contract':
       return emitContract(module, node, env)
     case 'cumulative':

@@ -16,13 +16,12 @@ import type { Plan } from '../../../compiler/plan'
 import { bytesOf } from '../../../types/dtype'
 import { ModuleBuilder } from '../emit/index'
 import type { FunctionBuilder, FunctionRef, Local, WasmFeatures } from '../emit/index'
-import { namedControlFlow } from '../kernels/named'
+import { emitNamedJoint, namedControlFlow } from '../kernels/named'
 import { shared } from '../kernels/shared'
 import type { ControlFlow, Place, ProgramWriter, PushAddress } from './control-flow'
 import { buffersOf, pushOffset } from './environment'
 import type { CodegenEnvironment } from './environment'
 import { Hazards } from './hazards'
-import { emitJoint } from './joint'
 import { nodeKey } from './node-key'
 import { emitNode } from './nodes'
 import { estimatedTime, isWorthSharing, mannerOf, usualSharing } from './sharing'
@@ -222,7 +221,7 @@ class ProgramEmitter implements ProgramWriter {
         f.i32Const(byteSize(node.source)).memoryCopy()
         return
       case 'joint':
-        return emitJoint(f, node, {
+        return emitNamedJoint(f, node, {
           module: this.env.module,
           env: threads ? this.env : this.envAlone,
           pushAddresses: (part, starts) => {

@@ -2,11 +2,13 @@
  * Kernels that not every page has. The code generator does not know them: a page has those that its
  * primitives name, each in its lowering rule, before it makes such a node.
  */
+import type { LowerOptions } from '../../../compiler/compile'
 import type { LoopNode } from '../../../compiler/nodes'
 import type { ControlFlow, ProgramWriter } from '../codegen/control-flow'
 import type { NodeEmitter } from '../codegen/environment'
+import type { emitJoint } from '../codegen/joint'
 
-type Kind = 'selectAndScatter' | 'cholesky' | 'triangularSolve'
+type Kind = 'rows' | 'selectAndScatter' | 'cholesky' | 'triangularSolve'
 type NodeOf<K extends Kind> = Extract<LoopNode, { readonly kind: K }>
 
 /** Nodes whose kernel is named by whoever makes them. */
@@ -41,4 +43,24 @@ export function nameControlFlow(make: MakeControlFlow): void {
 export function namedControlFlow(writer: ProgramWriter): ControlFlow {
   if (controlFlow === null) throw new Error('nobody has named the code of loops and branches')
   return controlFlow(writer)
+}
+
+/** What programs of several operations are made of besides: chains along rows, and joint loops. */
+export interface WholePrograms {
+  readonly fusion: Pick<LowerOptions, 'rows' | 'joint'>
+  readonly emitJoint: typeof emitJoint
+}
+
+let wholePrograms: WholePrograms | null = null
+
+export function nameWholePrograms(named: WholePrograms): void {
+  wholePrograms = named
+}
+
+/** How programs are fused here: single operations have no use for what is not named. */
+export const namedFusion = (): WholePrograms['fusion'] => wholePrograms?.fusion ?? {}
+
+export const emitNamedJoint: typeof emitJoint = (f, node, context) => {
+  if (wholePrograms === null) throw new Error('nobody has named the code of joint loops')
+  wholePrograms.emitJoint(f, node, context)
 }
