@@ -15,6 +15,7 @@ import {
   type OptState,
   rmsprop,
   sgd,
+  sm3,
 } from './index'
 
 type Leaves = readonly NDArray[]
@@ -53,6 +54,7 @@ describe('an update of a whole tree is a handful of loops', () => {
     ['clipping and adamw', () => chain(clipByGlobalNorm(1), adamw(1e-3)), 3],
     ['lamb', () => lamb(1e-3), 5],
     ['adafactor', () => adafactor(1e-3), 6],
+    ['sm3', () => sm3(1e-3), 7],
     ['muon', () => muon(1e-3), 12],
     ['muon with weight decay', () => muon(1e-3, { nsCoeffs: 'dion', weightDecay: 0.1 }), 12],
   ]

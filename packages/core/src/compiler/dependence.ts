@@ -51,7 +51,9 @@ export function accessesOf(node: LoopNode): Accesses {
 }
 
 function findAccesses(node: LoopNode): Accesses {
-  const reads = new Set(loadsIn(node).map((l) => l.source))
+  // What a part of a joint keeps to itself nobody else reads.
+  const loads = node.kind === 'joint' ? [] : loadsIn(node)
+  const reads = new Set(loads.map((l) => l.source))
   const writes = new Set<Buffer>()
   const read = (...buffers: readonly Buffer[]): void => buffers.forEach((b) => reads.add(b))
   const write = (...buffers: readonly Buffer[]): void => buffers.forEach((b) => writes.add(b))

@@ -22,6 +22,7 @@ import type {
   LoopNode,
   Program,
   ReduceNode,
+  RowsNode,
   ScatterNode,
   SelectAndScatterNode,
   Store,
@@ -260,6 +261,9 @@ function* elementsOf(part: JointPart, memory: Memory): Generator<void> {
     case 'reduce':
       for (const outer of indices(part.shape)) yield reduceAt(part, outer, memory)
       return
+    case 'rows':
+      for (const row of indices(part.shape)) yield rowAt(part, row, memory)
+      return
     case 'copy': {
       const source = memory.cells(part.source)
       const target = memory.cells(part.target)
@@ -269,6 +273,17 @@ function* elementsOf(part: JointPart, memory: Memory): Generator<void> {
     case 'contract':
       for (const index of indices([...part.batch, ...part.m, ...part.n]))
         yield contractAt(part, index, memory)
+  }
+}
+
+/** All steps at one row. */
+function rowAt(node: RowsNode, row: Index, memory: Memory): void {
+  const inRow = withLocals(memory, node.locals)
+  for (const step of node.steps) {
+    if (step.kind === 'reduce') reduceAt(step, row, inRow)
+    else
+      for (const inner of indices(innerOf(step, node.shape)))
+        write(step.stores, [...row, ...inner], [], inRow)
   }
 }
 
@@ -299,15 +314,7 @@ function runNode(node: LoopNode, memory: Memory): void {
       for (const outer of indices(node.shape)) reduceAt(node, outer, memory)
       return
     case 'rows':
-      for (const row of indices(node.shape)) {
-        const inRow = withLocals(memory, node.locals)
-        for (const step of node.steps) {
-          if (step.kind === 'reduce') reduceAt(step, row, inRow)
-          else
-            for (const inner of indices(innerOf(step, node.shape)))
-              write(step.stores, [...row, ...inner], [], inRow)
-        }
-      }
+      for (const row of indices(node.shape)) rowAt(node, row, memory)
       return
     case 'joint': {
       // Parts take turns, as threads would.

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { lower } from './compile'
 import { programCost } from './cost'
+import { accessesOf } from './dependence'
 import { joining, withoutJoints } from './joint'
 import type { Var } from '../jaxpr/ir'
 import type { Program } from './nodes'
@@ -137,6 +138,23 @@ describe('products', () => {
     const second = r.matmul(r.input([3, 200]), x)
     expect(kindsOf(r, [first, sums, second])).toEqual(['contract', 'reduce', 'contract'])
   })
+})
+
+test('chains along rows are parts as well', () => {
+  const leaves = [
+    [20, 40],
+    [8, 24],
+    [30, 17],
+  ]
+  const jaxpr = treeProgram(leaves, ['square', 'rows', 'rows'])
+  const { program, plan } = lower(jaxpr, { rows: usualRows, joint: joining })
+  const parts = program.nodes.map((n) => (n.kind === 'joint' ? n.parts : []))
+  expect(parts.map((of) => of.map((p) => p.kind))).toContainEqual(['rows', 'rows', 'rows'])
+  // A row that one step hands to the next is nobody else's.
+  const locals = parts.flat().flatMap((p) => (p.kind === 'rows' ? p.locals : []))
+  expect(locals.length).toBeGreaterThan(0)
+  for (const { reads, writes } of program.nodes.map(accessesOf))
+    for (const buffer of [...reads, ...writes]) expect(plan.placements.has(buffer)).toBe(true)
 })
 
 test('pieces of one buffer are parts as well', () => {

@@ -94,6 +94,8 @@ function signatureOf(node: LoopNode): string | null {
       return `map ${node.shape.length} ${node.stores.length} ${loadsIn(node).length}`
     case 'reduce':
       return `reduce ${node.shape.length} ${node.reduced.length} ${node.reductions.length} ${node.stores.length} ${loadsIn(node).length}`
+    case 'rows':
+      return `rows ${node.shape.length} ${node.steps.length} ${node.locals.length} ${loadsIn(node).length}`
     case 'copy':
       return `copy ${node.source.dtype}`
     default:
@@ -295,6 +297,8 @@ export const elementsOf = (part: JointPart): number => {
       return sizeOf(part.shape)
     case 'reduce':
       return sizeOf(part.shape) * sizeOf(part.reduced)
+    case 'rows':
+      return part.steps.reduce((sum, step) => sum + elementsOf(step), 0)
     case 'copy':
       return part.source.size
     case 'contract':
@@ -303,7 +307,11 @@ export const elementsOf = (part: JointPart): number => {
 }
 
 const isPart = (node: LoopNode): node is JointPart =>
-  node.kind === 'map' || node.kind === 'reduce' || node.kind === 'copy' || node.kind === 'contract'
+  node.kind === 'map' ||
+  node.kind === 'reduce' ||
+  node.kind === 'rows' ||
+  node.kind === 'copy' ||
+  node.kind === 'contract'
 
 /** The program with the parts of its joint nodes as loops of their own. */
 export function withoutJoints(program: Program): Program {

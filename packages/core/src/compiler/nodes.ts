@@ -71,7 +71,7 @@ export interface JointNode {
   readonly parts: readonly JointPart[]
 }
 
-export type JointPart = MapNode | ReduceNode | CopyNode | ContractNode
+export type JointPart = MapNode | ReduceNode | RowsNode | CopyNode | ContractNode
 
 /** An operand of a contraction: an address that is a sum of per-group affine parts. */
 export interface ContractOperand {

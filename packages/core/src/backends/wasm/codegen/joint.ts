@@ -5,7 +5,7 @@
  * all of them, and threads divide all elements together: each has a range of them, and does of every
  * part what lies in that range. Reductions to one result leave the states of their pieces in memory;
  * which pieces there are depends on the sizes only, so the results do not depend on the threads.
- * Parts of another form, products among them, are done as a whole by the thread that their first
+ * Parts of another form, products and chains along rows among them, are done as a whole by the thread that their first
  * element falls to, or by all together where they are long.
  */
 import { storeRoots } from '../../../compiler/dependence'
