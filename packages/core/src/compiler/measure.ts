@@ -75,9 +75,18 @@ export function measureAll(roots: Iterable<Scalar>): Work {
   let operations = 0
   let loads = 0
   forEachNode(roots, (e) => {
+    switch (e.kind) {
+      case 'const':
+      case 'index':
+      case 'accumulator':
+        return
+      case 'load':
+        loads++
+        break
+      default:
+        operations++
+    }
     cost += operationCost(e)
-    if (e.kind === 'load') loads++
-    else if (e.kind !== 'const' && e.kind !== 'index' && e.kind !== 'accumulator') operations++
   })
   return { cost, operations, loads }
 }

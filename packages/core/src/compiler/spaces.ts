@@ -385,14 +385,15 @@ export function sharing(): (root: Scalar) => Scalar {
   const representatives = new Map<number, Scalar[]>()
   const numbers = new Map<Scalar, number>()
   const done: Cache = new Map()
-  const number = (e: Scalar): number => numbers.get(e) ?? -1
   const visit = (e: Scalar): Scalar => {
     const known = done.get(e)
     if (known !== undefined) return known
     const rebuilt = withOperands(e, visit)
-    const hash = hashOf(rebuilt, number)
+    const hash = hashOf(rebuilt, numbers)
     const bucket = representatives.get(hash)
-    let same = bucket?.find((other) => looksAs(rebuilt, other))
+    let same: Scalar | undefined
+    if (bucket !== undefined)
+      for (const other of bucket) if (looksAs(rebuilt, other)) same ??= other
     if (same === undefined) {
       same = rebuilt
       numbers.set(same, numbers.size)
@@ -406,34 +407,38 @@ export function sharing(): (root: Scalar) => Scalar {
   return visit
 }
 
-const mixed = (hash: number, part: number): number => (Math.imul(hash, 31) + part) & 0x3fffffff
+/** Keeps hashes small, so that maps hold them in place. */
+const MASK = 0x3fffffff
 
-function hashOf(e: Scalar, number: (e: Scalar) => number): number {
+function hashOf(e: Scalar, numbers: ReadonlyMap<Scalar, number>): number {
   switch (e.kind) {
     case 'const':
-      return mixed(1, Number(e.value) * 8)
+      return (31 + Number(e.value) * 8) & MASK
     case 'index':
       return affineHash(2, e.at)
     case 'accumulator':
-      return mixed(3, e.slot)
+      return (93 + e.slot) & MASK
     case 'load':
-      return affineHash(mixed(4, e.source.id), e.at)
+      return affineHash(124 + e.source.id, e.at)
     case 'unary':
-      return mixed(5, number(e.x))
+      return (155 + (numbers.get(e.x) ?? -1)) & MASK
     case 'convert':
     case 'bitcast':
-      return mixed(6, number(e.x))
+      return (186 + (numbers.get(e.x) ?? -1)) & MASK
     case 'binary':
-      return mixed(mixed(7, number(e.x)), number(e.y))
-    case 'select':
-      return mixed(mixed(mixed(8, number(e.condition)), number(e.onTrue)), number(e.onFalse))
+      return (Math.imul(217 + (numbers.get(e.x) ?? -1), 31) + (numbers.get(e.y) ?? -1)) & MASK
+    case 'select': {
+      const condition = 248 + (numbers.get(e.condition) ?? -1)
+      const first = Math.imul(condition, 31) + (numbers.get(e.onTrue) ?? -1)
+      return (Math.imul(first, 31) + (numbers.get(e.onFalse) ?? -1)) & MASK
+    }
   }
 }
 
 function affineHash(start: number, { offset, strides }: Affine): number {
-  let hash = mixed(start, offset)
-  for (const stride of strides) hash = mixed(hash, stride)
-  return hash
+  let hash = Math.imul(start, 31) + offset
+  for (const stride of strides) hash = (Math.imul(hash, 31) + stride) & MASK
+  return hash & MASK
 }
 
 /** Whether two expressions are the same at one level, and their operands the same objects. */

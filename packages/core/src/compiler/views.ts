@@ -156,8 +156,12 @@ export const affineLeaf =
   }
 
 /** Visits every node of some expressions once, dynamic offsets included, operands first. */
-export function forEachNode(roots: Iterable<Scalar>, visit: (e: Scalar) => void): void {
-  const seen = new Set<Scalar>()
+export function forEachNode(
+  roots: Iterable<Scalar>,
+  visit: (e: Scalar) => void,
+  /** Those that have been visited, to go on from there. */
+  seen: Set<Scalar> = new Set<Scalar>(),
+): void {
   const walk = (e: Scalar): void => {
     if (seen.has(e)) return
     seen.add(e)

@@ -36,7 +36,10 @@ function paramsHaveEffects(value: Params | ParamValue): boolean {
     return false
   }
   const params = value as Params
-  for (const name in params) if (paramsHaveEffects(params[name])) return true
+  for (const name in params) {
+    const param = params[name]
+    if (typeof param === 'object' && paramsHaveEffects(param)) return true
+  }
   return false
 }
 

@@ -58,6 +58,7 @@ function mapPrograms(params: Params, f: (jaxpr: Jaxpr) => Jaxpr): Params {
   let result: Record<string, ParamValue> | null = null
   for (const key in params) {
     const value = params[key]
+    if (typeof value !== 'object') continue
     const mapped = mapValue(value, f)
     if (mapped !== value) (result ??= { ...params })[key] = mapped
   }
@@ -65,13 +66,18 @@ function mapPrograms(params: Params, f: (jaxpr: Jaxpr) => Jaxpr): Params {
 }
 
 function mapValue(value: ParamValue, f: (jaxpr: Jaxpr) => Jaxpr): ParamValue {
-  if (typeof value !== 'object') return value
   if (value instanceof Jaxpr) return f(value)
-  if (!isList(value) || !value.some((v) => v instanceof Jaxpr)) return value
+  if (!isList(value) || !holdsProgram(value)) return value
   const mapped = value.map((v) => mapValue(v, f))
   return mapped.some((v, i) => v !== value[i]) ? mapped : value
 }
 const isList = (value: ParamValue): value is readonly ParamValue[] => Array.isArray(value)
+
+/** Every pass asks this of every list that is a parameter: shapes and axes mostly. */
+function holdsProgram(list: readonly ParamValue[]): boolean {
+  for (const item of list) if (typeof item === 'object' && item instanceof Jaxpr) return true
+  return false
+}
 
 /** Replacement of variables by atoms, followed to the end. */
 export class Substitution {
@@ -84,8 +90,10 @@ export class Substitution {
   }
   /** The same list where nothing is replaced. */
   all(atoms: readonly Atom[]): readonly Atom[] {
-    if (this.replacements.size === 0) return atoms
-    for (const a of atoms) if (this.of(a) !== a) return atoms.map((b) => this.of(b))
+    const { replacements } = this
+    if (replacements.size === 0) return atoms
+    for (const a of atoms)
+      if (a.kind === 'var' && replacements.has(a)) return atoms.map((b) => this.of(b))
     return atoms
   }
 }

@@ -10,6 +10,7 @@
  */
 import type { Buffer, Scalar } from '../../../compiler/expr'
 import type { LoopNode, Store } from '../../../compiler/nodes'
+import { forEachNode } from '../../../compiler/views'
 import type { FunctionBuilder, Global, Local, ModuleBuilder, WasmFeatures } from '../emit/index'
 import type { ThreadCode } from './threads'
 
@@ -68,7 +69,7 @@ export function buffersOf(node: LoopNode): readonly Buffer[] {
   }
   const visited = new Set<Scalar>()
   const addLoads = (root: Scalar): void =>
-    visitScalars([root], (x) => (x.kind === 'load' ? add(x.source) : undefined), visited)
+    forEachNode([root], (x) => (x.kind === 'load' ? add(x.source) : undefined), visited)
   const addStores = (stores: readonly Store[]): void => {
     for (const store of stores) {
       add(store.target)
@@ -129,35 +130,4 @@ export function buffersOf(node: LoopNode): readonly Buffer[] {
   return [...found.values()]
 }
 
-/** The operands of an expression, dynamic offsets of loads included. */
-export function operandsOf(x: Scalar): readonly Scalar[] {
-  switch (x.kind) {
-    case 'load':
-      return x.offsets.map((offset) => offset.value)
-    case 'unary':
-    case 'convert':
-    case 'bitcast':
-      return [x.x]
-    case 'binary':
-      return [x.x, x.y]
-    case 'select':
-      return [x.condition, x.onTrue, x.onFalse]
-    default:
-      return []
-  }
-}
-
-/** Calls `visit` once for every distinct expression below the roots, operands first. */
-export function visitScalars(
-  roots: readonly Scalar[],
-  visit: (x: Scalar) => void,
-  visited: Set<Scalar> = new Set(),
-): void {
-  const walk = (x: Scalar): void => {
-    if (visited.has(x)) return
-    visited.add(x)
-    for (const operand of operandsOf(x)) walk(operand)
-    visit(x)
-  }
-  for (const root of roots) walk(root)
-}
+export { forEachNode as visitScalars, operandsOf } from '../../../compiler/views'
