@@ -36,18 +36,53 @@ interface OperationProgram {
 
 interface Programs {
   readonly byIdentity: WeakMap<Jaxpr, Map<string, Executable>>
-  readonly byStructure: Newest<string, Executable>
+  readonly byStructure: EqualPrograms
   readonly bySignature: Newest<string, OperationProgram>
   /** The last programs of an operation, found by comparing and without making a key. */
   readonly recent: WeakMap<Primitive, OperationProgram[]>
 }
+
+/**
+ * Executables by what their jaxprs compute. The key of a long program is as long as the program, so
+ * one is made only where two programs look alike at a glance.
+ */
+class EqualPrograms {
+  private readonly alike = new Newest<string, Alike>(PROGRAMS_KEPT)
+
+  find(jaxpr: Jaxpr, donation: string, compile: () => Executable): Executable {
+    const { inputs, equations, outputs } = jaxpr
+    const ends = [equations[0], equations[equations.length - 1]]
+    const names = ends.map((equation) => equation?.primitive.name ?? '')
+    const glance = `${donation} ${inputs.length} ${equations.length} ${outputs.length} ${names.join(' ')}`
+    const alike = this.alike.get(glance)
+    if (alike === undefined) {
+      const only = { jaxpr, executable: compile() }
+      this.alike.set(glance, { first: only, byKey: null })
+      return only.executable
+    }
+    if (alike.byKey === null) {
+      alike.byKey = new Newest(PROGRAMS_KEPT)
+      alike.byKey.set(jaxprKey(alike.first.jaxpr), alike.first.executable)
+    }
+    const key = jaxprKey(jaxpr)
+    let executable = alike.byKey.get(key)
+    if (executable === undefined) alike.byKey.set(key, (executable = compile()))
+    return executable
+  }
+}
+
+interface Alike {
+  readonly first: { readonly jaxpr: Jaxpr; readonly executable: Executable }
+  byKey: Newest<string, Executable> | null
+}
+
 const programsOf = new WeakMap<Backend, Programs>()
 function programs(backend: Backend): Programs {
   let known = programsOf.get(backend)
   if (!known) {
     known = {
       byIdentity: new WeakMap(),
-      byStructure: new Newest(PROGRAMS_KEPT),
+      byStructure: new EqualPrograms(),
       bySignature: new Newest(PROGRAMS_KEPT),
       recent: new WeakMap(),
     }
@@ -70,13 +105,10 @@ export function compiled(
   if (known) return known
   requireSupport(jaxpr.name || 'program', backend, jaxpr.inAvals)
   requireSupport(jaxpr.name || 'program', backend, jaxpr.outAvals)
-  const key = `${donation}|${jaxprKey(jaxpr)}`
-  let executable = byStructure.get(key)
-  if (!executable) {
+  const executable = byStructure.find(jaxpr, donation, () => {
     const flags = jaxpr.inputs.map((_, i) => donated[i] ?? false)
-    executable = backend.compile(optimize(jaxpr), { donated: flags, name: jaxpr.name })
-    byStructure.set(key, executable)
-  }
+    return backend.compile(optimize(jaxpr), { donated: flags, name: jaxpr.name })
+  })
   perDonation.set(donation, executable)
   return executable
 }

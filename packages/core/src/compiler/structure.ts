@@ -53,7 +53,8 @@ export function structureKey(root: object, { sizes, steps, constants }: Structur
     for (const name in value) {
       key += `${name}=`
       const field = value[name]
-      if (!steps && typeof field === 'number' && name === 'offset') key += '* '
+      if (typeof field === 'string') key += `${field} `
+      else if (!steps && typeof field === 'number' && name === 'offset') key += '* '
       else if (!steps && typeof field === 'number' && name === 'stride')
         key += `${kindOfStep(field)} `
       else if (!constants && typeof field !== 'object' && name === 'value') key += '* '
