@@ -392,8 +392,8 @@ export function sharing(): (root: Scalar) => Scalar {
     const hash = hashOf(rebuilt, numbers)
     const bucket = representatives.get(hash)
     let same: Scalar | undefined
-    if (bucket !== undefined)
-      for (const other of bucket) if (looksAs(rebuilt, other)) same ??= other
+    for (let i = 0; bucket !== undefined && same === undefined && i < bucket.length; i++)
+      if (looksAs(rebuilt, bucket[i])) same = bucket[i]
     if (same === undefined) {
       same = rebuilt
       numbers.set(same, numbers.size)
@@ -437,7 +437,7 @@ function hashOf(e: Scalar, numbers: ReadonlyMap<Scalar, number>): number {
 
 function affineHash(start: number, { offset, strides }: Affine): number {
   let hash = Math.imul(start, 31) + offset
-  for (const stride of strides) hash = (Math.imul(hash, 31) + stride) & MASK
+  for (let i = 0; i < strides.length; i++) hash = (Math.imul(hash, 31) + strides[i]) & MASK
   return hash & MASK
 }
 

@@ -168,7 +168,7 @@ export function forEachNode(
     // As `operandsOf`, without lists: this is what compiling does most.
     switch (e.kind) {
       case 'load':
-        for (const { value } of e.offsets) walk(value)
+        for (let i = 0; i < e.offsets.length; i++) walk(e.offsets[i].value)
         break
       case 'unary':
       case 'convert':

@@ -30,7 +30,9 @@ function paramsHaveEffects(value: Params | ParamValue): boolean {
   if (typeof value !== 'object' || value === null) return false
   if (value instanceof Jaxpr) return hasEffects(value)
   if (Array.isArray(value)) {
-    for (const item of value as readonly ParamValue[]) {
+    const list = value as readonly ParamValue[]
+    for (let i = 0; i < list.length; i++) {
+      const item = list[i]
       if (typeof item === 'object' && paramsHaveEffects(item)) return true
     }
     return false

@@ -50,8 +50,8 @@ export interface PointwiseRules<P extends Params> {
 
 export function checkPointwise(op: string, operands: readonly Aval[], accepts: DTypeSet): void {
   const named = () => operands.map((aval, i) => ({ name: `operand ${i}`, aval }))
-  const [first, ...rest] = operands
-  if (!rest.every((o) => shapesEqual(o.shape, first.shape))) {
+  const first = operands[0]
+  if (!operands.every((o) => o === first || shapesEqual(o.shape, first.shape))) {
     throw new ShapeError({
       op,
       problem: 'operands have different shapes',
@@ -60,7 +60,7 @@ export function checkPointwise(op: string, operands: readonly Aval[], accepts: D
       hint: 'the functions of np broadcast for you',
     })
   }
-  if (!rest.every((o) => o.dtype === first.dtype)) {
+  if (!operands.every((o) => o.dtype === first.dtype)) {
     throw new DTypeError({
       op,
       problem: 'operands have different dtypes',

@@ -122,9 +122,9 @@ export function bind<P extends Params>(
   operands: readonly NDArray[],
   params: P,
 ): readonly NDArray[] {
-  for (const operand of operands) {
-    const owner = operand.owner
-    if (owner !== null && !owner.active) throw leaked(primitive.name, owner, operand.aval)
+  for (let i = 0; i < operands.length; i++) {
+    const { owner } = operands[i]
+    if (owner !== null && !owner.active) throw leaked(primitive.name, owner, operands[i].aval)
   }
   return currentInterpreter().process(primitive, operands, params)
 }
@@ -135,9 +135,9 @@ export function bind1<P extends Params>(
   operands: readonly NDArray[],
   params: P,
 ): NDArray {
-  const [result] = bind(primitive, operands, params)
-  if (result === undefined) throw new Error(`${primitive.name} has no result`)
-  return result
+  const results = bind(primitive, operands, params)
+  if (results.length === 0) throw new Error(`${primitive.name} has no result`)
+  return results[0]
 }
 
 export function leaked(op: string, owner: Interpreter, aval: Aval): LeakedTracerError {

@@ -31,7 +31,7 @@ export class Aval {
 
 export const sizeOf = (shape: Shape): number => {
   let size = 1
-  for (const n of shape) size *= n
+  for (let axis = 0; axis < shape.length; axis++) size *= shape[axis]
   return size
 }
 

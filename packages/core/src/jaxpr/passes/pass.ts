@@ -75,7 +75,10 @@ const isList = (value: ParamValue): value is readonly ParamValue[] => Array.isAr
 
 /** Every pass asks this of every list that is a parameter: shapes and axes mostly. */
 function holdsProgram(list: readonly ParamValue[]): boolean {
-  for (const item of list) if (typeof item === 'object' && item instanceof Jaxpr) return true
+  for (let i = 0; i < list.length; i++) {
+    const item = list[i]
+    if (typeof item === 'object' && item instanceof Jaxpr) return true
+  }
   return false
 }
 
@@ -92,8 +95,10 @@ export class Substitution {
   all(atoms: readonly Atom[]): readonly Atom[] {
     const { replacements } = this
     if (replacements.size === 0) return atoms
-    for (const a of atoms)
-      if (a.kind === 'var' && replacements.has(a)) return atoms.map((b) => this.of(b))
+    for (let i = 0; i < atoms.length; i++) {
+      const atom = atoms[i]
+      if (atom.kind === 'var' && replacements.has(atom)) return atoms.map((a) => this.of(a))
+    }
     return atoms
   }
 }

@@ -32,7 +32,8 @@ const none: readonly Vec[] = []
 /** Small for few arguments, so that maps keep it in place of a number on the heap. */
 function hashOf(args: readonly Vec[]): number {
   let hash = 0
-  for (const { id } of args) hash = (Math.imul(hash, 31) + id) & 0x3fffffff
+  for (let i = 0; i < args.length; i++)
+    hash = (Math.imul(hash, 31) + (args[i]?.id ?? 0)) & 0x3fffffff
   return hash
 }
 
@@ -369,7 +370,12 @@ export class Emission {
   }
 
   private write(vec: Vec): void {
-    if (vec.kind === 'operation') for (const arg of vec.args) this.push(arg)
+    if (vec.kind === 'operation') {
+      for (let i = 0; i < vec.args.length; i++) {
+        const arg = vec.args[i]
+        if (arg) this.push(arg)
+      }
+    }
     vec.write(this)
   }
 
@@ -385,7 +391,10 @@ export class Emission {
     if (vec.kind === 'constant' || vec.kind === 'local') return
     const uses = this.remaining.get(vec) ?? 0
     this.remaining.set(vec, uses + 1)
-    if (uses === 0) for (const arg of vec.args) this.count(arg)
+    for (let i = 0; uses === 0 && i < vec.args.length; i++) {
+      const arg = vec.args[i]
+      if (arg) this.count(arg)
+    }
   }
 }
 
