@@ -38,3 +38,19 @@ describe.each(Object.entries(packages))('%s', (name, own) => {
     },
   )
 })
+
+/** Errors are thrown for users, not made by them. */
+const isError = (value: unknown): boolean =>
+  typeof value === 'function' && value.prototype instanceof Error
+
+test.each(['transforms', 'nn', 'optim', 'testing'] as const)(
+  'every function of %s is shown by an example, under one of its names',
+  (name) => {
+    const titles = new Set(docExamples(name).map(({ title }) => title))
+    const functions = Object.entries<unknown>(packages[name]).filter(
+      ([, value]) => typeof value === 'function' && !isError(value),
+    )
+    const shown = new Set(functions.flatMap(([own, value]) => (titles.has(own) ? [value] : [])))
+    expect(functions.flatMap(([own, value]) => (shown.has(value) ? [] : [own]))).toEqual([])
+  },
+)

@@ -23,7 +23,7 @@ function examplesIn(page: string): CodeBlock[] {
       const code = ts.getTextOfJSDocComment(tag.comment) ?? ''
       const line = source.getLineAndCharacterOfPosition(tag.getStart()).line + 2
       const title = ts.isVariableStatement(node)
-        ? ''
+        ? node.declarationList.declarations[0]?.name.getText()
         : (node as ts.NamedDeclaration).name?.getText()
       blocks.push({ page: relative(root, path), line, title: title ?? '', code, device: null })
     }

@@ -62,6 +62,9 @@ function divide(op: string, x: NDArray, parts: number): NDArray {
  * Chen et al. 2016. `repeat(layer, count, { remat: true })` does so for every layer of a stack.
  *
  * @param options.policy which values are kept all the same, for example `dotsSaveable`
+ * @example
+ * const block = checkpointed(sequential(linear(4, 4), activation(gelu)))
+ * block.apply(block.init(random.key(0)), np.ones([4]))[0].shape // [ 4 ]
  */
 export function checkpointed<P, S>(
   layer: Layer<P, S>,

@@ -48,6 +48,9 @@ export interface DotProductAttentionOptions {
  * @param value `[..., keys, keyHeads, features]`
  * @returns `[..., queries, heads, features]`
  * @throws ShapeError when heads or features do not fit
+ * @example
+ * const [q, kv] = [np.ones([5, 4, 8]), np.ones([7, 2, 8])]
+ * dotProductAttention(q, kv, kv).shape // [ 5, 4, 8 ]
  */
 export function dotProductAttention(
   query: NDArray,
@@ -205,6 +208,9 @@ export interface AttentionLayer extends Layer<AttentionParams, AttentionCache | 
  * comes out is what the whole sequence would have given; beyond the cache's length it is NaN.
  *
  * @param options.keyHeads fewer than `heads`: grouped queries; 1: multi-query
+ * @example
+ * const layer = multiHeadAttention(16, { heads: 4, keyHeads: 2, causal: true, rotary: true })
+ * layer.apply(layer.init(random.key(0)), np.ones([2, 5, 16]))[0].shape // [ 2, 5, 16 ]
  */
 export function multiHeadAttention(features: number, options: AttentionOptions): AttentionLayer {
   const op = `multiHeadAttention(${features}, { heads: ${options.heads} })`

@@ -22,6 +22,9 @@ export interface ResidualParams<Body, Shortcut> {
  *
  * @param shortcut a projection, where the body changes the shape
  * @throws ShapeError when the two do not have the same shape
+ * @example
+ * const layer = residual(linear(4, 8), linear(4, 8))
+ * layer.apply(layer.init(random.key(0)), np.ones([4]))[0].shape // [ 8 ]
  */
 export function residual<Body extends AnyLayer>(body: Body): Layer<ParamsOf<Body>, StateOf<Body>>
 export function residual<Body extends AnyLayer, Shortcut extends AnyLayer>(
@@ -158,6 +161,10 @@ export interface RepeatOptions {
  *
  * @param layer has an output of the shape of its input
  * @throws ShapeError when the layer changes the shape
+ * @example
+ * const stack = repeat(sequential(linear(4, 4), activation(relu)), 10)
+ * const { params } = stack.init(random.key(0))
+ * params[0].weight.shape // [ 10, 4, 4 ]
  */
 export function repeat<P, S>(
   layer: Layer<P, S>,

@@ -222,6 +222,9 @@ const constructor = <Options extends ConvTransposeLayerOptions>(
  *
  * @param window how wide the filters are
  * @param options.groups `inputs` groups make it depthwise
+ * @example
+ * const layer = conv1d(3, 8, 5)
+ * layer.apply(layer.init(random.key(0)), np.ones([10, 3]))[0].shape // [ 10, 8 ]
  */
 export const conv1d: Constructor<ConvOptions> = constructor(1, convolution)
 
@@ -236,10 +239,22 @@ export const conv1d: Constructor<ConvOptions> = constructor(1, convolution)
  */
 export const conv2d: Constructor<ConvOptions> = constructor(2, convolution)
 
-/** Slides filters over volumes: `[..., depth, height, width, inputs]`. */
+/**
+ * Slides filters over volumes: `[..., depth, height, width, inputs]`.
+ *
+ * @example
+ * const layer = conv3d(1, 4, 3)
+ * layer.apply(layer.init(random.key(0)), np.ones([4, 4, 4, 1]))[0].shape // [ 4, 4, 4, 4 ]
+ */
 export const conv3d: Constructor<ConvOptions> = constructor(3, convolution)
 
-/** The transposed convolution over one axis, which `stride` makes longer. */
+/**
+ * The transposed convolution over one axis, which `stride` makes longer.
+ *
+ * @example
+ * const layer = convTranspose1d(3, 8, 4, { stride: 2 })
+ * layer.apply(layer.init(random.key(0)), np.ones([5, 3]))[0].shape // [ 10, 8 ]
+ */
 export const convTranspose1d: Constructor<ConvTransposeLayerOptions> = constructor(
   1,
   transposedConvolution,
@@ -248,13 +263,23 @@ export const convTranspose1d: Constructor<ConvTransposeLayerOptions> = construct
 /**
  * The transposed ("fractionally strided") convolution of images, which `stride` makes larger. Zeiler
  * et al. 2010. The filters are not flipped: JAX's `conv_transpose`.
+ *
+ * @example
+ * const layer = convTranspose2d(3, 8, 4, { stride: 2 })
+ * layer.apply(layer.init(random.key(0)), np.ones([5, 5, 3]))[0].shape // [ 10, 10, 8 ]
  */
 export const convTranspose2d: Constructor<ConvTransposeLayerOptions> = constructor(
   2,
   transposedConvolution,
 )
 
-/** The transposed convolution of volumes. */
+/**
+ * The transposed convolution of volumes.
+ *
+ * @example
+ * const layer = convTranspose3d(1, 2, 2, { stride: 2 })
+ * layer.apply(layer.init(random.key(0)), np.ones([2, 2, 2, 1]))[0].shape // [ 4, 4, 4, 2 ]
+ */
 export const convTranspose3d: Constructor<ConvTransposeLayerOptions> = constructor(
   3,
   transposedConvolution,
@@ -265,7 +290,13 @@ export interface DepthwiseOptions extends ConvTransposeLayerOptions {
   readonly multiplier?: number
 }
 
-/** Filters each feature of an image by itself: `[..., features]` to `[..., features · multiplier]`. */
+/**
+ * Filters each feature of an image by itself: `[..., features]` to `[..., features · multiplier]`.
+ *
+ * @example
+ * const layer = depthwiseConv2d(3, 3, { multiplier: 2 })
+ * layer.apply(layer.init(random.key(0)), np.ones([8, 8, 3]))[0].shape // [ 8, 8, 6 ]
+ */
 export function depthwiseConv2d(
   features: number,
   window: Window,

@@ -8,6 +8,10 @@ import type { Context, Layer } from './layer'
  * `1 / (1 − rate)`; otherwise the identity. Srivastava et al. 2014. Needs a key in the context.
  *
  * @param options.broadcastAxes axes along which one decision holds for all elements
+ * @example
+ * const layer = dropout(0.5)
+ * const context = { train: true, key: random.key(0) }
+ * layer.apply({ params: null, state: null }, np.ones([4]), context)[0].shape // [ 4 ]
  */
 export function dropout(
   rate: number,

@@ -80,7 +80,13 @@ export interface HealthFinding {
   readonly paths: readonly string[]
 }
 
-/** The report: numbers for programs, findings for people. It prints as a table. */
+/**
+ * The report: numbers for programs, findings for people. It prints as a table.
+ *
+ * @example
+ * const health: GradientHealth = gradientHealth({ w: np.ones([2, 2]) })
+ * health.healthy // true
+ */
 export class GradientHealth {
   constructor(
     /** The norm of all gradients taken as one vector. */
@@ -338,7 +344,13 @@ export function gradientHealth(
   return report(measurement, values, { ...defaults, ...options.thresholds })
 }
 
-/** `gradientHealth` for devices that cannot be read without waiting. */
+/**
+ * `gradientHealth` for devices that cannot be read without waiting.
+ *
+ * @example
+ * const health = await gradientHealthAsync({ w: np.ones([2, 2]) })
+ * health.globalNorm // 2
+ */
 export async function gradientHealthAsync(
   grads: unknown,
   options: GradientHealthOptions = {},

@@ -56,7 +56,14 @@ export interface Layer<P, S = null> {
 export const withCache = <P, S>(layer: Layer<P, S>, state: S, options: CacheOptions): S =>
   layer.withCache ? layer.withCache(state, options) : state
 
-/** A function of arrays as a layer without parameters. */
+/**
+ * A function of arrays as a layer without parameters.
+ *
+ * @example
+ * const layer = activation(np.tanh)
+ * layer.apply({ params: null, state: null }, np.zeros([2]))[0]
+ * // Array([0., 0.], dtype=float32)
+ */
 export const activation = (f: (x: NDArray) => NDArray): Layer<null> => ({
   init: () => ({ params: null, state: null }),
   apply: (_variables, x) => [f(x), null],

@@ -28,6 +28,9 @@ export interface LinearOptions {
  * `x @ weight + bias`: shape `[..., inputs]` to `[..., outputs]`.
  *
  * @throws ShapeError when the last axis of `x` is not `inputs` long
+ * @example
+ * const layer = linear(3, 2)
+ * layer.apply(layer.init(random.key(0)), np.ones([5, 3]))[0].shape // [ 5, 2 ]
  */
 export function linear(
   inputs: number,
@@ -93,6 +96,9 @@ export interface MlpOptions extends LinearOptions {
  * Linear maps with an activation between them: `mlp([784, 128, 10])` has two linear maps.
  *
  * @param sizes the number of features before, between and after
+ * @example
+ * const layer = mlp([3, 8, 2])
+ * layer.apply(layer.init(random.key(0)), np.ones([5, 3]))[0].shape // [ 5, 2 ]
  */
 export function mlp(
   sizes: readonly number[],
@@ -141,6 +147,11 @@ export interface EmbeddingLayer extends Layer<WeightParams> {
  * integer out of range gives NaN.
  *
  * @throws DTypeError when `x` does not hold integers
+ * @example
+ * const layer = embedding(100, 8)
+ * const { params, state } = layer.init(random.key(0))
+ * const [vectors] = layer.apply({ params, state }, np.array([3, 1, 4]))
+ * layer.attend(params, vectors).shape // [ 3, 100 ]
  */
 export function embedding(
   count: number,

@@ -146,7 +146,12 @@ export function mixedPrecision(policy: PrecisionPolicy | FloatDType): MixedPreci
   }
 }
 
-/** Whether every element of every leaf is finite: a scalar. */
+/**
+ * Whether every element of every leaf is finite: a scalar.
+ *
+ * @example
+ * allFinite({ w: np.array([1, Infinity]) }) // Array(False, dtype=bool)
+ */
 export function allFinite(value: unknown): NDArray {
   const each = tree.leaves<NDArray>(value).map((leaf) => np.all(np.isfinite(leaf)))
   return each.length === 0 ? np.array(true) : np.all(np.stack(each))

@@ -180,6 +180,18 @@ describe('norms', () => {
   })
 })
 
+it('means of integers are floats', () => {
+  const whole = np.arange(32).reshape([4, 4, 2])
+  for (const pool of [
+    (x: NDArray) => nn.averagePool(x, 2),
+    (x: NDArray) => nn.adaptiveAveragePool(x, 2),
+    (x: NDArray) => nn.globalAveragePool(x),
+  ]) {
+    expect(np.arrayEqual(pool(whole), pool(whole.astype('float32'))).item()).toBe(true)
+    expect(pool(whole).dtype).toBe('float32')
+  }
+})
+
 it('padding is a number for each axis, or two', () => {
   const shapeOf = (padding: nn.WindowPadding): readonly number[] => {
     const conv = nn.conv2d(2, 1, 3, { padding })

@@ -17,7 +17,12 @@ import { leafNames, namedLeaves } from './leaf-names'
  */
 export type PathPattern = string | RegExp | ((path: string) => boolean) | readonly PathPattern[]
 
-/** Whether a pattern means the leaf of a name. */
+/**
+ * Whether a pattern means the leaf of a name.
+ *
+ * @example
+ * matchesPath('layers.*.weight', 'layers.0.weight') // true
+ */
 export function matchesPath(pattern: PathPattern, name: string): boolean {
   if (typeof pattern === 'function') return pattern(name)
   if (pattern instanceof RegExp) return name.search(pattern) >= 0
@@ -123,6 +128,9 @@ export function pickPaths(params: unknown, pattern: PathPattern): PickedLeaves {
  * The tree with other leaves in the places that are named; the rest is as it was.
  *
  * @throws ArgumentError when the tree has no place of a name
+ * @example
+ * placePaths({ a: np.zeros([1]), b: np.zeros([1]) }, { b: np.ones([1]) }).b
+ * // Array([1.], dtype=float32)
  */
 export function placePaths<T>(params: T, picked: PickedLeaves): T {
   const { leaves, names, structure } = namedLeaves(params)

@@ -1,6 +1,6 @@
 /** Summaries of windows of images: functions of arrays `[..., position..., features]`. */
 import { ArgumentError, lax, np, ShapeError, type NDArray } from '@adjoint/core'
-import { checkOptions } from '@adjoint/core/internal'
+import { checkOptions, isFloating } from '@adjoint/core/internal'
 import { paddingOf, type WindowPadding } from './window-padding'
 
 export interface PoolOptions {
@@ -83,7 +83,13 @@ export function maxPool(x: NDArray, window: PoolWindow, options: PoolOptions = {
   return lax.reduceWindow(x, -Infinity, lax.max, sizes, strides, pads)
 }
 
-/** The mean of each window and feature. */
+/**
+ * The mean of each window and feature.
+ *
+ * @example
+ * const x = np.arange(16).reshape([4, 4, 1])
+ * averagePool(x, 2).ravel() // Array([ 2.5, 4.5, 10.5, 12.5], dtype=float32)
+ */
 export function averagePool(
   x: NDArray,
   window: PoolWindow,
@@ -137,9 +143,15 @@ function adaptive(
 /**
  * The mean of each of `outputs` windows per axis, whatever the size of the array. Windows are
  * PyTorch's: they overlap where the size is not a multiple.
+ *
+ * @example
+ * const x = np.arange(16).reshape([4, 4, 1])
+ * adaptiveAveragePool(x, 2).ravel() // Array([ 2.5, 4.5, 10.5, 12.5], dtype=float32)
  */
 export function adaptiveAveragePool(x: NDArray, outputs: PoolWindow): NDArray {
-  return adaptive('adaptiveAveragePool(x, outputs)', x, outputs, (y, axis, size) => {
+  // Of integers means are floats.
+  const values = isFloating(x.dtype) ? x : x.astype('float32')
+  return adaptive('adaptiveAveragePool(x, outputs)', values, outputs, (y, axis, size) => {
     const weights = bins(y.shape[axis], size).map(([low, high]) =>
       Array.from({ length: y.shape[axis] }, (_, i) =>
         i >= low && i < high ? 1 / (high - low) : 0,
@@ -150,7 +162,13 @@ export function adaptiveAveragePool(x: NDArray, outputs: PoolWindow): NDArray {
   })
 }
 
-/** The largest element of each of `outputs` windows per axis, whatever the size of the array. */
+/**
+ * The largest element of each of `outputs` windows per axis, whatever the size of the array.
+ *
+ * @example
+ * const x = np.arange(16).reshape([4, 4, 1])
+ * adaptiveMaxPool(x, 2).ravel() // Array([ 5, 7, 13, 15], dtype=int32)
+ */
 export function adaptiveMaxPool(x: NDArray, outputs: PoolWindow): NDArray {
   return adaptive('adaptiveMaxPool(x, outputs)', x, outputs, (y, axis, size) =>
     np.concatenate(
@@ -172,10 +190,22 @@ function positions(op: string, x: NDArray, axes: number): number[] {
   })
 }
 
-/** The mean over the `axes` axes before the last (an image's two unless given). */
+/**
+ * The mean over the `axes` axes before the last (an image's two unless given).
+ *
+ * @example
+ * const x = np.arange(16).reshape([4, 4, 1])
+ * globalAveragePool(x) // Array([7.5], dtype=float32)
+ */
 export const globalAveragePool = (x: NDArray, axes = 2): NDArray =>
   np.mean(x, { axis: positions('globalAveragePool(x, axes)', x, axes) })
 
-/** The maximum over the `axes` axes before the last (an image's two unless given). */
+/**
+ * The maximum over the `axes` axes before the last (an image's two unless given).
+ *
+ * @example
+ * const x = np.arange(16).reshape([4, 4, 1])
+ * globalMaxPool(x) // Array([15], dtype=int32)
+ */
 export const globalMaxPool = (x: NDArray, axes = 2): NDArray =>
   np.max(x, { axis: positions('globalMaxPool(x, axes)', x, axes) })

@@ -27,6 +27,10 @@ function requireEven(op: string, features: number): void {
  * Sines and cosines of positions, in turn: `[length, features]`. Vaswani et al. 2017, section 3.5.
  *
  * @param length how many positions, or an integer array of positions of any shape
+ * @example
+ * sinusoidalPositions(2, 4)
+ * // Array([[0.        , 1.        , 0.        , 1.        ],
+ * //        [0.84147096, 0.5403023 , 0.00999983, 0.99995   ]], dtype=float32)
  */
 export function sinusoidalPositions(
   length: number | NDArray,
@@ -54,6 +58,9 @@ export interface RotaryOptions {
  *
  * @param x `[..., positions, heads, features]`
  * @param positions integers `[positions]`, or with the leading axes of `x`; 0, 1, … unless given
+ * @example
+ * const x = np.ones([2, 1, 4])
+ * rotary(x).get(0, 0) // Array([1., 1., 1., 1.], dtype=float32)
  */
 export function rotary(x: NDArray, positions?: NDArray, options: RotaryOptions = {}): NDArray {
   const features = x.shape.at(-1) ?? 0
@@ -114,7 +121,13 @@ function added(
 
 const startPosition = (): Position => ({ position: np.zeros([], { dtype: 'int32' }) })
 
-/** Adds a learned vector for each position, up to `length`: shape `[..., time, features]`. */
+/**
+ * Adds a learned vector for each position, up to `length`: shape `[..., time, features]`.
+ *
+ * @example
+ * const layer = learnedPositions(16, 4)
+ * layer.apply(layer.init(random.key(0)), np.ones([5, 4]))[0].shape // [ 5, 4 ]
+ */
 export function learnedPositions(
   length: number,
   features: number,

@@ -127,6 +127,10 @@ export interface LstmCarry {
  *
  *     i, f, o = σ(x Wᵢ + h Uᵢ + bᵢ), …    g = tanh(x W_g + h U_g + b_g)
  *     c' = f c + i g                      h' = o tanh(c')
+ *
+ * @example
+ * const reader = recurrent(lstm(3, 5))
+ * reader.apply(reader.init(random.key(0)), np.ones([2, 7, 3]))[0].shape // [ 2, 7, 5 ]
  */
 export function lstm(
   inputs: number,
@@ -178,6 +182,10 @@ export interface GruParams {
  * Gated recurrent unit. Cho et al. 2014, in the form that PyTorch, Flax and cuDNN compute.
  *
  *     r, z = σ(x W + h U + b)     n = tanh(x Wₙ + bₙ + r (h Uₙ + cₙ))     h' = (1 − z) n + z h
+ *
+ * @example
+ * const reader = recurrent(gru(3, 5))
+ * reader.apply(reader.init(random.key(0)), np.ones([2, 7, 3]))[0].shape // [ 2, 7, 5 ]
  */
 export function gru(
   inputs: number,

@@ -21,6 +21,11 @@ export interface SpectralNormState<S> {
  * state holds where it is, and moves on while training.
  *
  * @param options.iterations steps of power iteration per application; 1 unless given
+ * @example
+ * const layer = spectralNorm(linear(3, 2))
+ * const { params, state } = layer.init(random.key(0))
+ * const [, next] = layer.apply({ params, state }, np.ones([3]), { train: true })
+ * next.direction.shape // [ 2 ]
  */
 export function spectralNorm<P extends Weighted, S>(
   layer: Layer<P, S>,
@@ -75,6 +80,10 @@ export interface WeightNormParams<P> {
 /**
  * A layer whose weight is a direction times a learned norm, output by output. Salimans & Kingma
  * 2016. It starts out as the layer itself.
+ *
+ * @example
+ * const layer = weightNorm(linear(3, 2))
+ * layer.init(random.key(0)).params.scale.shape // [ 2 ]
  */
 export function weightNorm<P extends Weighted, S>(
   layer: Layer<P, S>,

@@ -58,7 +58,12 @@ function firstMoment(
   return (m, g) => average(b1, np.multiply(m, ahead), np.multiply(g, now))
 }
 
-/** Kingma & Ba, "Adam" (2015), algorithm 1, without the learning rate; Nesterov as Dozat (2016). */
+/**
+ * Kingma & Ba, "Adam" (2015), algorithm 1, without the learning rate; Nesterov as Dozat (2016).
+ *
+ * @example
+ * const optimiser = chain(scaleByAdam({ b1: 0.95 }), scaleByLearningRate(1e-3))
+ */
 export function scaleByAdam(options: AdamOptions = {}): GradientTransformation {
   checkOptions('scaleByAdam', options, ['b1', 'b2', 'eps', 'epsRoot', 'muDtype', 'nesterov'])
   const { b1 = 0.9, b2 = 0.999, eps = 1e-8, epsRoot = 0, muDtype, nesterov = false } = options
@@ -87,6 +92,9 @@ export function scaleByAdam(options: AdamOptions = {}): GradientTransformation {
 /**
  * Adam that divides by the root of the largest second moment so far.
  * Reddi, Kale & Kumar, "On the Convergence of Adam and Beyond" (2018), algorithm 2.
+ *
+ * @example
+ * const optimiser = chain(scaleByAmsgrad({ b2: 0.99 }), scaleByLearningRate(1e-3))
  */
 export function scaleByAmsgrad(
   options: Omit<AdamOptions, 'nesterov'> & {
@@ -136,7 +144,12 @@ export function scaleByAmsgrad(
   })
 }
 
-/** Adam with the largest decayed gradient in place of the second moment. Kingma & Ba, algorithm 2. */
+/**
+ * Adam with the largest decayed gradient in place of the second moment. Kingma & Ba, algorithm 2.
+ *
+ * @example
+ * const optimiser = chain(scaleByAdamax({ b2: 0.99 }), scaleByLearningRate(1e-3))
+ */
 export function scaleByAdamax(
   options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly eps?: Scalar } = {},
 ): GradientTransformation {
@@ -167,6 +180,9 @@ export function scaleByAdamax(
 /**
  * Adam whose first steps, while the variance of the second moment is unknown, are momentum alone.
  * Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond" (2020), algorithm 2.
+ *
+ * @example
+ * const optimiser = chain(scaleByRadam({ b2: 0.99 }), scaleByLearningRate(1e-3))
  */
 export function scaleByRadam(
   options: Omit<AdamOptions, 'muDtype'> & { readonly threshold?: Scalar } = {},
@@ -212,6 +228,9 @@ export function scaleByRadam(
 /**
  * Adam with the variance around the average in place of the second moment.
  * Zhuang et al., "AdaBelief Optimizer" (2020), algorithm 2.
+ *
+ * @example
+ * const optimiser = chain(scaleByBelief({ eps: 1e-12 }), scaleByLearningRate(1e-3))
  */
 export function scaleByBelief(options: Omit<AdamOptions, 'muDtype'> = {}): GradientTransformation {
   checkOptions('scaleByBelief', options, ['nesterov', 'b1', 'b2', 'eps', 'epsRoot'])
@@ -244,6 +263,9 @@ export function scaleByBelief(options: Omit<AdamOptions, 'muDtype'> = {}): Gradi
 /**
  * Adam whose second moment moves towards the square at a speed that does not depend on the distance.
  * Zaheer et al., "Adaptive Methods for Nonconvex Optimization" (2018), algorithm 2.
+ *
+ * @example
+ * const optimiser = chain(scaleByYogi({ eps: 1e-2 }), scaleByLearningRate(1e-3))
  */
 export function scaleByYogi(
   options: {
@@ -294,6 +316,9 @@ export function scaleByYogi(
 /**
  * Averages of gradients, of their differences, and of the squares of both.
  * Xie et al., "Adan: Adaptive Nesterov Momentum Algorithm" (2022), algorithm 1.
+ *
+ * @example
+ * const optimiser = chain(scaleByAdan({ b3: 0.999 }), scaleByLearningRate(1e-3))
  */
 export function scaleByAdan(
   options: {
@@ -367,7 +392,13 @@ export function scaleByAdan(
   })
 }
 
-/** The sign of one average, while another is kept. Chen et al., "Symbolic Discovery of Optimization Algorithms" (2023), program 1. */
+/**
+ * The sign of one average, while another is kept. Chen et al., "Symbolic Discovery of Optimization
+ * Algorithms" (2023), program 1.
+ *
+ * @example
+ * const optimiser = chain(scaleByLion({ b2: 0.98 }), scaleByLearningRate(1e-3))
+ */
 export function scaleByLion(
   options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly muDtype?: DType } = {},
 ): GradientTransformation {
@@ -391,6 +422,9 @@ export function scaleByLion(
 /**
  * Momentum of gradients that are divided by an average of their layer's norm.
  * Ginsburg et al., "Stochastic Gradient Methods with Layer-wise Adaptive Moments" (2020), algorithm 1.
+ *
+ * @example
+ * const optimiser = chain(scaleByNovograd({ weightDecay: 0.01 }), scaleByLearningRate(1e-3))
  */
 export function scaleByNovograd(
   options: {

@@ -26,6 +26,9 @@ export interface AdemamixScalingOptions {
 /**
  * The fast average, without its bias, plus `alpha` times the slow one, over the root of the mean square.
  * Pagliardini, Ablin & Grangier, "The AdEMAMix Optimizer: Better, Faster, Older" (2024), section 3.
+ *
+ * @example
+ * const optimiser = chain(scaleByAdemamix({ b3: 0.999 }), scaleByLearningRate(1e-3))
  */
 export function scaleByAdemamix(options: AdemamixScalingOptions = {}): GradientTransformation {
   checkOptions('scaleByAdemamix', options, ['b1', 'b2', 'b3', 'alpha', 'eps', 'epsRoot', 'muDtype'])

@@ -11,13 +11,27 @@ import {
   stateless,
 } from './transformation'
 
-/** Clips every element to `[-maxDelta, maxDelta]`. */
+/**
+ * Clips every element to `[-maxDelta, maxDelta]`.
+ *
+ * @example
+ * const t = clip(1)
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([1., 1.], dtype=float32)
+ */
 export const clip = (maxDelta: Scalar): GradientTransformation =>
   stateless((grads) =>
     mapLeaves((g) => np.clip(g, times(-1, maxDelta), maxDelta).astype(g.dtype), grads),
   )
 
-/** Scales all updates down together when their global norm exceeds `maxNorm`. Pascanu et al. 2013. */
+/**
+ * Scales all updates down together when their global norm exceeds `maxNorm`. Pascanu et al. 2013.
+ *
+ * @example
+ * const t = clipByGlobalNorm(1)
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([0.59702235, 0.7960298 ], dtype=float32)
+ */
 export const clipByGlobalNorm = (maxNorm: Scalar): GradientTransformation =>
   stateless((grads) => {
     const norm = globalNorm(grads)
@@ -28,7 +42,14 @@ export const clipByGlobalNorm = (maxNorm: Scalar): GradientTransformation =>
     )
   })
 
-/** Scales each leaf down so that its root mean square is at most `threshold`. */
+/**
+ * Scales each leaf down so that its root mean square is at most `threshold`.
+ *
+ * @example
+ * const t = clipByBlockRms(1)
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([0.84852815, 1.1313709 ], dtype=float32)
+ */
 export const clipByBlockRms = (threshold: Scalar): GradientTransformation =>
   stateless((grads) =>
     mapLeaves((g) => {
@@ -58,6 +79,11 @@ function unitAxes(x: NDArray): readonly number[] {
 /**
  * Keeps the norm of each unit's update at `clipping` times the norm of its parameters or below.
  * Brock et al., "High-Performance Large-Scale Image Recognition Without Normalization" (2021), eq. 3.
+ *
+ * @example
+ * const t = adaptiveGradClip(0.1)
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads), grads)[0].w // Array([0.3, 0.4], dtype=float32)
  */
 export function adaptiveGradClip(
   clipping: Scalar,

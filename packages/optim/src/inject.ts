@@ -153,11 +153,24 @@ function firstInjected(op: string, state: OptState): InjectState {
   return first
 }
 
-/** The hyperparameters that the last step used; of the first `injectHyperparams` inside a chain. */
+/**
+ * The hyperparameters that the last step used; of the first `injectHyperparams` inside a chain.
+ *
+ * @example
+ * const optimiser = injectHyperparams(adam)(1e-3)
+ * hyperparamsOf(optimiser.init(np.ones([2]))).learningRate // Array(0.001, dtype=float32)
+ */
 export const hyperparamsOf = (state: OptState): Readonly<Record<string, NDArray>> =>
   firstInjected('hyperparamsOf', state).hyperparams
 
-/** A state with other hyperparameters. Those that have a schedule are set by it in the next step. */
+/**
+ * A state with other hyperparameters. Those that have a schedule are set by it in the next step.
+ *
+ * @example
+ * const optimiser = injectHyperparams(sgd)(0.5)
+ * const state = withHyperparams(optimiser.init(np.ones([1])), { learningRate: 0.25 })
+ * optimiser.update(np.ones([1]), state)[0] // Array([-0.25], dtype=float32)
+ */
 export function withHyperparams(
   state: OptState,
   changes: Readonly<Record<string, Scalar>>,

@@ -36,6 +36,8 @@ interface LbfgsState {
  *
  * @param options.scaleInitPrecond whether the approximation starts from a multiple of the identity
  *   that fits the last difference (equation 7.20), and not from the identity
+ * @example
+ * const optimiser = chain(scaleByLbfgs({ memorySize: 5 }), scaleByLearningRate(1e-3))
  */
 export function scaleByLbfgs(
   options: { readonly memorySize?: number; readonly scaleInitPrecond?: boolean } = {},

@@ -140,6 +140,14 @@ function insideInterval({ low, high, reference }: Search): NDArray {
  * Where no step satisfies both within `maxLinesearchSteps`, the best one that decreases is taken.
  *
  * @param maxLinesearchSteps how often the function is evaluated at most
+ * @example
+ * const loss = (w: NDArray): NDArray => np.sum(np.square(w))
+ * const optimiser = chain(sgd(1), scaleByZoomLinesearch(20))
+ * const w = np.ones([2])
+ * const state = optimiser.init(w)
+ * const [value, grad] = valueAndGradFromState(loss)(w, { state })
+ * const [updates] = optimiser.update(grad, state, w, { value, grad, valueFn: loss })
+ * applyUpdates(w, updates) // Array([0., 0.], dtype=float32)
  */
 export function scaleByZoomLinesearch(
   maxLinesearchSteps: Scalar,

@@ -159,10 +159,29 @@ export function partition(
   }
 }
 
-/** Makes the updates zero where the mask is true. */
+/**
+ * Makes the updates zero where the mask is true.
+ *
+ * @example
+ * const t = freeze({ w: true, b: false })
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0]
+ * // {
+ * //   b: Array(0.5, dtype=float32, weak_type=True),
+ * //   w: Array([0., 0.], dtype=float32)
+ * // }
+ */
 export const freeze = (mask: MaskOrFn): GradientTransformation => masked(setToZero(), mask)
 
-/** Applies `optimiser` where the mask is false, and makes the updates zero where it is true. */
+/**
+ * Applies `optimiser` where the mask is false, and makes the updates zero where it is true.
+ *
+ * @example
+ * const t = selectiveTransform(sgd(1), { freezeMask: { w: true, b: false } })
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0]
+ * // { b: Array(-0.5, dtype=float32), w: Array([0., 0.], dtype=float32) }
+ */
 export const selectiveTransform = (
   optimiser: GradientTransformation,
   options: { readonly freezeMask: MaskOrFn },

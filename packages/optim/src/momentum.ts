@@ -16,6 +16,11 @@ import {
 /**
  * Momentum: `t ← g + decay · t`, and `g + decay · t` once more for Nesterov's.
  * Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
+ *
+ * @example
+ * const t = trace(0.9, { nesterov: true })
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([5.7, 7.6], dtype=float32)
  */
 export function trace(
   decay: Scalar,
@@ -34,7 +39,14 @@ export function trace(
   })
 }
 
-/** The exponential moving average of the updates; `debias` makes up for its start at 0. */
+/**
+ * The exponential moving average of the updates; `debias` makes up for its start at 0.
+ *
+ * @example
+ * const t = ema(0.9, { debias: false })
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([0.3, 0.4], dtype=float32)
+ */
 export function ema(
   decay: Scalar,
   options: { readonly debias?: boolean; readonly accumulatorDtype?: DType } = {},
@@ -66,6 +78,10 @@ export interface DecayedWeightsOptions {
  * Loshchilov & Hutter, "Decoupled Weight Decay Regularization" (2019).
  *
  * @param options.mask which parameters decay, a tree of booleans or a function that makes one
+ * @example
+ * const t = addDecayedWeights(0.1, { mask: { w: true, b: false } })
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads), grads)[0].w // Array([3.3, 4.4], dtype=float32)
  */
 export function addDecayedWeights(
   weightDecay: ScalarOrSchedule | DecayedWeightsOptions = {},
@@ -103,6 +119,11 @@ export function addDecayedWeights(
 /**
  * Adds normal noise of variance `eta / count^gamma`, from keys that follow one another.
  * Neelakantan et al., "Adding Gradient Noise Improves Learning for Very Deep Networks" (2015), eq. 1.
+ *
+ * @example
+ * const t = addNoise(0.01, 0.55, 0)
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w.shape // [ 2 ]
  */
 export function addNoise(eta: Scalar, gamma: Scalar, key: Key | number): GradientTransformation {
   return transformation<{ count: NDArray; rngKey: Key }>({
@@ -122,7 +143,14 @@ export function addNoise(eta: Scalar, gamma: Scalar, key: Key | number): Gradien
   })
 }
 
-/** Adds up `k` updates and emits their sum; the other updates are zero. */
+/**
+ * Adds up `k` updates and emits their sum; the other updates are zero.
+ *
+ * @example
+ * const t = applyEvery(2)
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([0., 0.], dtype=float32)
+ */
 export function applyEvery(options: Scalar | { readonly k?: Scalar } = {}): GradientTransformation {
   const given = withLeading<{ readonly k?: Scalar }>('k', options, {})
   const { k = 1 } = checkOptions('applyEvery', given, ['k'])
@@ -147,6 +175,11 @@ export function applyEvery(options: Scalar | { readonly k?: Scalar } = {}): Grad
 /**
  * `(α + β) · g − β · previous g`. Daskalakis et al., "Training GANs with Optimism" (2018), eq. 3;
  * Mokhtari et al., "A Unified Analysis of Extra-gradient and Optimistic Gradient Methods" (2020).
+ *
+ * @example
+ * const t = scaleByOptimisticGradient({ alpha: 0.5 })
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([1.5, 2. ], dtype=float32)
  */
 export function scaleByOptimisticGradient(
   options: { readonly alpha?: Scalar; readonly beta?: Scalar } = {},

@@ -35,7 +35,12 @@ const scalingNames = [
   'adaptive',
 ] as const
 
-/** Momentum, made orthogonal: every parameter has to be a matrix. */
+/**
+ * Momentum, made orthogonal: every parameter has to be a matrix.
+ *
+ * @example
+ * const optimiser = chain(scaleByMuon({ beta: 0.9 }), scaleByLearningRate(1e-3))
+ */
 export function scaleByMuon(options: MuonScalingOptions = {}): GradientTransformation {
   checkOptions('scaleByMuon', options, scalingNames)
   const { beta = 0.95, muDtype, nesterov = true, adaptive = false } = options
@@ -71,6 +76,10 @@ export function scaleByMuon(options: MuonScalingOptions = {}): GradientTransform
 /**
  * Makes steps of matrices of different shapes comparable: `√max(1, out / in)`, or with
  * `consistentRms`, `√max(in, out)` times it, after Liu et al., "Muon is Scalable" (2025), section 2.2.
+ *
+ * @example
+ * const t = scaleByShape()
+ * t.update(np.ones([2, 8]), t.init(np.ones([2, 8])))[0].get(0, 0) // Array(2., dtype=float32)
  */
 export function scaleByShape(
   options: { readonly consistentRms?: Scalar | undefined } = {},
@@ -94,6 +103,8 @@ export function scaleByShape(
  *
  * @param options.matrices which parameters are matrices to Muon; by default those of two axes.
  *   Embeddings and the last layer are better left to AdamW.
+ * @example
+ * const optimiser = muon(0.02, { adamLearningRate: 3e-4, weightDecay: 0.1 })
  */
 export function muon(
   learningRate: ScalarOrSchedule,

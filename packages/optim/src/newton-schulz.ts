@@ -60,6 +60,10 @@ const isTriple = (given: NewtonSchulzCoefficients): given is Triple<number> =>
  * Approximately the nearest matrix with orthonormal rows or columns: the polynomial
  * `a X + b (XXᵀ)X + c (XXᵀ)²X` again and again, which brings singular values near 1.
  * Jordan et al., "Muon" (2024), https://kellerjordan.github.io/posts/muon.
+ *
+ * @example
+ * const q = orthogonalizeViaNewtonSchulz(np.array([[2, 1], [0, 3]]), { nsSteps: 8 })
+ * np.allclose(np.matmul(q, q.T), np.eye(2), { atol: 0.5 }) // Array(True, dtype=bool)
  */
 export const orthogonalizeViaNewtonSchulz = (
   x: NDArray,

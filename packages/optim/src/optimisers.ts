@@ -87,7 +87,12 @@ export const adam = (
 ): GradientTransformation =>
   chain(scaleByAdam(checkOptions('adam', options, adamNames)), scaleByLearningRate(learningRate))
 
-/** Adam with Nesterov momentum. Dozat, "Incorporating Nesterov Momentum into Adam" (2016). */
+/**
+ * Adam with Nesterov momentum. Dozat, "Incorporating Nesterov Momentum into Adam" (2016).
+ *
+ * @example
+ * const optimiser = nadam(1e-3)
+ */
 export const nadam = (
   learningRate: ScalarOrSchedule,
   options: Omit<AdamOptions, 'nesterov'> = {},
@@ -120,7 +125,12 @@ export const adamw = (
   )
 }
 
-/** AdamW with Nesterov momentum. Dozat 2016; Loshchilov & Hutter 2019. */
+/**
+ * AdamW with Nesterov momentum. Dozat 2016; Loshchilov & Hutter 2019.
+ *
+ * @example
+ * const optimiser = nadamw(1e-3, { weightDecay: 0.1 })
+ */
 export const nadamw = (
   learningRate: ScalarOrSchedule,
   options: Omit<AdamOptions, 'nesterov'> & DecayOptions = {},
@@ -129,7 +139,12 @@ export const nadamw = (
   return adamw(learningRate, { ...options, nesterov: true })
 }
 
-/** Adam with the largest gradient in place of the mean square. Kingma & Ba 2015, algorithm 2. */
+/**
+ * Adam with the largest gradient in place of the mean square. Kingma & Ba 2015, algorithm 2.
+ *
+ * @example
+ * const optimiser = adamax(2e-3)
+ */
 export const adamax = (
   learningRate: ScalarOrSchedule,
   options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly eps?: Scalar } = {},
@@ -139,7 +154,12 @@ export const adamax = (
     scaleByLearningRate(learningRate),
   )
 
-/** `adamax` with decoupled weight decay. */
+/**
+ * `adamax` with decoupled weight decay.
+ *
+ * @example
+ * const optimiser = adamaxw(2e-3, { weightDecay: 0.01 })
+ */
 export const adamaxw = (
   learningRate: ScalarOrSchedule,
   options: {
@@ -157,7 +177,12 @@ export const adamaxw = (
   )
 }
 
-/** Reddi, Kale & Kumar, "On the Convergence of Adam and Beyond" (2018), algorithm 2. */
+/**
+ * Reddi, Kale & Kumar, "On the Convergence of Adam and Beyond" (2018), algorithm 2.
+ *
+ * @example
+ * const optimiser = amsgrad(1e-3)
+ */
 export const amsgrad = (
   learningRate: ScalarOrSchedule,
   options: Omit<AdamOptions, 'nesterov'> & {
@@ -169,7 +194,12 @@ export const amsgrad = (
   return chain(scaleByAmsgrad(options), scaleByLearningRate(learningRate))
 }
 
-/** Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond" (2020), algorithm 2. */
+/**
+ * Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond" (2020), algorithm 2.
+ *
+ * @example
+ * const optimiser = radam(1e-3)
+ */
 export const radam = (
   learningRate: ScalarOrSchedule,
   options: Omit<AdamOptions, 'muDtype'> & { readonly threshold?: Scalar } = {},
@@ -179,7 +209,13 @@ export const radam = (
     scaleByLearningRate(learningRate),
   )
 
-/** Zhuang et al., "AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients" (2020). */
+/**
+ * Zhuang et al., "AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients"
+ * (2020).
+ *
+ * @example
+ * const optimiser = adabelief(1e-3, { eps: 1e-12 })
+ */
 export const adabelief = (
   learningRate: ScalarOrSchedule,
   options: Omit<AdamOptions, 'muDtype'> = {},
@@ -189,7 +225,13 @@ export const adabelief = (
     scaleByLearningRate(learningRate),
   )
 
-/** Xie et al., "Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models" (2022). */
+/**
+ * Xie et al., "Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models"
+ * (2022).
+ *
+ * @example
+ * const optimiser = adan(1e-3, { weightDecay: 0.02 })
+ */
 export const adan = (
   learningRate: ScalarOrSchedule,
   options: {
@@ -209,7 +251,12 @@ export const adan = (
   )
 }
 
-/** Zaheer et al., "Adaptive Methods for Nonconvex Optimization" (2018), algorithm 2. */
+/**
+ * Zaheer et al., "Adaptive Methods for Nonconvex Optimization" (2018), algorithm 2.
+ *
+ * @example
+ * const optimiser = yogi(1e-2)
+ */
 export const yogi = (
   learningRate: ScalarOrSchedule,
   options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly eps?: Scalar } = {},
@@ -219,7 +266,12 @@ export const yogi = (
     scaleByLearningRate(learningRate),
   )
 
-/** Chen et al., "Symbolic Discovery of Optimization Algorithms" (2023), program 1. */
+/**
+ * Chen et al., "Symbolic Discovery of Optimization Algorithms" (2023), program 1.
+ *
+ * @example
+ * const optimiser = lion(1e-4, { weightDecay: 0.1 })
+ */
 export const lion = (
   learningRate: ScalarOrSchedule,
   options: {
@@ -237,7 +289,13 @@ export const lion = (
   )
 }
 
-/** You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes" (2020), algorithm 2. */
+/**
+ * You et al., "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes" (2020),
+ * algorithm 2.
+ *
+ * @example
+ * const optimiser = lamb(2e-3, { weightDecay: 0.01, mask: byPath(/weight$/) })
+ */
 export const lamb = (
   learningRate: ScalarOrSchedule,
   options: Omit<AdamOptions, 'nesterov' | 'muDtype'> & DecayOptions = {},
@@ -252,7 +310,12 @@ export const lamb = (
   )
 }
 
-/** You, Gitman & Ginsburg, "Large Batch Training of Convolutional Networks" (2017), algorithm 1. */
+/**
+ * You, Gitman & Ginsburg, "Large Batch Training of Convolutional Networks" (2017), algorithm 1.
+ *
+ * @example
+ * const optimiser = lars(0.1, { weightDecay: 1e-4, trustRatioMask: byPath(/weight$/) })
+ */
 export const lars = (
   learningRate: ScalarOrSchedule,
   options: {
@@ -284,7 +347,13 @@ export const lars = (
   )
 }
 
-/** Ginsburg et al., "Stochastic Gradient Methods with Layer-wise Adaptive Moments" (2020), algorithm 1. */
+/**
+ * Ginsburg et al., "Stochastic Gradient Methods with Layer-wise Adaptive Moments" (2020), algorithm
+ * 1.
+ *
+ * @example
+ * const optimiser = novograd(1e-2, { weightDecay: 1e-3 })
+ */
 export const novograd = (
   learningRate: ScalarOrSchedule,
   options: {
@@ -302,7 +371,12 @@ export const novograd = (
   )
 }
 
-/** Hinton, "Neural Networks for Machine Learning", lecture 6e (2012); centered as Graves (2013). */
+/**
+ * Hinton, "Neural Networks for Machine Learning", lecture 6e (2012); centered as Graves (2013).
+ *
+ * @example
+ * const optimiser = rmsprop(1e-3, { momentum: 0.9 })
+ */
 export const rmsprop = (
   learningRate: ScalarOrSchedule,
   options: RmsOptions & {
@@ -330,7 +404,12 @@ export const rmsprop = (
   )
 }
 
-/** Duchi, Hazan & Singer, "Adaptive Subgradient Methods for Online Learning" (2011). */
+/**
+ * Duchi, Hazan & Singer, "Adaptive Subgradient Methods for Online Learning" (2011).
+ *
+ * @example
+ * const optimiser = adagrad(0.1)
+ */
 export const adagrad = (
   learningRate: ScalarOrSchedule,
   options: { readonly initialAccumulatorValue?: Scalar; readonly eps?: Scalar } = {},
@@ -340,7 +419,13 @@ export const adagrad = (
     scaleByLearningRate(learningRate),
   )
 
-/** Zeiler, "ADADELTA: An Adaptive Learning Rate Method" (2012). Without a learning rate, updates keep their sign. */
+/**
+ * Zeiler, "ADADELTA: An Adaptive Learning Rate Method" (2012). Without a learning rate, updates
+ * keep their sign.
+ *
+ * @example
+ * const optimiser = adadelta(1, { rho: 0.95 })
+ */
 export function adadelta(
   learningRate: ScalarOrSchedule | null | AdadeltaOptions = {},
   options: AdadeltaOptions = {},
@@ -381,7 +466,13 @@ export interface AdafactorOptions {
   readonly weightDecayMask?: MaskOrFn
 }
 
-/** Shazeer & Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost" (2018), algorithm 6. */
+/**
+ * Shazeer & Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost" (2018),
+ * algorithm 6.
+ *
+ * @example
+ * const optimiser = adafactor(1e-2, { momentum: 0.9 })
+ */
 export function adafactor(
   learningRate: ScalarOrSchedule | null | AdafactorOptions = {},
   rest: AdafactorOptions = {},
@@ -426,11 +517,22 @@ export function adafactor(
   )
 }
 
-/** Steps of one size, in the directions of the signs. Bernstein et al., "signSGD" (2018), algorithm 1. */
+/**
+ * Steps of one size, in the directions of the signs. Bernstein et al., "signSGD" (2018), algorithm
+ * 1.
+ *
+ * @example
+ * const optimiser = signSgd(1e-3)
+ */
 export const signSgd = (learningRate: ScalarOrSchedule): GradientTransformation =>
   chain(scaleBySign(), scaleByLearningRate(learningRate))
 
-/** The signs of averaged gradients. Bernstein et al. (2018), "Signum", algorithm 2. */
+/**
+ * The signs of averaged gradients. Bernstein et al. (2018), "Signum", algorithm 2.
+ *
+ * @example
+ * const optimiser = signum(1e-3, { beta: 0.95 })
+ */
 export const signum = (
   learningRate: ScalarOrSchedule,
   options: { readonly beta?: Scalar; readonly accumulatorDtype?: DType } = {},
@@ -443,7 +545,12 @@ export const signum = (
   )
 }
 
-/** SGD with gradient noise. Neelakantan et al., "Adding Gradient Noise Improves Learning" (2015). */
+/**
+ * SGD with gradient noise. Neelakantan et al., "Adding Gradient Noise Improves Learning" (2015).
+ *
+ * @example
+ * const optimiser = noisySgd(0.1, { eta: 0.3, key: 7 })
+ */
 export const noisySgd = (
   learningRate: ScalarOrSchedule,
   options: {
@@ -460,7 +567,13 @@ export const noisySgd = (
   return chain(addNoise(eta, gamma, key), scaleByLearningRate(learningRate))
 }
 
-/** Adam with optimism: `adam` before `scaleByOptimisticGradient`. Daskalakis et al., "Training GANs with Optimism" (2018), algorithm 1. */
+/**
+ * Adam with optimism: `adam` before `scaleByOptimisticGradient`. Daskalakis et al., "Training GANs
+ * with Optimism" (2018), algorithm 1.
+ *
+ * @example
+ * const optimiser = optimisticAdam(1e-3, { beta: 0.5 })
+ */
 export const optimisticAdam = (
   learningRate: ScalarOrSchedule,
   options: AdamOptions & { readonly alpha?: Scalar; readonly beta?: Scalar } = {},
@@ -474,13 +587,25 @@ export const optimisticAdam = (
   )
 }
 
-/** Steps by signs, each parameter with a step size that adapts. Igel & Hüsken, "Improving the Rprop Learning Algorithm" (2000). */
+/**
+ * Steps by signs, each parameter with a step size that adapts. Igel & Hüsken, "Improving the Rprop
+ * Learning Algorithm" (2000).
+ *
+ * @example
+ * const optimiser = rprop(1e-2)
+ */
 export const rprop = (learningRate: Scalar, options: RpropOptions = {}): GradientTransformation => {
   checkOptions('rprop', options, ['etaMinus', 'etaPlus', 'minStepSize', 'maxStepSize'])
   return chain(scaleByRprop(learningRate, options), scale(-1))
 }
 
-/** AdaGrad in little memory, with momentum. Anil et al., "Memory-Efficient Adaptive Optimization" (2019), algorithm SM3-II. */
+/**
+ * AdaGrad in little memory, with momentum. Anil et al., "Memory-Efficient Adaptive Optimization"
+ * (2019), algorithm SM3-II.
+ *
+ * @example
+ * const optimiser = sm3(0.1)
+ */
 export const sm3 = (
   learningRate: ScalarOrSchedule,
   options: { readonly momentum?: Scalar } = {},
@@ -489,7 +614,13 @@ export const sm3 = (
   return chain(scaleBySm3({ b1: momentum }), scaleByLearningRate(learningRate))
 }
 
-/** Steps of a fixed part of each layer's norm. Bernstein et al., "On the distance between two neural networks and the stability of learning" (2020), algorithm 1. */
+/**
+ * Steps of a fixed part of each layer's norm. Bernstein et al., "On the distance between two neural
+ * networks and the stability of learning" (2020), algorithm 1.
+ *
+ * @example
+ * const optimiser = fromage(1e-2)
+ */
 export function fromage(
   learningRate: ScalarOrSchedule,
   options: { readonly minNorm?: Scalar } = {},
@@ -511,7 +642,12 @@ export function fromage(
   )
 }
 
-/** Mokhtari et al., "A Unified Analysis of Extra-gradient and Optimistic Gradient Methods" (2020). */
+/**
+ * Mokhtari et al., "A Unified Analysis of Extra-gradient and Optimistic Gradient Methods" (2020).
+ *
+ * @example
+ * const optimiser = optimisticGradientDescent(0.1)
+ */
 export const optimisticGradientDescent = (
   learningRate: ScalarOrSchedule,
   options: { readonly alpha?: Scalar; readonly beta?: Scalar } = {},
@@ -523,7 +659,15 @@ export const optimisticGradientDescent = (
     scaleByLearningRate(learningRate),
   )
 
-/** SGD with Polyak's step size; wants the extra argument `value`. Loizou et al. (2021). */
+/**
+ * SGD with Polyak's step size; wants the extra argument `value`. Loizou et al. (2021).
+ *
+ * @example
+ * const optimiser = polyakSgd({ maxLearningRate: 0.5 })
+ * const w = np.array([3, 4], { dtype: 'float32' })
+ * optimiser.update(w, optimiser.init(w), w, { value: 12.5 })[0]
+ * // Array([-1.5, -2. ], dtype=float32)
+ */
 export const polyakSgd = (
   options: {
     readonly maxLearningRate?: Scalar

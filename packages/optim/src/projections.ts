@@ -47,7 +47,13 @@ export const projectionBox = <P>(params: P, lower: Bound<P>, upper: Bound<P>): P
     boundOf(upper, params),
   ) as P
 
-/** Every element between 0 and `scale`; see `projectionBox`. */
+/**
+ * Every element between 0 and `scale`; see `projectionBox`.
+ *
+ * @example
+ * const x = np.array([0.5, -2, 1])
+ * projectionHypercube(x) // Array([0.5, 0. , 1. ], dtype=float32)
+ */
 export const projectionHypercube = <P>(params: P, scale: Bound<P> = 1): P =>
   projectionBox(params, 0, scale)
 
@@ -87,7 +93,13 @@ export function simplexThreshold(x: NDArray, scale: ArrayLike): NDArray {
 
 const scaleOf = (scale: ArrayLike): NDArray => np.asarray(scale)
 
-/** Elements whose magnitudes sum to `scale`. Duchi et al. (2008), section 4. */
+/**
+ * Elements whose magnitudes sum to `scale`. Duchi et al. (2008), section 4.
+ *
+ * @example
+ * const x = np.array([0.5, -2, 1])
+ * projectionL1Sphere(x, 2) // Array([ 0. , -1.5, 0.5], dtype=float32)
+ */
 export function projectionL1Sphere<P>(params: P, scale: ArrayLike = 1): P {
   const magnitudes = mapLeaves((x) => np.abs(x), params)
   return mapLeaves(
@@ -97,7 +109,13 @@ export function projectionL1Sphere<P>(params: P, scale: ArrayLike = 1): P {
   ) as P
 }
 
-/** Elements whose magnitudes sum to at most `scale`. */
+/**
+ * Elements whose magnitudes sum to at most `scale`.
+ *
+ * @example
+ * const x = np.array([0.5, -2, 1])
+ * projectionL1Ball(x) // Array([ 0., -1., 0.], dtype=float32)
+ */
 export function projectionL1Ball<P>(params: P, scale: ArrayLike = 1): P {
   const inside = np.lessEqual(sumOf(params, np.abs), scale)
   return mapLeaves(
@@ -107,7 +125,13 @@ export function projectionL1Ball<P>(params: P, scale: ArrayLike = 1): P {
   ) as P
 }
 
-/** The vector of norm `scale` in the same direction. */
+/**
+ * The vector of norm `scale` in the same direction.
+ *
+ * @example
+ * const x = np.array([0.5, -2, 1])
+ * projectionL2Sphere(x) // Array([ 0.21821788, -0.8728715 , 0.43643576], dtype=float32)
+ */
 export function projectionL2Sphere<P>(params: P, scale: ArrayLike = 1): P {
   const factor = np.divide(scale, np.sqrt(squaredNorm(params)))
   return mapLeaves((x) => np.multiply(x, factor).astype(x.dtype), params) as P
@@ -130,21 +154,42 @@ export function projectionL2Ball<P>(params: P, scale: ArrayLike = 1): P {
   return mapLeaves((x) => np.multiply(x, factor), params) as P
 }
 
-/** Elements of magnitude `scale` or less. */
+/**
+ * Elements of magnitude `scale` or less.
+ *
+ * @example
+ * const x = np.array([0.5, -2, 1])
+ * projectionLinfBall(x) // Array([ 0.5, -1. , 1. ], dtype=float32)
+ */
 export const projectionLinfBall = <P>(params: P, scale: ArrayLike = 1): P =>
   projectionBox(params, np.negative(scale), scale)
 
-/** ⟨x, a⟩ / ⟨a, a⟩ · a: the part of `params` along `a`, a tree like it. */
+/**
+ * ⟨x, a⟩ / ⟨a, a⟩ · a: the part of `params` along `a`, a tree like it.
+ *
+ * @example
+ * projectionVector(np.array([3, 1]), np.array([1, 1])) // Array([2., 2.], dtype=float32)
+ */
 export function projectionVector<P>(params: P, a: P): P {
   const share = np.divide(vdot(params, a), squaredNorm(a))
   return mapLeaves((direction) => np.multiply(share, direction), a) as P
 }
 
-/** The nearest vector with ⟨a, y⟩ = b. */
+/**
+ * The nearest vector with ⟨a, y⟩ = b.
+ *
+ * @example
+ * projectionHyperplane(np.array([3, 1]), np.array([1, 0]), 2) // Array([2, 1], dtype=int32)
+ */
 export const projectionHyperplane = <P>(params: P, a: P, b: ArrayLike): P =>
   shifted(params, a, np.divide(np.subtract(b, vdot(params, a)), squaredNorm(a)))
 
-/** The nearest vector with ⟨a, y⟩ ≤ b. */
+/**
+ * The nearest vector with ⟨a, y⟩ ≤ b.
+ *
+ * @example
+ * projectionHalfspace(np.array([3, 1]), np.array([1, 0]), 2) // Array([2, 1], dtype=int32)
+ */
 export const projectionHalfspace = <P>(params: P, a: P, b: ArrayLike): P =>
   shifted(params, a, np.minimum(np.divide(np.subtract(b, vdot(params, a)), squaredNorm(a)), 0))
 

@@ -19,6 +19,10 @@ export interface RpropOptions {
  * (2000), iRprop⁻, as PyTorch has it. (Optax 0.2.8 gives each update out one call late.)
  *
  * @param learningRate the first step size
+ * @example
+ * const t = scaleByRprop(0.1)
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([0.1, 0.1], dtype=float32)
  */
 export function scaleByRprop(
   learningRate: Scalar,

@@ -34,7 +34,14 @@ export interface RmsOptions {
 const reciprocalRoot = (x: NDArray, eps: Scalar, epsInSqrt: boolean): NDArray =>
   np.reciprocal(epsInSqrt ? np.sqrt(np.add(x, eps)) : np.add(np.sqrt(x), eps))
 
-/** Divides by the root of a running mean of squares. Hinton's lecture 6e (2012). */
+/**
+ * Divides by the root of a running mean of squares. Hinton's lecture 6e (2012).
+ *
+ * @example
+ * const t = scaleByRms({ decay: 0.99 })
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([10., 10.], dtype=float32)
+ */
 export function scaleByRms(options: RmsOptions = {}): GradientTransformation {
   checkOptions('scaleByRms', options, [
     'decay',
@@ -67,7 +74,13 @@ export function scaleByRms(options: RmsOptions = {}): GradientTransformation {
   })
 }
 
-/** Divides by a running standard deviation. Graves, "Generating Sequences With Recurrent Neural Networks" (2013), eqs. 38–40. */
+/**
+ * Divides by a running standard deviation. Graves, "Generating Sequences With Recurrent Neural
+ * Networks" (2013), eqs. 38–40.
+ *
+ * @example
+ * const optimiser = chain(scaleByStddev({ decay: 0.99 }), scaleByLearningRate(1e-3))
+ */
 export function scaleByStddev(options: RmsOptions = {}): GradientTransformation {
   checkOptions('scaleByStddev', options, [
     'decay',
@@ -114,6 +127,11 @@ export function scaleByStddev(options: RmsOptions = {}): GradientTransformation 
 /**
  * Divides by the root of the sum of all squares so far.
  * Duchi, Hazan & Singer, "Adaptive Subgradient Methods" (2011), figure 1, diagonal.
+ *
+ * @example
+ * const t = scaleByRss({ initialAccumulatorValue: 0 })
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([1., 1.], dtype=float32)
  */
 export function scaleByRss(
   options: { readonly initialAccumulatorValue?: Scalar; readonly eps?: Scalar } = {},
@@ -135,7 +153,12 @@ export function scaleByRss(
   })
 }
 
-/** Zeiler, "ADADELTA: An Adaptive Learning Rate Method" (2012), algorithm 1. */
+/**
+ * Zeiler, "ADADELTA: An Adaptive Learning Rate Method" (2012), algorithm 1.
+ *
+ * @example
+ * const optimiser = chain(scaleByAdadelta({ rho: 0.95 }), scaleByLearningRate(1e-3))
+ */
 export function scaleByAdadelta(
   options: { readonly rho?: Scalar; readonly eps?: Scalar } = {},
 ): GradientTransformation {
@@ -183,6 +206,9 @@ function factoredAxes(
 /**
  * Divides by the root of a second moment that is kept as the means of its rows and columns.
  * Shazeer & Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost" (2018), algorithm 4.
+ *
+ * @example
+ * const optimiser = chain(scaleByFactoredRms({ minDimSizeToFactor: 64 }), scaleByLearningRate(1e-3))
  */
 export function scaleByFactoredRms(options: FactoredRmsOptions = {}): GradientTransformation {
   checkOptions('scaleByFactoredRms', options, [

@@ -15,11 +15,25 @@ import {
   transformation,
 } from './transformation'
 
-/** Multiplies every update by a constant. */
+/**
+ * Multiplies every update by a constant.
+ *
+ * @example
+ * const t = scale(-0.1)
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([-0.3, -0.4], dtype=float32)
+ */
 export const scale = (stepSize: Scalar): GradientTransformation =>
   stateless((grads) => mapLeaves((g) => np.multiply(g, stepSize).astype(g.dtype), grads))
 
-/** Multiplies every update by a function of how many updates were done before. */
+/**
+ * Multiplies every update by a function of how many updates were done before.
+ *
+ * @example
+ * const t = scaleBySchedule((count) => np.divide(1, np.add(count, 2)))
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([1.5, 2. ], dtype=float32)
+ */
 export function scaleBySchedule(stepSizeFn: Schedule): GradientTransformation {
   return transformation<{ count: NDArray }>({
     init: () => ({ count: zeroCount() }),
@@ -33,7 +47,14 @@ export function scaleBySchedule(stepSizeFn: Schedule): GradientTransformation {
   })
 }
 
-/** The last link of an optimiser: minus the learning rate, constant or scheduled. */
+/**
+ * The last link of an optimiser: minus the learning rate, constant or scheduled.
+ *
+ * @example
+ * const t = scaleByLearningRate(0.1)
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([-0.3, -0.4], dtype=float32)
+ */
 export function scaleByLearningRate(
   learningRate: ScalarOrSchedule | null,
   options: { readonly flipSign?: boolean } = {},
@@ -50,14 +71,28 @@ export function scaleByLearningRate(
   return scale(flipSign ? times(-1, learningRate) : learningRate)
 }
 
-/** Keeps the signs only. */
+/**
+ * Keeps the signs only.
+ *
+ * @example
+ * const t = scaleBySign()
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([1., 1.], dtype=float32)
+ */
 export const scaleBySign = (): GradientTransformation =>
   stateless((grads) => mapLeaves((g) => np.sign(g), grads))
 
 const norm = (x: NDArray): NDArray => np.sqrt(np.sum(np.square(x)))
 const rootMeanSquare = (x: NDArray): NDArray => np.sqrt(np.mean(np.square(x)))
 
-/** Multiplies each update by the norm of its parameter, at least `minScale`. */
+/**
+ * Multiplies each update by the norm of its parameter, at least `minScale`.
+ *
+ * @example
+ * const t = scaleByParamBlockNorm()
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads), grads)[0].w // Array([15., 20.], dtype=float32)
+ */
 export function scaleByParamBlockNorm(
   options: { readonly minScale?: Scalar } = {},
 ): GradientTransformation {
@@ -71,7 +106,14 @@ export function scaleByParamBlockNorm(
   )
 }
 
-/** Multiplies each update by the root mean square of its parameter, at least `minScale`. */
+/**
+ * Multiplies each update by the root mean square of its parameter, at least `minScale`.
+ *
+ * @example
+ * const t = scaleByParamBlockRms()
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads), grads)[0].w // Array([10.606602, 14.142136], dtype=float32)
+ */
 export function scaleByParamBlockRms(
   options: { readonly minScale?: Scalar } = {},
 ): GradientTransformation {
@@ -88,6 +130,11 @@ export function scaleByParamBlockRms(
 /**
  * Makes the norm of each update proportional to that of its parameter.
  * You, Gitman & Ginsburg, "Large Batch Training of Convolutional Networks" (2017), equation 6.
+ *
+ * @example
+ * const t = scaleByTrustRatio({ trustCoefficient: 0.1 })
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads), grads)[0].w // Array([0.3, 0.4], dtype=float32)
  */
 export function scaleByTrustRatio(
   options: {
@@ -111,7 +158,14 @@ export function scaleByTrustRatio(
   )
 }
 
-/** Divides all updates by their global norm, and multiplies them by `scaleFactor`. */
+/**
+ * Divides all updates by their global norm, and multiplies them by `scaleFactor`.
+ *
+ * @example
+ * const t = normalizeByUpdateNorm({ scaleFactor: 2 })
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([1.1940445, 1.5920593], dtype=float32)
+ */
 export function normalizeByUpdateNorm(
   options: { readonly scaleFactor?: Scalar; readonly eps?: Scalar } = {},
 ): GradientTransformation {
@@ -128,6 +182,12 @@ export function normalizeByUpdateNorm(
 /**
  * Polyak's step size, from the extra argument `value` and a lower bound of the loss:
  * `min((value − fMin) / ‖g‖², maxLearningRate)`. Loizou et al., "Stochastic Polyak Step-size" (2021).
+ *
+ * @example
+ * const t = scaleByPolyak()
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads), grads, { value: 5 })[0].w
+ * // Array([0.5940594, 0.7920792], dtype=float32)
  */
 export function scaleByPolyak(
   options: {
@@ -155,7 +215,16 @@ export function scaleByPolyak(
 /** Optax compares with the spacing of the widest floats at 1. */
 const FLOAT64_EPS = 2 ** -52
 
-/** Updates whose means over all axes but the first are 0. Yong et al., "Gradient Centralization" (2020). */
+/**
+ * Updates whose means over all axes but the first are 0. Yong et al., "Gradient Centralization"
+ * (2020).
+ *
+ * @example
+ * const t = centralize()
+ * t.update(np.array([[1, 3], [2, 6]]), t.init(np.zeros([2, 2])))[0]
+ * // Array([[-1.,  1.],
+ * //        [-2.,  2.]], dtype=float32)
+ */
 export const centralize = (): GradientTransformation =>
   stateless((grads) =>
     mapLeaves((g) => {
@@ -165,7 +234,13 @@ export const centralize = (): GradientTransformation =>
     }, grads),
   )
 
-/** Sets NaNs to zero; the state says which leaves had any. */
+/**
+ * Sets NaNs to zero; the state says which leaves had any.
+ *
+ * @example
+ * const t = zeroNans()
+ * t.update(np.array([NaN, 1]), t.init(np.zeros([2])))[0] // Array([0., 1.], dtype=float32)
+ */
 export const zeroNans = (): GradientTransformation =>
   transformation<{ foundNan: unknown }>({
     init: (params) => ({ foundNan: mapLeaves(() => np.array(false), params) }),
@@ -175,7 +250,14 @@ export const zeroNans = (): GradientTransformation =>
     ],
   })
 
-/** Changes updates that would make a parameter negative into ones that make it zero. */
+/**
+ * Changes updates that would make a parameter negative into ones that make it zero.
+ *
+ * @example
+ * const t = chain(sgd(1), keepParamsNonnegative())
+ * const w = np.array([0.5, 2])
+ * t.update(np.array([1, 1]), t.init(w), w)[0] // Array([-0.5, -1. ], dtype=float32)
+ */
 export const keepParamsNonnegative = (): GradientTransformation =>
   stateless((grads, params) =>
     mapLeaves(

@@ -50,6 +50,8 @@ const averaged = (params: unknown, z: unknown, b1: Scalar): unknown =>
  * their average; `scheduleFreeEvalParams` gives the average, which is what to use in the end.
  *
  * @param learningRate the base optimiser's
+ * @example
+ * const optimiser = scheduleFree(sgd(0.1), 0.1, { b1: 0.95 })
  */
 export function scheduleFree(
   baseOptimizer: GradientTransformation,
@@ -102,7 +104,15 @@ export function scheduleFree(
   })
 }
 
-/** The averaged parameters: what to evaluate and to keep. The state is `scheduleFree`'s. */
+/**
+ * The averaged parameters: what to evaluate and to keep. The state is `scheduleFree`'s.
+ *
+ * @example
+ * const optimiser = scheduleFreeSgd(0.5)
+ * const w = np.ones([2])
+ * const [updates, state] = optimiser.update(np.ones([2]), optimiser.init(w), w)
+ * scheduleFreeEvalParams(state, applyUpdates(w, updates)) // Array([0.5, 0.5], dtype=float32)
+ */
 export function scheduleFreeEvalParams<P>(state: OptState, params: P): P {
   if (!isScheduleFreeState(state)) {
     throw new ArgumentError({
@@ -133,7 +143,12 @@ export interface ScheduleFreeAdamwOptions extends ScheduleFreeSgdOptions {
   readonly eps?: Scalar
 }
 
-/** `scheduleFree` of SGD. Defazio et al. (2024), algorithm 1. */
+/**
+ * `scheduleFree` of SGD. Defazio et al. (2024), algorithm 1.
+ *
+ * @example
+ * const optimiser = scheduleFreeSgd(1, { warmupSteps: 100 })
+ */
 export function scheduleFreeSgd(
   learningRate: Scalar | ScheduleFreeSgdOptions = {},
   rest: ScheduleFreeSgdOptions = {},
@@ -153,7 +168,12 @@ export function scheduleFreeSgd(
   return scheduleFree(sgd, rate, averaging)
 }
 
-/** `scheduleFree` of AdamW without its momentum. Defazio et al. (2024), algorithm 2. */
+/**
+ * `scheduleFree` of AdamW without its momentum. Defazio et al. (2024), algorithm 2.
+ *
+ * @example
+ * const optimiser = scheduleFreeAdamw(0.0025, { warmupSteps: 100 })
+ */
 export function scheduleFreeAdamw(
   learningRate: Scalar | ScheduleFreeAdamwOptions = {},
   rest: ScheduleFreeAdamwOptions = {},

@@ -13,11 +13,22 @@ export type ScalarOrSchedule = Scalar | Schedule
 export const toSchedule = (value: ScalarOrSchedule): Schedule =>
   typeof value === 'function' ? value : () => np.asarray(value, { dtype: 'float32' })
 
+/**
+ * The same value at every step.
+ *
+ * @example
+ * const schedule = constantSchedule(0.1)
+ * schedule(5) // Array(0.1, dtype=float32)
+ */
 export const constantSchedule = (value: Scalar): Schedule => toSchedule(value)
 
 /**
  * From `initValue` to `endValue` along a power of the remaining fraction, over `transitionSteps`
  * after `transitionBegin`. Without steps it is constant.
+ *
+ * @example
+ * const schedule = polynomialSchedule(1, 0, 2, 10)
+ * schedule(5) // Array(0.25, dtype=float32, weak_type=True)
  */
 export function polynomialSchedule(
   initValue: Scalar,
@@ -36,6 +47,13 @@ export function polynomialSchedule(
   }
 }
 
+/**
+ * From `initValue` to `endValue` on a line, over `transitionSteps` after `transitionBegin`.
+ *
+ * @example
+ * const schedule = linearSchedule(1, 0, 10)
+ * schedule(5) // Array(0.5, dtype=float32, weak_type=True)
+ */
 export const linearSchedule = (
   initValue: Scalar,
   endValue: Scalar,
@@ -49,6 +67,10 @@ export const linearSchedule = (
 /**
  * Half a cosine from `initValue` to `alpha · initValue` over `decaySteps`.
  * Loshchilov & Hutter, "SGDR" (2017), equation 5, with restarts left out.
+ *
+ * @example
+ * const schedule = cosineDecay(1, 100, { alpha: 0.1 })
+ * schedule(50) // Array(0.54999995, dtype=float32, weak_type=True)
  */
 export function cosineDecay(
   initValue: Scalar,
@@ -66,7 +88,13 @@ export function cosineDecay(
   }
 }
 
-/** `initValue · decayRate^(count / transitionSteps)`, in whole steps when `staircase`. */
+/**
+ * `initValue · decayRate^(count / transitionSteps)`, in whole steps when `staircase`.
+ *
+ * @example
+ * const schedule = exponentialDecay(1, 10, 0.5)
+ * schedule(20) // Array(0.25, dtype=float32, weak_type=True)
+ */
 export function exponentialDecay(
   initValue: Scalar,
   transitionSteps: number,
@@ -113,7 +141,13 @@ function sortedPairs(
   return pairs.toSorted(([a], [b]) => a - b)
 }
 
-/** `initValue`, multiplied by each scale from its boundary on. */
+/**
+ * `initValue`, multiplied by each scale from its boundary on.
+ *
+ * @example
+ * const schedule = piecewiseConstant(1, { 10: 0.5, 20: 0.1 })
+ * schedule(15) // Array(0.5, dtype=float32)
+ */
 export function piecewiseConstant(
   initValue: Scalar,
   boundariesAndScales: BoundariesAndScales = {},
@@ -127,7 +161,14 @@ export function piecewiseConstant(
     )
 }
 
-/** From value to value, each the one before times the scale at its boundary, on a line or half a cosine. */
+/**
+ * From value to value, each the one before times the scale at its boundary, on a line or half a
+ * cosine.
+ *
+ * @example
+ * const schedule = piecewiseInterpolate('linear', 1, { 10: 0.5 })
+ * schedule(5) // Array(0.75, dtype=float32)
+ */
 export function piecewiseInterpolate(
   interpolateType: 'linear' | 'cosine',
   initValue: Scalar,
@@ -159,7 +200,14 @@ export function piecewiseInterpolate(
   }
 }
 
-/** Up to `peakValue` on a line, down again, and further down. Smith & Topin, "Super-Convergence" (2018). */
+/**
+ * Up to `peakValue` on a line, down again, and further down. Smith & Topin, "Super-Convergence"
+ * (2018).
+ *
+ * @example
+ * const schedule = linearOnecycle(100, 1)
+ * schedule(30) // Array(1., dtype=float32)
+ */
 export function linearOnecycle(
   transitionSteps: number,
   peakValue: Scalar,
@@ -180,7 +228,13 @@ export function linearOnecycle(
   ])
 }
 
-/** `linearOnecycle` with halves of cosines, and two parts. */
+/**
+ * `linearOnecycle` with halves of cosines, and two parts.
+ *
+ * @example
+ * const schedule = cosineOnecycle(100, 1)
+ * schedule(30) // Array(1., dtype=float32)
+ */
 export function cosineOnecycle(
   transitionSteps: number,
   peakValue: Scalar,
@@ -199,7 +253,13 @@ export function cosineOnecycle(
   ])
 }
 
-/** Pieces in sequence: piece `i`, a schedule or a constant, counts from `boundaries[i - 1]`. */
+/**
+ * Pieces in sequence: piece `i`, a schedule or a constant, counts from `boundaries[i - 1]`.
+ *
+ * @example
+ * const schedule = joinSchedules([linearSchedule(0, 1, 10), constantSchedule(1)], [10])
+ * schedule(5) // Array(0.5, dtype=float32)
+ */
 export function joinSchedules(
   schedules: readonly ScalarOrSchedule[],
   boundaries: readonly number[],
@@ -219,14 +279,26 @@ export function joinSchedules(
     }, first(count))
 }
 
-/** A linear rise to `peakValue`, which stays. */
+/**
+ * A linear rise to `peakValue`, which stays.
+ *
+ * @example
+ * const schedule = warmupConstant(0, 1, 10)
+ * schedule(5) // Array(0.5, dtype=float32, weak_type=True)
+ */
 export const warmupConstant = (
   initValue: Scalar,
   peakValue: Scalar,
   warmupSteps: number,
 ): Schedule => linearSchedule(initValue, peakValue, warmupSteps)
 
-/** A linear rise to `peakValue`, then `cosineDecay` to `endValue`; `decaySteps` counts both. */
+/**
+ * A linear rise to `peakValue`, then `cosineDecay` to `endValue`; `decaySteps` counts both.
+ *
+ * @example
+ * const schedule = warmupCosineDecay(0, 1, 10, 110)
+ * schedule(60) // Array(0.49999997, dtype=float32, weak_type=True)
+ */
 export function warmupCosineDecay(
   initValue: Scalar,
   peakValue: Scalar,
@@ -241,7 +313,13 @@ export function warmupCosineDecay(
   return joinSchedules([linearSchedule(initValue, peakValue, warmupSteps), decay], [warmupSteps])
 }
 
-/** A linear rise to `peakValue`, then `exponentialDecay`. */
+/**
+ * A linear rise to `peakValue`, then `exponentialDecay`.
+ *
+ * @example
+ * const schedule = warmupExponentialDecay(0, 1, 10, 100, 0.5)
+ * schedule(110) // Array(0.5, dtype=float32, weak_type=True)
+ */
 export const warmupExponentialDecay = (
   initValue: Scalar,
   peakValue: Scalar,
@@ -274,7 +352,14 @@ export interface CosinePeriod {
   readonly exponent?: Scalar
 }
 
-/** `warmupCosineDecay` again and again. Loshchilov & Hutter, "SGDR" (2017). */
+/**
+ * `warmupCosineDecay` again and again. Loshchilov & Hutter, "SGDR" (2017).
+ *
+ * @example
+ * const period = { initValue: 0, peakValue: 1, warmupSteps: 10, decaySteps: 60 }
+ * const schedule = sgdr([period, period])
+ * schedule(70) // Array(1., dtype=float32, weak_type=True)
+ */
 export function sgdr(periods: readonly CosinePeriod[]): Schedule {
   let end = 0
   const ends = periods.map(({ decaySteps }) => (end += decaySteps))

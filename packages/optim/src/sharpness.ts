@@ -18,7 +18,14 @@ import {
   transformation,
 } from './transformation'
 
-/** Divides all updates by their global norm: a step of a known length. */
+/**
+ * Divides all updates by their global norm: a step of a known length.
+ *
+ * @example
+ * const t = normalize()
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([0.59702235, 0.7960298 ], dtype=float32)
+ */
 export const normalize = (): GradientTransformation =>
   stateless((grads) => {
     const norm = globalNorm(grads)

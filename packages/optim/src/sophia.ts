@@ -23,6 +23,13 @@ import {
  * whose mean it is. Wants the extra argument `objFn`, the loss as a function of the parameters.
  * Hutchinson, "A stochastic estimator of the trace of the influence matrix" (1989); Bekas, Kokiopoulou
  * & Saad, "An estimator for the diagonal of a matrix" (2007), section 2.
+ *
+ * @example
+ * const estimator = hutchinsonEstimatorDiagHessian()
+ * const loss = (w: NDArray): NDArray => np.sum(np.power(w, 3))
+ * const w = np.array([1, 2], { dtype: 'float32' })
+ * estimator.update(w, estimator.init(w), w, { objFn: loss })[0]
+ * // Array([ 6., 12.], dtype=float32)
  */
 export function hutchinsonEstimatorDiagHessian(
   randomSeed: Key | number = 0,
@@ -75,6 +82,9 @@ interface State {
  * The average of the gradients over that of the Hessian's diagonal, clipped element by element. Liu et
  * al., "Sophia: A Scalable Stochastic Second-order Optimizer for Language Model Pre-training" (2023),
  * algorithm 3.
+ *
+ * @example
+ * const optimiser = chain(scaleBySophia({ gamma: 0.05 }), scaleByLearningRate(1e-3))
  */
 export function scaleBySophia(options: SophiaScalingOptions = {}): GradientTransformation {
   checkOptions('scaleBySophia', options, [

@@ -11,6 +11,10 @@ import { type GradientTransformation, mapLeaves, transformation } from './transf
  *
  * @param options.b1 the decay of the momentum
  * @param options.b2 1 sums the squares; less averages them
+ * @example
+ * const t = scaleBySm3()
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([0.1, 0.1], dtype=float32)
  */
 export function scaleBySm3(
   options: { readonly b1?: Scalar; readonly b2?: Scalar; readonly eps?: Scalar } = {},

@@ -182,13 +182,26 @@ const unchanged: GradientTransformation = {
   update: (grads, state) => [grads, state],
 }
 
-/** Changes nothing: the unit of `chain`. Optax's `identity()`, a call of it, is the same. */
+/**
+ * Changes nothing: the unit of `chain`. Optax's `identity()`, a call of it, is the same.
+ *
+ * @example
+ * const x = np.array([-1, 0, 2])
+ * identity(x) // { init: [Function: init], update: [Function: update] }
+ */
 export const identity: GradientTransformation & (() => GradientTransformation) = Object.assign(
   () => unchanged,
   unchanged,
 )
 
-/** Makes every update zero. */
+/**
+ * Makes every update zero.
+ *
+ * @example
+ * const t = setToZero()
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([0., 0.], dtype=float32)
+ */
 export const setToZero = (): GradientTransformation => stateless((grads) => zerosLike(grads))
 
 export const zerosLike = (params: unknown): unknown => mapLeaves((p) => np.zerosLike(p), params)
@@ -247,7 +260,14 @@ function statesOf(state: OptState, links: number): readonly OptState[] {
   })
 }
 
-/** `chain` whose state is an object with a name for each link. */
+/**
+ * `chain` whose state is an object with a name for each link.
+ *
+ * @example
+ * const t = namedChain({ clip: clip(1), descend: sgd(0.5) })
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([-0.5, -0.5], dtype=float32)
+ */
 export function namedChain(
   links: Readonly<Record<string, GradientTransformation>>,
 ): GradientTransformation {
@@ -270,7 +290,14 @@ export function namedChain(
   }
 }
 
-/** `chain` and `identity` as an fp-ts Monoid. */
+/**
+ * `chain` and `identity` as an fp-ts Monoid.
+ *
+ * @example
+ * const both = monoid.concat(clip(1), sgd(0.5))
+ * both.update(np.array([4, 0.5]), both.init(np.zeros([2])))[0]
+ * // Array([-0.5 , -0.25], dtype=float32)
+ */
 export const monoid: Monoid<GradientTransformation> = {
   concat: (first, second) => chain(first, second),
   empty: identity,
@@ -295,7 +322,13 @@ export function applyUpdates<P>(params: P, updates: P): P {
   return tree.map<unknown, NDArray, ArrayLike>(moved, params, updates) as P
 }
 
-/** `old + stepSize · (new − old)`: an exponential moving average of parameters. */
+/**
+ * `old + stepSize · (new − old)`: an exponential moving average of parameters.
+ *
+ * @example
+ * incrementalUpdate({ w: np.ones([2]) }, { w: np.zeros([2]) }, 0.1).w
+ * // Array([0.1, 0.1], dtype=float32)
+ */
 export function incrementalUpdate<P>(newTensors: P, oldTensors: P, stepSize: ArrayLike): P {
   return mapLeaves(
     (fresh, old) =>
@@ -307,7 +340,13 @@ export function incrementalUpdate<P>(newTensors: P, oldTensors: P, stepSize: Arr
   ) as P
 }
 
-/** The new parameters when `steps` is a multiple of `updatePeriod`, else the old ones. */
+/**
+ * The new parameters when `steps` is a multiple of `updatePeriod`, else the old ones.
+ *
+ * @example
+ * periodicUpdate({ w: np.ones([2]) }, { w: np.zeros([2]) }, np.array(10), 5).w
+ * // Array([1., 1.], dtype=float32)
+ */
 export function periodicUpdate<P>(
   newTensors: P,
   oldTensors: P,
@@ -333,5 +372,10 @@ export const total = (terms: readonly NDArray[]): NDArray => {
 export const squaredNorm = (updates: unknown): NDArray =>
   total(tree.leaves<NDArray>(updates).map((leaf) => np.sum(np.square(leaf))))
 
-/** The 2-norm of all leaves taken as one vector: a scalar. */
+/**
+ * The 2-norm of all leaves taken as one vector: a scalar.
+ *
+ * @example
+ * globalNorm({ w: np.array([3, 4]), b: np.array(0) }) // Array(5., dtype=float32)
+ */
 export const globalNorm = (updates: unknown): NDArray => np.sqrt(squaredNorm(updates))

@@ -114,7 +114,15 @@ export function multiSteps(
 const accumulatorOf = (p: NDArray): 'float64' | 'float32' =>
   p.dtype === 'float64' ? 'float64' : 'float32'
 
-/** Whether the last update of `multiSteps` was one of the inner optimiser's. */
+/**
+ * Whether the last update of `multiSteps` was one of the inner optimiser's.
+ *
+ * @example
+ * const optimiser = multiSteps(sgd(1), 2)
+ * const w = np.ones([2])
+ * const [, state] = optimiser.update(w, optimiser.init(w), w)
+ * hasUpdated(state) // Array(False, dtype=bool)
+ */
 export function hasUpdated(state: OptState): NDArray {
   if (!isMultiStepsState(state)) {
     throw new ArgumentError({
@@ -130,10 +138,20 @@ export function hasUpdated(state: OptState): NDArray {
 const isMultiStepsState = (state: OptState): state is MultiStepsState =>
   typeof state === 'object' && state !== null && 'miniStep' in state && 'gradientStep' in state
 
-/** For `multiSteps`: leaves out gradients that are not finite. */
+/**
+ * For `multiSteps`: leaves out gradients that are not finite.
+ *
+ * @example
+ * const optimiser = multiSteps(adam(1e-3), 4, { shouldSkipUpdateFn: skipNotFinite })
+ */
 export const skipNotFinite = (grads: unknown): NDArray => np.logicalNot(allFinite(grads))
 
-/** For `multiSteps`: leaves out gradients whose squared norm is not below a bound. */
+/**
+ * For `multiSteps`: leaves out gradients whose squared norm is not below a bound.
+ *
+ * @example
+ * const optimiser = multiSteps(adam(1e-3), 4, { shouldSkipUpdateFn: skipLargeUpdates(100) })
+ */
 export const skipLargeUpdates =
   (maxSquaredNorm: Scalar) =>
   (grads: unknown): NDArray => {
@@ -143,7 +161,12 @@ export const skipLargeUpdates =
     return np.logicalNot(np.less(square, maxSquaredNorm))
   }
 
-/** Whether all elements of all leaves are finite. */
+/**
+ * Whether all elements of all leaves are finite.
+ *
+ * @example
+ * allFinite({ w: np.array([1, NaN]) }) // Array(False, dtype=bool)
+ */
 export const allFinite = (updates: unknown): NDArray =>
   tree
     .leaves<NDArray>(updates)
@@ -152,6 +175,11 @@ export const allFinite = (updates: unknown): NDArray =>
 /**
  * Ignores updates that are not finite, unless they come more than `maxConsecutiveErrors` times in
  * a row: the updates are zero and the state of `inner` stays.
+ *
+ * @example
+ * const t = applyIfFinite(sgd(1), 3)
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([-3., -4.], dtype=float32)
  */
 export function applyIfFinite(
   inner: GradientTransformation,
@@ -219,13 +247,28 @@ function conditionally(
   })
 }
 
-/** Applies `inner` in the steps for which the function says so; in the others updates stay as they are. */
+/**
+ * Applies `inner` in the steps for which the function says so; in the others updates stay as they
+ * are.
+ *
+ * @example
+ * const t = conditionallyTransform(scale(0.5), (step) => np.greater(step, 0))
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([3., 4.], dtype=float32)
+ */
 export const conditionallyTransform = (
   inner: GradientTransformation,
   shouldTransformFn: (step: NDArray, extra: ExtraArgs) => NDArray,
 ): GradientTransformation => conditionally(inner, shouldTransformFn, (updates) => updates)
 
-/** Applies `inner` in the steps for which the function says so; in the others updates are zero. */
+/**
+ * Applies `inner` in the steps for which the function says so; in the others updates are zero.
+ *
+ * @example
+ * const t = conditionallyMask(scale(0.5), (step) => np.greater(step, 0))
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([0., 0.], dtype=float32)
+ */
 export const conditionallyMask = (
   inner: GradientTransformation,
   shouldTransformFn: (step: NDArray, extra: ExtraArgs) => NDArray,
@@ -237,7 +280,12 @@ export interface LookaheadParams<P> {
   readonly slow: P
 }
 
-/** Both kinds of parameters start the same. */
+/**
+ * Both kinds of parameters start the same.
+ *
+ * @example
+ * Object.keys(lookaheadParams({ w: np.ones([2]) })) // [ 'fast', 'slow' ]
+ */
 export const lookaheadParams = <P>(params: P): LookaheadParams<P> => ({
   fast: params,
   slow: copies(params) as P,
@@ -337,7 +385,14 @@ function requireBoth<P>(params: LookaheadParams<P>): LookaheadParams<P> {
   })
 }
 
-/** Concatenates all parameters to one vector for `inner`, whose work then is one loop. */
+/**
+ * Concatenates all parameters to one vector for `inner`, whose work then is one loop.
+ *
+ * @example
+ * const t = flatten(adam(0.1))
+ * const grads = { w: np.array([3, 4], { dtype: 'float32' }), b: np.array(0.5) }
+ * t.update(grads, t.init(grads))[0].w // Array([-0.09999999, -0.1 ], dtype=float32)
+ */
 export function flatten(inner: GradientTransformation): GradientTransformation {
   const join = (like: unknown): NDArray => {
     const rows = tree.leaves<NDArray>(like).map((leaf) => np.ravel(leaf))

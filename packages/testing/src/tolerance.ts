@@ -19,6 +19,9 @@ export interface Tolerance {
  * device take numbers below 2^−126 for zero the absolute part covers them, and functions of which that
  * would change the value (`log`, `sqrt`, comparisons, signs) look at their bits. Its division may err
  * by 2.5 units and its square root by about two, a tenth of what is allowed.
+ *
+ * @example
+ * deviceTolerance.float32 // { relative: 0.000005, absolute: 0.000005 }
  */
 export const deviceTolerance: { readonly [D in DType]?: Tolerance } = {
   float64: { relative: 1e-13, absolute: 1e-13 },
@@ -41,6 +44,9 @@ export const toleranceOf = (dtype: DType): Tolerance => deviceTolerance[dtype] ?
 /**
  * Central differences in double precision with step h have an error of h²·|f'''| / 6 + ε·|f| / h,
  * about 1e-10 for h = 1e-5 and functions of size 1; four digits are spared for curvature.
+ *
+ * @example
+ * differenceTolerance.relative // 0.00001
  */
 export const differenceTolerance: Tolerance = { relative: 1e-5, absolute: 1e-6 }
 

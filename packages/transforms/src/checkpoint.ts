@@ -61,7 +61,7 @@ export interface Saveable {
  * @example
  * const keepSines: CheckpointPolicy = ({ primitive }) => primitive === 'sin'
  * const f = checkpoint((x: NDArray) => np.sum(np.exp(np.sin(x))), { policy: keepSines })
- * grad(f)(np.array([0])) // Array([1.], dtype=float32)
+ * grad(f)(np.zeros([1])) // Array([1.], dtype=float32)
  */
 export type CheckpointPolicy = (value: Saveable) => boolean
 

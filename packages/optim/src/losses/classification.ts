@@ -98,7 +98,14 @@ function joinLast(x: NDArray, axes: readonly number[]): NDArray {
   return np.reshape(moved, [...kept.map((axis) => x.shape[axis]), -1])
 }
 
-/** Cross-entropy of softmax(logits) and label distributions, per example. */
+/**
+ * Cross-entropy of softmax(logits) and label distributions, per example.
+ *
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * const labels = np.array([[0.5, 0, 0.5]])
+ * softmaxCrossEntropy(logits, labels) // Array([0.9913113], dtype=float32)
+ */
 export function softmaxCrossEntropy(
   logits: NDArray,
   labels: NDArray,
@@ -131,7 +138,14 @@ function requireDistributions(op: string, logits: NDArray, labels: NDArray): voi
   })
 }
 
-/** `softmaxCrossEntropy` where labels that are 0 count as 0 even of infinite logits. */
+/**
+ * `softmaxCrossEntropy` where labels that are 0 count as 0 even of infinite logits.
+ *
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * const labels = np.array([[0.5, 0, 0.5]])
+ * safeSoftmaxCrossEntropy(logits, labels) // Array([0.9913113], dtype=float32)
+ */
 export function safeSoftmaxCrossEntropy(logits: NDArray, labels: NDArray): NDArray {
   const isLabelled = np.notEqual(labels, 0)
   const logProbabilities = logSoftmax(logits, -1)
@@ -139,7 +153,15 @@ export function safeSoftmaxCrossEntropy(logits: NDArray, labels: NDArray): NDArr
   return np.negative(np.sum(np.multiply(labels, safe), { axis: -1 }))
 }
 
-/** Cross-entropy plus `epsilon` times the probability of other classes. Leng et al., "PolyLoss" (2022). */
+/**
+ * Cross-entropy plus `epsilon` times the probability of other classes. Leng et al., "PolyLoss"
+ * (2022).
+ *
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * const labels = np.array([[0.5, 0, 0.5]])
+ * polyLossCrossEntropy(logits, labels) // Array([2.0304239], dtype=float32)
+ */
 export function polyLossCrossEntropy(
   logits: NDArray,
   labels: NDArray,
@@ -160,6 +182,11 @@ export function polyLossCrossEntropy(
 /**
  * Binary cross-entropy of logistic(logits), elementwise and stable:
  * `y · log(1 + e^−x) + (1 − y) · log(1 + e^x)`, with the derivative `σ(x) − y` everywhere.
+ *
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * sigmoidBinaryCrossEntropy(logits, np.array([[1, 0, 1]]))
+ * // Array([[0.126928 , 0.3132617, 0.474077 ]], dtype=float32)
  */
 export function sigmoidBinaryCrossEntropy(logits: NDArray, labels: ArrayLike): NDArray {
   // Made of |x| and max(x, 0) it would have other derivatives at 0, where logits often start.
@@ -174,6 +201,10 @@ export function sigmoidBinaryCrossEntropy(logits: NDArray, labels: ArrayLike): N
  *
  * @param options.alpha weight of the positive examples; the negative ones weigh `1 − alpha`
  * @param options.gamma how much less
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * sigmoidFocalLoss(logits, np.array([[1, 0, 1]]))
+ * // Array([[0.00180356, 0.02265805, 0.06757349]], dtype=float32)
  */
 export function sigmoidFocalLoss(
   logits: NDArray,
@@ -197,31 +228,62 @@ export function sigmoidFocalLoss(
   return np.multiply(weight, loss)
 }
 
-/** `max(0, 1 − output · target)` for targets −1 and 1, elementwise. Cortes & Vapnik (1995). */
+/**
+ * `max(0, 1 − output · target)` for targets −1 and 1, elementwise. Cortes & Vapnik (1995).
+ *
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * hingeLoss(logits, np.array([[1, 1, -1]])) // Array([[0. , 2. , 1.5]], dtype=float32)
+ */
 export const hingeLoss = (predictorOutputs: NDArray, targets: ArrayLike): NDArray =>
   np.maximum(0, np.subtract(1, np.multiply(predictorOutputs, targets)))
 
-/** `max(0, −output · target)` for targets −1 and 1, elementwise. Rosenblatt (1958). */
+/**
+ * `max(0, −output · target)` for targets −1 and 1, elementwise. Rosenblatt (1958).
+ *
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * perceptronLoss(logits, np.array([[1, 1, -1]])) // Array([[0. , 1. , 0.5]], dtype=float32)
+ */
 export const perceptronLoss = (predictorOutputs: NDArray, targets: ArrayLike): NDArray =>
   np.maximum(0, np.negative(np.multiply(predictorOutputs, targets)))
 
 const oneHot = (labels: NDArray, classes: number, dtype: NDArray['dtype']): NDArray =>
   np.equal(np.expandDims(labels, -1), np.arange(classes)).astype(dtype)
 
-/** How much the best other class, with a margin of 1, exceeds the right one. Crammer & Singer (2001). */
+/**
+ * How much the best other class, with a margin of 1, exceeds the right one. Crammer & Singer
+ * (2001).
+ *
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * multiclassHingeLoss(logits, np.array([2])) // Array([2.5], dtype=float32)
+ */
 export function multiclassHingeLoss(scores: NDArray, labels: NDArray): NDArray {
   const right = oneHot(labels, scores.shape[scores.ndim - 1], scores.dtype)
   const best = np.max(np.subtract(np.add(scores, 1), right), { axis: -1 })
   return np.subtract(best, np.sum(np.multiply(scores, right), { axis: -1 }))
 }
 
-/** How much the best class exceeds the right one. Collins, "Discriminative Training Methods" (2002). */
+/**
+ * How much the best class exceeds the right one. Collins, "Discriminative Training Methods" (2002).
+ *
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * multiclassPerceptronLoss(logits, np.array([2])) // Array([1.5], dtype=float32)
+ */
 export function multiclassPerceptronLoss(scores: NDArray, labels: NDArray): NDArray {
   const right = oneHot(labels, scores.shape[scores.ndim - 1], scores.dtype)
   return np.subtract(np.max(scores, { axis: -1 }), np.sum(np.multiply(scores, right), { axis: -1 }))
 }
 
-/** Σ target · (log target − log prediction), per example. Kullback & Leibler (1951). */
+/**
+ * Σ target · (log target − log prediction), per example. Kullback & Leibler (1951).
+ *
+ * @example
+ * const [logP, q] = [np.log(np.array([0.5, 0.25, 0.25])), np.array([0.25, 0.25, 0.5])]
+ * klDivergence(logP, q) // Array(0.1732868, dtype=float32)
+ */
 export function klDivergence(
   logPredictions: NDArray,
   targets: NDArray,
@@ -234,7 +296,13 @@ export function klDivergence(
   return np.sum(terms, { axis: options.axis ?? -1, ...masked(options.where) })
 }
 
-/** `klDivergence` of the logarithms of the targets. */
+/**
+ * `klDivergence` of the logarithms of the targets.
+ *
+ * @example
+ * const [logP, q] = [np.log(np.array([0.5, 0.25, 0.25])), np.array([0.25, 0.25, 0.5])]
+ * klDivergenceWithLogTargets(logP, np.log(q)) // Array(0.1732868, dtype=float32)
+ */
 export function klDivergenceWithLogTargets(
   logPredictions: NDArray,
   logTargets: NDArray,
@@ -247,7 +315,13 @@ export function klDivergenceWithLogTargets(
   })
 }
 
-/** `klDivergence` plus Σ prediction − target: never negative, also of what does not sum to 1. */
+/**
+ * `klDivergence` plus Σ prediction − target: never negative, also of what does not sum to 1.
+ *
+ * @example
+ * const [logP, q] = [np.log(np.array([0.5, 0.25, 0.25])), np.array([0.25, 0.25, 0.5])]
+ * generalizedKlDivergence(logP, q) // Array(0.1732868, dtype=float32)
+ */
 export function generalizedKlDivergence(
   logPredictions: NDArray,
   targets: NDArray,
@@ -263,7 +337,14 @@ export function generalizedKlDivergence(
   )
 }
 
-/** Labels of which the part `alpha` is spread evenly over all classes. Szegedy et al. (2016). */
+/**
+ * Labels of which the part `alpha` is spread evenly over all classes. Szegedy et al. (2016).
+ *
+ * @example
+ * smoothLabels(np.array([0, 1, 0, 0]), 0.1)
+ * // Array([0.025     , 0.92499995, 0.025     , 0.025     ],
+ * //       dtype=float32, weak_type=True)
+ */
 export function smoothLabels(labels: NDArray, alpha: Scalar, options: ClassOptions = {}): NDArray {
   checkOptions('smoothLabels', options, ['axis', 'where'])
   const { axis = -1, where } = options
@@ -282,6 +363,9 @@ export function smoothLabels(labels: NDArray, alpha: Scalar, options: ClassOptio
  * @param options.where which items there are
  * @param options.weights of the items
  * @returns one loss per list; lists without items have 0
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * rankingSoftmaxLoss(logits, np.array([[1, 0, 0]])) // Array([0.24131131], dtype=float32)
  */
 export function rankingSoftmaxLoss(
   logits: NDArray,
@@ -303,6 +387,10 @@ export function rankingSoftmaxLoss(
  * The loss of which `nn.sparseSigmoid` is the prediction, elementwise, for labels 0 and 1: zero, and
  * flat, from a margin of 1 on. Blondel, Martins & Niculae, "Learning with Fenchel-Young Losses"
  * (2020), section 4.4.
+ *
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * sparsemaxLoss(logits, np.array([[1, 0, 1]])) // Array([[0. , 0. , 0.0625]], dtype=float32)
  */
 export function sparsemaxLoss(logits: NDArray, labels: ArrayLike): NDArray {
   const miss = np.where(np.asarray(labels).astype('bool'), np.negative(logits), logits)
@@ -314,6 +402,10 @@ export function sparsemaxLoss(logits: NDArray, labels: ArrayLike): NDArray {
  * The loss of which the projection of the scores onto the simplex is the prediction, which is sparse.
  * `scores` has shape `[..., classes]`, `labels` integer `[...]`; the result is `[...]`. Martins &
  * Astudillo, "From Softmax to Sparsemax" (2016), equation 19.
+ *
+ * @example
+ * const logits = np.array([[2, -1, 0.5]])
+ * multiclassSparsemaxLoss(logits, np.array([2])) // Array([1.5], dtype=float32)
  */
 export function multiclassSparsemaxLoss(scores: NDArray, labels: NDArray): NDArray {
   const right = oneHot(labels, scores.shape[scores.ndim - 1], scores.dtype)

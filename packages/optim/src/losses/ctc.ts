@@ -29,6 +29,10 @@ export interface CtcForward {
  * @param labels `[batch, labels]`, integers
  * @param labelPaddings `[batch, labels]`: 1 at labels after the end
  * @returns `[batch]`
+ * @example
+ * const logits = np.zeros([1, 4, 3])
+ * const [labels, none] = [np.array([[1, 2]]), np.zeros([1, 2])]
+ * ctcLoss(logits, np.zeros([1, 4]), labels, none) // Array([1.686399], dtype=float32)
  */
 export const ctcLoss = (
   logits: NDArray,
@@ -41,7 +45,15 @@ export const ctcLoss = (
   return ctcLossWithForwardProbs(logits, logitPaddings, labels, labelPaddings, options).loss
 }
 
-/** `ctcLoss`, with the forward probabilities. */
+/**
+ * `ctcLoss`, with the forward probabilities.
+ *
+ * @example
+ * const logits = np.zeros([1, 4, 3])
+ * const [labels, none] = [np.array([[1, 2]]), np.zeros([1, 2])]
+ * ctcLossWithForwardProbs(logits, np.zeros([1, 4]), labels, none).logAlphaLabel.shape
+ * // [ 4, 1, 2 ]
+ */
 export function ctcLossWithForwardProbs(
   logits: NDArray,
   logitPaddings: NDArray,

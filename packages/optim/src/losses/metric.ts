@@ -7,6 +7,10 @@ import { cosineSimilarity } from './regression'
 /**
  * How much farther positives are than negatives, with a margin, per example.
  * Balntas et al., "Learning local feature descriptors with triplets" (2016), equation 1.
+ *
+ * @example
+ * const [anchor, near, far] = [np.array([0, 0]), np.array([0.5, 0]), np.array([1, 0])]
+ * tripletMarginLoss(anchor, near, far) // Array(0.50000054, dtype=float32)
  */
 export function tripletMarginLoss(
   anchors: NDArray,
@@ -35,6 +39,9 @@ export function tripletMarginLoss(
  * Chen et al., "A Simple Framework for Contrastive Learning" (2020), equation 1.
  *
  * @returns the mean over all pairs of equal labels: a scalar
+ * @example
+ * const embeddings = np.array([[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]])
+ * ntxent(embeddings, np.array([0, 0, 1, 1])) // Array(1.1443998e-05, dtype=float32)
  */
 export function ntxent(
   embeddings: NDArray,

@@ -24,6 +24,9 @@ function requireOneShape(op: string, predictions: NDArray, targets: ArrayLike): 
  * `(predictions − targets)²`, elementwise.
  *
  * @throws ShapeError unless both have one shape
+ * @example
+ * const [a, b] = [np.array([1, 2, 3]), np.array([1, 4, 3.5])]
+ * squaredError(a, b) // Array([0. , 4. , 0.25], dtype=float32)
  */
 export function squaredError(predictions: NDArray, targets: ArrayLike = 0): NDArray {
   requireOneShape('squaredError', predictions, targets)
@@ -34,6 +37,9 @@ export function squaredError(predictions: NDArray, targets: ArrayLike = 0): NDAr
  * `½ (predictions − targets)²`, elementwise.
  *
  * @throws ShapeError unless both have one shape
+ * @example
+ * const [a, b] = [np.array([1, 2, 3]), np.array([1, 4, 3.5])]
+ * l2Loss(a, b) // Array([0. , 2. , 0.125], dtype=float32)
  */
 export function l2Loss(predictions: NDArray, targets: ArrayLike = 0): NDArray {
   requireOneShape('l2Loss', predictions, targets)
@@ -43,6 +49,10 @@ export function l2Loss(predictions: NDArray, targets: ArrayLike = 0): NDArray {
 /**
  * Quadratic up to `delta`, linear beyond, elementwise.
  * Huber, "Robust Estimation of a Location Parameter" (1964).
+ *
+ * @example
+ * const [a, b] = [np.array([1, 2, 3]), np.array([1, 4, 3.5])]
+ * huber(a, b) // Array([0. , 1.5 , 0.125], dtype=float32)
  */
 export function huber(
   predictions: NDArray,
@@ -59,7 +69,13 @@ export function huber(
   )
 }
 
-/** `log cosh(predictions − targets)`, elementwise: like `l2Loss` near 0, like the distance far out. */
+/**
+ * `log cosh(predictions − targets)`, elementwise: like `l2Loss` near 0, like the distance far out.
+ *
+ * @example
+ * const [a, b] = [np.array([1, 2, 3]), np.array([1, 4, 3.5])]
+ * logCosh(a, b) // Array([0. , 1.3250027 , 0.12011451], dtype=float32)
+ */
 export function logCosh(predictions: NDArray, targets: ArrayLike = 0): NDArray {
   const error = np.subtract(predictions, targets)
   return np.subtract(np.logaddexp(error, np.negative(error)), Math.LN2)
@@ -72,7 +88,13 @@ export interface CosineOptions {
   readonly where?: NDArray
 }
 
-/** The cosine of the angle between vectors. */
+/**
+ * The cosine of the angle between vectors.
+ *
+ * @example
+ * const [a, b] = [np.array([1, 2, 3]), np.array([1, 4, 3.5])]
+ * cosineSimilarity(a, b) // Array(0.963624, dtype=float32)
+ */
 export function cosineSimilarity(
   predictions: NDArray,
   targets: NDArray,
@@ -88,7 +110,13 @@ export function cosineSimilarity(
   return np.sum(np.multiply(unit(predictions), unit(targets)), { axis, ...mask })
 }
 
-/** `1 − cosineSimilarity`. */
+/**
+ * `1 − cosineSimilarity`.
+ *
+ * @example
+ * const [a, b] = [np.array([1, 2, 3]), np.array([1, 4, 3.5])]
+ * cosineDistance(a, b) // Array(0.036376, dtype=float32)
+ */
 export const cosineDistance = (
   predictions: NDArray,
   targets: NDArray,

@@ -21,6 +21,11 @@ export interface DiceOptions {
 /**
  * One minus the overlap of predicted and true regions, `[batch, ..., classes]`.
  * Milletari et al., "V-Net" (2016), section 3; Salehi et al., "Tversky loss function" (2017).
+ *
+ * @example
+ * const regions = np.array([[[9, -9], [-9, 9]]])
+ * const truth = np.array([[[1, 0], [0, 1]]])
+ * diceLoss(regions, truth) // Array([0.], dtype=float32)
  */
 export function diceLoss(
   predictions: NDArray,
