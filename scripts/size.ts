@@ -56,13 +56,13 @@ const pages: readonly Page[] = [
   {
     title: 'all of core + transforms + optim',
     code: everything('core', 'transforms', 'optim'),
-    budget: { vite: 234, esbuild: 247 },
+    budget: { vite: 239, esbuild: 252 },
     goal: 85,
   },
   {
     title: 'all of core + transforms + nn',
     code: everything('core', 'transforms', 'nn'),
-    budget: { vite: 239, esbuild: 252 },
+    budget: { vite: 241, esbuild: 253 },
     goal: 85,
   },
   { title: 'a program with arrays', code: arrays, budget: { vite: 137, esbuild: 161 }, goal: 60 },
