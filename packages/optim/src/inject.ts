@@ -40,6 +40,16 @@ const shaping: readonly string[] = [
   'minDimSizeToFactor',
   'nsSteps',
   'warmupSteps',
+  'syncPeriod',
+  'updateInterval',
+  'key',
+  // Of reduceOnPlateau, which counts and compares.
+  'factor',
+  'patience',
+  'rtol',
+  'atol',
+  'cooldown',
+  'accumulationSize',
 ]
 
 /**
