@@ -4,9 +4,10 @@
  * learns of the top; both entry points run it.
  */
 // The device stands first and the methods second: modules are bundled in the order in which they are
-// reached, and code that is alike compresses better where it stands together. For the same reason the
-// rare code is reached here, which is in a page only if somebody uses it.
+// reached, and code that is alike compresses better where it stands together. For the same reason what
+// is in a page only if somebody uses it is reached here.
 import './backends/wasm/rare'
+import './array/inspect'
 import { createWasmBackend } from './backends/wasm'
 import { installMethods } from './array/methods'
 import { installEvaluation } from './array/eager'
