@@ -94,6 +94,11 @@ export function nameControlFlow(controlFlow: ControlFlow): void {
   named = controlFlow
 }
 
+/** As in a page that has not lowered anything yet: for tests. */
+export function forgetControlFlow(): void {
+  named = null
+}
+
 function controlFlow(): ControlFlow {
   if (named === null) throw new Error('nobody has named how loops and branches are lowered')
   return named

@@ -64,3 +64,10 @@ export const emitNamedJoint: typeof emitJoint = (f, node, context) => {
   if (wholePrograms === null) throw new Error('nobody has named the code of joint loops')
   wholePrograms.emitJoint(f, node, context)
 }
+
+/** As in a page that has not lowered anything yet: for tests. */
+export function forgetNamed(): void {
+  kernels.clear()
+  controlFlow = null
+  wholePrograms = null
+}

@@ -35,3 +35,9 @@ export function nameBinary(op: BinaryOp, formula: Formula<BinaryFormula>): void 
 
 export const namedUnary = (op: UnaryOp): Formula<UnaryFormula> | undefined => unary.get(op)
 export const namedBinary = (op: BinaryOp): Formula<BinaryFormula> | undefined => binary.get(op)
+
+/** As in a page that has not lowered anything yet: for tests. */
+export function forgetFormulas(): void {
+  unary.clear()
+  binary.clear()
+}
