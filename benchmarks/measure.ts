@@ -30,7 +30,7 @@ export interface Measurement {
 
 /**
  * Pools of threads go on turning for a while after their work, OpenMP's by default for 200 ms
- * (KMP_BLOCKTIME), and would take a core from whoever is measured next.
+ * (KMP_BLOCKTIME), and would take a core from whoever is measured next. A peer alone needs no rest.
  */
 const REST_MILLISECONDS = 250
 const rest = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, REST_MILLISECONDS))
@@ -149,7 +149,7 @@ export class Peers {
         const soFar = times.get(peer) ?? []
         const spent = soFar.reduce((sum, time) => sum + time * runs, 0)
         if (soFar.length >= 3 && spent > options.budgetMilliseconds) continue
-        await rest()
+        if (running.size > 1) await rest()
         soFar.push((await remote.time(runs)) / runs)
       }
     }
