@@ -1,7 +1,7 @@
 /** Momentum whose matrices are made orthogonal. */
 import { type DType, np, tree, type NDArray } from '@adjoint/core'
 import { checkOptions } from '@adjoint/core/internal'
-import { adamw } from './optimisers'
+import { adamw } from './adam-family'
 import { increment, type Scalar, zeroCount } from './hyperparameters'
 import { type MaskOrFn, partition } from './masking'
 import { average, debiasing, keepDtypes, mean, precisionOf, zeroMoments } from './moments'
