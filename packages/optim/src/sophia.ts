@@ -78,6 +78,17 @@ interface State {
   readonly hessianFnState: OptState
 }
 
+const scalingNames = [
+  'b1',
+  'b2',
+  'eps',
+  'gamma',
+  'clipThreshold',
+  'updateInterval',
+  'hessianDiagonalFn',
+  'muDtype',
+] as const
+
 /**
  * The average of the gradients over that of the Hessian's diagonal, clipped element by element. Liu et
  * al., "Sophia: A Scalable Stochastic Second-order Optimizer for Language Model Pre-training" (2023),
@@ -87,16 +98,7 @@ interface State {
  * const optimiser = chain(scaleBySophia({ gamma: 0.05 }), scaleByLearningRate(1e-3))
  */
 export function scaleBySophia(options: SophiaScalingOptions = {}): GradientTransformation {
-  checkOptions('scaleBySophia', options, [
-    'b1',
-    'b2',
-    'eps',
-    'gamma',
-    'clipThreshold',
-    'updateInterval',
-    'hessianDiagonalFn',
-    'muDtype',
-  ])
+  checkOptions('scaleBySophia', options, scalingNames)
   const { b1 = 0.965, b2 = 0.99, eps = 1e-8, gamma = 0.01, clipThreshold = 1 } = options
   const { updateInterval = 10, muDtype } = options
   const { hessianDiagonalFn = hutchinsonEstimatorDiagHessian() } = options
@@ -162,18 +164,7 @@ export const sophia = (
     readonly weightDecayMask?: MaskOrFn
   } = {},
 ): GradientTransformation => {
-  checkOptions('sophia', options, [
-    'b1',
-    'b2',
-    'eps',
-    'gamma',
-    'clipThreshold',
-    'updateInterval',
-    'hessianDiagonalFn',
-    'muDtype',
-    'weightDecay',
-    'weightDecayMask',
-  ])
+  checkOptions('sophia', options, [...scalingNames, 'weightDecay', 'weightDecayMask'])
   const { weightDecay = 1e-4, weightDecayMask: mask, ...rest } = options
   return chain(
     scaleBySophia(rest),

@@ -158,10 +158,6 @@ class ProgramEmitter implements ProgramWriter {
     this.envAlone = { ...env, threads: null }
   }
 
-  /**
-   * The nodes one after the other. Where `threads` are given they meet at the end; `outermost` is
-   * false in programs inside loops and branches.
-   */
   writeNodes(
     f: FunctionBuilder,
     program: Program,
