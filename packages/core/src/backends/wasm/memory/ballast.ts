@@ -8,7 +8,7 @@
  * come back while they are still in the cache.
  */
 
-/** Small arrays share a piece of ballast, because reserving one takes some microseconds. */
+/** Arrays smaller than this share a piece of ballast, because reserving one takes some microseconds. */
 const PIECE = 1 << 20
 
 /** Only resizable buffers are reserved without being filled with zeros. */
@@ -17,39 +17,48 @@ const canReserve = 'resizable' in ArrayBuffer.prototype
 interface Piece {
   readonly reserved: ArrayBuffer | null
   readonly bytes: number
+  /** Bytes that no small array has taken. */
   left: number
 }
 
 /** What an array holds for as long as it is in linear memory. */
-export type Weight = Readonly<Piece>
+export type Weight = Piece
 
 const SPARES = 8
 
 export class Ballast {
-  private piece: Piece = { reserved: null, bytes: 0, left: 0 }
-  private spares: Weight[] = []
+  /** What small arrays take their weight from. */
+  private shared: Piece = { reserved: null, bytes: 0, left: 0 }
+  private spares: Piece[] = []
 
   /** The weight of an array of this size. */
   weigh(bytes: number): Weight {
-    const spare = this.spares.findIndex((weight) => weight.bytes === bytes)
-    if (spare >= 0) return this.spares.splice(spare, 1)[0] ?? this.piece
-    if (bytes <= this.piece.left) {
-      this.piece.left -= bytes
-      return this.piece
-    }
-    const size = Math.max(bytes, PIECE)
-    const piece = { reserved: reserve(size), bytes: size, left: size - bytes }
-    if (bytes < PIECE) this.piece = piece
-    return piece
+    if (bytes >= PIECE) return this.piece(bytes)
+    if (bytes > this.shared.left) this.shared = this.piece(PIECE)
+    this.shared.left -= bytes
+    return this.shared
   }
 
-  /** Takes back the weight of an array that was ended before it was collected. */
-  giveBack(weight: Weight): void {
-    if (weight.left === 0 && weight !== this.piece && this.spares.length < SPARES) {
-      this.spares.push(weight)
+  /**
+   * Takes back the weight of an array of this size that was ended before it was collected, so that
+   * programs that end their arrays themselves give no reason to collect.
+   */
+  giveBack(weight: Weight, bytes: number): void {
+    if (bytes < PIECE) {
+      weight.left += bytes
+      if (weight === this.shared || weight.left < weight.bytes) return
     }
+    if (this.spares.length < SPARES) this.spares.push(weight)
+  }
+
+  /** A piece that nobody has taken anything of. */
+  private piece(bytes: number): Piece {
+    const spare = this.spares.findIndex((piece) => piece.bytes === bytes)
+    return this.spares.splice(spare, spare < 0 ? 0 : 1)[0] ?? reserved(bytes)
   }
 }
+
+const reserved = (bytes: number): Piece => ({ reserved: reserve(bytes), bytes, left: bytes })
 
 function reserve(bytes: number): ArrayBuffer | null {
   if (!canReserve) return null

@@ -6,9 +6,45 @@ import { Recorder, scalar } from '../../../compiler/testing/programs'
 import { Aval } from '../../../types/aval'
 import { DeletedArrayError, OutOfMemoryError } from '../../../types/errors'
 import { createWasmBackend } from '../index'
+import { Ballast } from './ballast'
 import { ALIGNMENT, Heap } from './heap'
 import type { Block } from './heap'
 import { LinearMemory } from './memory'
+
+describe('the ballast', () => {
+  it('gives no reason to collect to programs that end their arrays themselves', () => {
+    const sizes = fc.integer({ min: 257, max: 2 ** 20 - 1 })
+    fc.assert(
+      fc.property(fc.array(sizes, { minLength: 1, maxLength: 8 }), (bytes) => {
+        const ballast = new Ballast()
+        const round = (): unknown[] => {
+          const weights = bytes.map((size) => ballast.weigh(size))
+          weights.forEach((weight, i) => ballast.giveBack(weight, bytes[i]))
+          return weights
+        }
+        const pieces = new Set(Array.from({ length: 10 }, round).flat())
+        const total = bytes.reduce((sum, size) => sum + size, 0)
+        // Two arrays that do not fit into one piece are more than one piece together.
+        expect(pieces.size).toBeLessThanOrEqual(2 * (total / 2 ** 20) + 1)
+      }),
+    )
+  })
+
+  it('reserves a large array of the same size once', () => {
+    const ballast = new Ballast()
+    const first = ballast.weigh(3 << 20)
+    ballast.giveBack(first, 3 << 20)
+    expect(ballast.weigh(3 << 20)).toBe(first)
+    expect(ballast.weigh(3 << 20)).not.toBe(first)
+  })
+
+  it('is as heavy as what is alive', () => {
+    const ballast = new Ballast()
+    const weights = new Set(Array.from({ length: 40 }, () => ballast.weigh(400_000)))
+    const bytes = [...weights].reduce((sum, weight) => sum + weight.bytes, 0)
+    expect(bytes).toBeGreaterThanOrEqual(40 * 400_000)
+  })
+})
 
 describe('the heap', () => {
   it('gives out blocks that do not overlap and joins what comes back', () => {

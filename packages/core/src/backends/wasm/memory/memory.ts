@@ -198,7 +198,8 @@ export class LinearMemory {
 
   release(cell: Cell): void {
     cell.host = null
-    if (cell.weight) this.ballast.giveBack(cell.weight)
+    const { block } = cell.residence
+    if (cell.weight && block) this.ballast.giveBack(cell.weight, block.size)
     cell.weight = null
     this.vacate(cell.residence)
   }

@@ -47,15 +47,27 @@ export function serve({ memory, thread, crew, at }: WorkerStart): void {
     for (const program of new Int32Array(numbers.buffer)) programs.delete(program)
   }
 
-  /** Turns for a tenth of a millisecond before it sleeps: the next job often comes at once. */
+  /**
+   * Milliseconds to turn before it sleeps: the next job often comes at once, or when garbage has been
+   * collected, and who sleeps may wake on the core that has the job's other threads. Where turning
+   * was in vain it is shorter the next time, since it may be these threads whose core it takes.
+   */
+  const most = 4
+  const least = 0.1
+  let patience = most
+
   const nextJob = (done: number): number => {
-    const until = performance.now() + 0.1
+    const until = performance.now() + patience
     do {
       for (let turn = 0; turn < 200; turn++) {
         const job = read(at.job)
-        if (job !== done) return job
+        if (job !== done) {
+          patience = Math.min(most, 2 * patience)
+          return job
+        }
       }
     } while (performance.now() < until)
+    patience = Math.max(least, patience / 4)
     Atomics.wait(words, at.job >>> 2, done)
     return read(at.job)
   }

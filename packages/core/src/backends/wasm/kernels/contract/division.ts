@@ -3,11 +3,13 @@ import type { Share, ThreadCode } from '../../codegen/threads'
 import type { FunctionBuilder, I32Operand, Local } from '../../emit'
 import { sizeOf } from './axes'
 import type { Problem } from './problem'
-import type { Phase, Strategy } from './strategy'
+import type { Phase, Source, Strategy } from './strategy'
 
 /**
- * Along the batch or the columns threads need nothing of each other. Along the rows they share the
- * packed panels of B, which they pack together.
+ * Along the batch or the columns threads need nothing of each other; each packs all rows of A that it
+ * needs. Along the rows they share the packed panels of B, which they pack together: of what one core
+ * has written every other reads its part, so that 128×784 times 784×512 on two threads had 84 GFLOP/s
+ * along the rows and 99 along the columns.
  */
 export type Division = 'batch' | 'rows' | 'columns'
 
@@ -28,13 +30,18 @@ const tilesOf = (phases: readonly Phase[]): number =>
 export const columnUnit = ({ b, columnPhases }: Strategy): number =>
   (columnPhases[0]?.width ?? 1) * (b.kind === 'packed' ? PANELS : 1)
 
+/** Element by element takes too long to be done by every thread. */
+const isPackedFast = (a: Source): boolean => a.kind === 'direct' || a.mode !== 'gather'
+
 export function divisionOf(problem: Problem, strategy: Strategy, threads: number): Division {
   const batch = sizeOf(problem.batch)
   const rows = strategy.kernel === 'dot' ? 1 : rowPieces(problem, strategy)
   const columns = problem.columns / columnUnit(strategy)
   if (divides(batch, threads)) return 'batch'
+  const byColumns = divides(Math.floor(columns), threads)
+  if (byColumns && strategy.b.kind === 'packed' && isPackedFast(strategy.a)) return 'columns'
   if (divides(rows, threads)) return 'rows'
-  if (divides(Math.floor(columns), threads)) return 'columns'
+  if (byColumns) return 'columns'
   if (rows >= Math.max(columns, batch)) return 'rows'
   return columns >= batch ? 'columns' : 'batch'
 }
