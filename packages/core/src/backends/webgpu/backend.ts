@@ -85,7 +85,9 @@ export class WebGpuBackend implements StorageOwner {
   release(storage: Storage): void {
     if (!(storage instanceof GpuStorage) || storage.deleted) return
     storage.deleted = true
-    if (storage.weight !== null) this.ballast.giveBack(storage.weight)
+    if (storage.weight !== null) {
+      this.ballast.giveBack(storage.weight, arrayBytes(storage.aval, this.runtime.facts))
+    }
     storage.weight = null
     this.giveBack(storage.residence)
   }

@@ -6,17 +6,27 @@
  * each has to be found by what fetches ahead: more is won by that than lost by states that do not
  * quite fit the first-level cache.
  */
+import type { Scalar } from '../../../compiler/expr'
 import { measureAll } from '../../../compiler/measure'
+import { rowMajor } from '../../../compiler/views'
 import { sizeOf } from '../../../types/aval'
 import type { FunctionBuilder, I32Operand, Local } from '../emit/index'
 import { Emission, VectorGraph } from '../math/index'
 import { ELEMENTS_PER_CALL } from './environment'
 import type { LaneCount } from './memory-forms'
-import { alongRow, boundedEnd, forEachRow } from './loops'
+import { rewriteSpace } from './iteration'
+import {
+  alongRow,
+  boundedEnd,
+  forEachRow,
+  keepsRowsWhole,
+  splitRowsIntoCalls,
+  unrollFor,
+} from './loops'
 import type { Part } from './loops'
 import type { State } from './monoids'
 import { addItems, epilogueCode, itemsOf } from './reduction'
-import type { ReduceProblem } from './reduction'
+import type { ReduceProblem, ReductionPlan } from './reduction'
 import { RowCode } from './rows'
 import { shareOf } from './threads'
 
@@ -24,13 +34,19 @@ import { shareOf } from './threads'
 const COLUMNS_PER_BLOCK = 4096
 
 export function reduceColumns(problem: ReduceProblem): FunctionBuilder {
-  const { space, boundary } = problem
+  const { space, boundary, env } = problem
   const kept = space.shape.slice(0, boundary - 1)
   const columns = space.shape[boundary - 1] ?? 1
   const perResult = sizeOf(space.shape.slice(boundary))
-  return sizeOf(kept) * columns * perResult <= ELEMENTS_PER_CALL && problem.env.threads === null
-    ? inOneFunction(problem, kept, columns)
-    : inSeveralCalls(problem, kept, columns)
+  const rows = sizeOf(kept)
+  if (rows * columns * perResult <= ELEMENTS_PER_CALL && env.threads === null) {
+    return inOneFunction(problem, kept, columns)
+  }
+  const isShort = fitsRegisters(problem) && keepsRowsWhole(env, rows, columns * perResult)
+  if (isShort && rows >= 2 * (env.threads?.expected ?? 0)) {
+    return rowsInEveryCall(problem, kept, columns)
+  }
+  return inSeveralCalls(problem, kept, columns)
 }
 
 function inOneFunction(
@@ -46,10 +62,38 @@ function inOneFunction(
     pass.enterFunction({ accumulates: true, finishes: true })
     forEachRow(f, kept, outerRows, (position) => {
       const rows = { ...pass.allRows, ...all }
-      if (rowsFitRegisters(problem)) return pass.direct(position, all)
+      if (fitsRegisters(problem)) return pass.direct(position, all)
       pass.initialize(all)
       pass.accumulate(position, rows)
       pass.finish(position, all)
+    })
+  })
+}
+
+/** Reductions of a few elements, of many short rows: each call does several rows. */
+function rowsInEveryCall(
+  problem: ReduceProblem,
+  kept: readonly number[],
+  columns: number,
+): FunctionBuilder {
+  const { module, name, addressTypes: types, space, boundary, env } = problem
+  const perRow = columns * sizeOf(space.shape.slice(boundary))
+  const kernel = module.function(
+    { name: `${name}.direct`, params: [...types, ...bounds(2)], results: [] },
+    (f) => {
+      const firstRow = f.param(types.length, 'i32')
+      const endRow = f.param(types.length + 1, 'i32')
+      const pass = new ColumnPass(f, problem, columns)
+      pass.enterFunction({ accumulates: true, finishes: true })
+      forEachRow(f, kept, { firstRow, endRow }, (position) =>
+        pass.direct(position, { firstColumn: 0, endColumn: columns }),
+      )
+    },
+  )
+  return module.function({ name, params: types, results: [] }, (f) => {
+    splitRowsIntoCalls(f, env, sizeOf(kept), perRow, ({ firstRow, endRow }) => {
+      types.forEach((type, position) => f.get(f.param(position, type)))
+      f.push(firstRow).push(endRow).call(kernel)
     })
   })
 }
@@ -70,7 +114,7 @@ function inSeveralCalls(
   // A call does some rows of the last reduced axis, a multiple of the rows merged at a time.
   const rowsPerCall = Math.max(8, 8 * Math.floor(ELEMENTS_PER_CALL / block / 8))
   const outerReduced = sizeOf(reduced.slice(0, -1))
-  const direct = rowsFitRegisters(problem)
+  const direct = fitsRegisters(problem)
 
   const function_ = (
     suffix: string,
@@ -169,10 +213,40 @@ function rowsMergedAtOnce({ space, reductions }: ReduceProblem): number {
   return cost <= 14 && reductions.length === 1 ? 8 : cost <= 60 ? 4 : 1
 }
 
-/** So few rows that no state has to wait in memory. */
-function rowsFitRegisters(problem: ReduceProblem): boolean {
-  const reduced = problem.space.shape.slice(problem.boundary)
-  return reduced.length === 1 && (reduced[0] ?? 1) <= rowsMergedAtOnce(problem)
+/** So few elements for a result that no state has to wait in memory. */
+const fitsRegisters = (problem: ReduceProblem): boolean =>
+  sizeOf(problem.space.shape.slice(problem.boundary)) <= rowsMergedAtOnce(problem)
+
+/** What is reduced at one index of all reduced axes but the last. */
+interface Tap {
+  readonly values: readonly Scalar[]
+  readonly reductions: readonly ReductionPlan[]
+}
+
+/** The reduced axes but the last written out, as for a window of several axes. */
+function tapsOf({ space, boundary, reductions }: ReduceProblem): readonly Tap[] {
+  const outer = space.shape.slice(boundary, -1)
+  const shape = [...space.shape.slice(0, boundary), ...space.shape.slice(-1)]
+  const { strides } = rowMajor(outer)
+  return Array.from({ length: sizeOf(outer) }, (_, flat) => {
+    const index = outer.map((size, axis) => Math.floor(flat / strides[axis]) % size)
+    const { values } = rewriteSpace({ ...space, stores: [] }, shape, (at) => ({
+      offset: index.reduce(
+        (sum, i, axis) => sum + i * (at.strides[boundary + axis] ?? 0),
+        at.offset,
+      ),
+      strides: shape.map(
+        (_, axis) => at.strides[axis < boundary ? axis : space.shape.length - 1] ?? 0,
+      ),
+    }))
+    let next = 0
+    const plans = reductions.map(({ monoid, inputs }) => {
+      const own = values.slice(next, next + inputs.length)
+      next += inputs.length
+      return { monoid, inputs: own }
+    })
+    return { values, reductions: plans }
+  })
 }
 
 /** The steps of reducing some columns at one index of the other kept axes. */
@@ -182,6 +256,9 @@ class ColumnPass {
   private readonly stateWidth: number
   private readonly reduced: readonly number[]
   private readonly statePointer: Local<'i32'>
+  /** Whether all reduced axes but the last are written out, as one tap for each of their indices. */
+  private readonly isWrittenOut: boolean
+  private readonly taps: readonly Tap[]
 
   constructor(
     private readonly f: FunctionBuilder,
@@ -193,17 +270,20 @@ class ColumnPass {
     this.stateWidth = reductions.reduce((sum, { monoid }) => sum + monoid.stateWidth, 0)
     this.rowsAtOnce = rowsMergedAtOnce(problem)
     this.statePointer = f.local('i32')
+    this.isWrittenOut = fitsRegisters(problem) && this.reduced.length > 1
+    this.taps = this.isWrittenOut ? tapsOf(problem) : [{ values: space.values, reductions }]
   }
 
   /** Made when asked for, since most functions need one of the two or none. */
   private values: RowCode | null = null
   private get code(): RowCode {
     const { space, boundary, env, addresses } = this.problem
+    const axes = this.isWrittenOut ? boundary + 1 : space.shape.length
     return (this.values ??= new RowCode(this.f, {
       stores: [],
-      values: space.values,
+      values: this.taps.flatMap((tap) => tap.values),
       vectorAxis: boundary - 1,
-      blockAxis: space.shape.length - 1,
+      blockAxis: axes - 1,
       addresses: addresses(this.f),
       features: env.features,
     }))
@@ -227,10 +307,11 @@ class ColumnPass {
   /** All rows of a group at once, and its stores. */
   direct(kept: readonly I32Operand[], part: Columns): void {
     const { f, code, epilogue } = this
-    const rows = sizeOf(this.reduced)
+    const rows = this.reduced.at(-1) ?? 1
     code.enterRow([...kept, part.firstColumn, 0])
     epilogue.enterRow([...kept, part.firstColumn])
-    alongRow(f, this.columns, part, 1, {
+    const { cost } = measureAll(this.problem.space.values)
+    alongRow(f, this.columns, part, unrollFor(cost * sizeOf(this.reduced)), {
       groups: (lanes, columns) => {
         for (const column of columns) {
           const graph = new VectorGraph()
@@ -326,8 +407,10 @@ class ColumnPass {
     const { reductions } = this.problem
     const { code } = this
     // Lanes beyond the group hold anything: nobody looks at their results.
-    const items = Array.from({ length: rows }, (_, row) =>
-      itemsOf(code.group(graph, { lanes, column, row }), reductions, 4),
+    const items = this.taps.flatMap((tap) =>
+      Array.from({ length: rows }, (_, row) =>
+        itemsOf(code.group(graph, { lanes, column, row }), tap.reductions, 4),
+      ),
     )
     return reductions.map(({ monoid }, slot) =>
       addItems(

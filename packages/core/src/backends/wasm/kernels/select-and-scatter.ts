@@ -11,10 +11,12 @@ import { v128 } from '../emit/index'
 import { shareOf } from '../codegen/threads'
 import { VectorGraph } from '../math/index'
 import { combineLane } from './combine-lane'
-import { assignAndStore, evaluate, newValue, readGroup, variable } from './lane-values'
+import { assignAndStore, evaluate, newValue, readGroup, variable, vectorAt } from './lane-values'
 
 /** A window of up to so many elements is written out; a larger one is walked by loops. */
 const UNROLLED = 16
+/** Of windows of more elements each extremum is written alone, and of others all elements are. */
+const WRITTEN_WHOLE = 9
 
 /**
  * For every window the position of its first extremum, to which the source element is added. An
@@ -51,6 +53,7 @@ export function emitSelectAndScatter(
       rank > 0 && geometry.window.at(-1) === 1 && geometry.strides.at(-1) === 1 && columns > 1
     const [best, addend] = [newValue(f, dtype), newValue(f, dtype)]
     const bestAt = f.local('v128')
+    const distances = distancesIn(node, operandSteps)
     const [window, from, address, column] = Array.from({ length: 4 }, () => f.local('i32'))
     if (!window || !from || !address || !column) return
     const consider = (lanes: LaneCount, first: boolean, delta: number, at: Local<'i32'>): void => {
@@ -101,6 +104,34 @@ export function emitSelectAndScatter(
       const graph = new VectorGraph()
       const read = readGroup(graph, { dtype, pointer: from, delta: 0, lanes })
       assignAndStore(f, graph, [{ to: addend, value: read }], null)
+      if (inVectors && lanes === 4 && distances.length <= WRITTEN_WHOLE && best.length === 1) {
+        f.get(window).get(addressOf(operand.id)).op('i32.sub').get(addressOf(target.id))
+        f.op('i32.add').set(address)
+        for (const delta of distances) addWhereBest(delta)
+      } else eachLane(lanes)
+      f.add(from, lanes * bytes)
+      f.add(window, lanes * (windowSteps.at(-1) ?? 0)).add(column, lanes)
+    }
+
+    /** Adds to the elements at a distance in the windows, where these are the extrema. */
+    const addWhereBest = (delta: number): void => {
+      const graph = new VectorGraph()
+      const place = { dtype, pointer: address, delta, lanes: 4 } as const
+      const old = readGroup(graph, place)
+      const sum = evaluate(
+        graph,
+        features,
+        binary('add', dtype, variable(dtype, 0), variable(dtype, 1)),
+        [old, addend.map((local) => graph.local(local))],
+      )
+      const isBest = graph.op('i32x4.eq', graph.local(bestAt), graph.constant(v128.i32x4(delta)))
+      const value = sum.map((vec, half) =>
+        graph.op('v128.bitselect', vec, vectorAt(old, half), isBest),
+      )
+      assignAndStore(f, graph, [], { group: place, value })
+    }
+
+    const eachLane = (lanes: LaneCount): void => {
       for (let lane = 0; lane < lanes; lane++) {
         f.get(window).get(bestAt).lane('i32x4.extract_lane', lane).op('i32.add')
         f.get(addressOf(operand.id)).op('i32.sub').get(addressOf(target.id)).op('i32.add')
@@ -109,8 +140,6 @@ export function emitSelectAndScatter(
           .set(address)
         combineLane(f, features, 'add', dtype, address, addend, lane)
       }
-      f.add(from, lanes * bytes)
-      f.add(window, lanes * (windowSteps.at(-1) ?? 0)).add(column, lanes)
     }
 
     const outer = sourceShape.slice(0, -1)
@@ -149,23 +178,34 @@ export function emitSelectAndScatter(
   })
 }
 
-/** Visits a window's elements in row-major order: an address, as a pointer and a distance. */
-function forWindow(
-  f: FunctionBuilder,
-  { geometry, operandShape }: SelectAndScatterNode,
+/** The axes along which a window extends. */
+const windowAxes = (
+  { geometry }: SelectAndScatterNode,
   steps: readonly number[],
-  start: Local<'i32'>,
-  visit: (first: boolean, delta: number, at: Local<'i32'>) => void,
-): void {
-  const axes = geometry.window
+): { readonly size: number; readonly step: number }[] =>
+  geometry.window
     .map((size, axis) => ({ size, step: steps[axis] ?? 0 }))
     .filter(({ size }) => size > 1)
-  const distances = axes.reduce<number[]>(
+
+/** How far a window's elements are behind its first one, in row-major order. */
+const distancesIn = (node: SelectAndScatterNode, steps: readonly number[]): number[] =>
+  windowAxes(node, steps).reduce<number[]>(
     (found, { size, step }) =>
       found.flatMap((base) => Array.from({ length: size }, (_, i) => base + i * step)),
     [0],
   )
-  if (distances.length <= UNROLLED || operandShape.length === 0) {
+
+/** Visits a window's elements in row-major order: an address, as a pointer and a distance. */
+function forWindow(
+  f: FunctionBuilder,
+  node: SelectAndScatterNode,
+  steps: readonly number[],
+  start: Local<'i32'>,
+  visit: (first: boolean, delta: number, at: Local<'i32'>) => void,
+): void {
+  const axes = windowAxes(node, steps)
+  const distances = distancesIn(node, steps)
+  if (distances.length <= UNROLLED || node.operandShape.length === 0) {
     distances.forEach((delta, i) => visit(i === 0, delta, start))
     return
   }
