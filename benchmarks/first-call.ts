@@ -3,7 +3,8 @@
  *
  *   node … first-call.ts (phases | runs) PROGRAM SIZE
  *
- * prints the milliseconds of processor time that each phase took on the main thread.
+ * prints the milliseconds of processor time that each phase took on the main thread, and how many pages
+ * of memory the process touched for the first time.
  */
 import { emitProgram } from '../packages/core/src/backends/wasm/codegen/program'
 import { wasmFeatures } from '../packages/core/src/backends/wasm/emit'
@@ -23,6 +24,8 @@ const now = (): number => {
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000
 }
+/** Pages that were not there when they were touched, on any thread. */
+const touched = (): number => process.resourceUsage().minorPageFault
 function timed<T>(name: string, f: () => T): T {
   const started = now()
   const result = f()
@@ -31,6 +34,7 @@ function timed<T>(name: string, f: () => T): T {
 }
 
 if (what === 'phases') {
+  const pagesBefore = touched()
   const { jaxpr } = timed('tracing', lower).jaxpr
   const optimised = timed('passes', () => optimize(jaxpr))
   let fusing = 0
@@ -49,11 +53,14 @@ if (what === 'phases') {
     emitProgram({ program: loops, plan: planned }, wasmFeatures()),
   )
   timed('engine', () => new WebAssembly.Module(bytes))
+  milliseconds['pages'] = touched() - pagesBefore
   milliseconds['equations'] = jaxpr.equations.length
   milliseconds['loops'] = loops.nodes.length
 } else {
   lower().compile()
+  const pagesBefore = touched()
   timed('first run', call)
+  milliseconds['run pages'] = touched() - pagesBefore
   for (let i = 0; i < 5; i++) call()
   timed('seventh run', call)
 }
