@@ -150,7 +150,6 @@ function emitFlatMap(
     return module.function({ name, params, results: [] }, (g) => {
       const [from, to, size] = [0, 1, 2].map((i) => g.param(types.length + i, 'i32'))
       const [first, last, column, end] = [0, 1, 2, 3].map(() => g.local('i32'))
-      if (!from || !to || !size || !first || !last || !column || !end) return
       roundUp(g, from, UNIT, first)
       roundUp(g, to, UNIT, last)
       atMost(g, last, size)
@@ -255,7 +254,6 @@ function sumFunctions(problem: ReduceProblem, part: ReduceNode, elements: number
     { name: `${name}.part`, params: [...types, 'i32', 'i32', 'i32'], results: [] },
     (f) => {
       const [firstColumn, endColumn, place] = [0, 1, 2].map((i) => f.param(types.length + i, 'i32'))
-      if (!firstColumn || !endColumn || !place) return
       const loop = ResultLoop.create(f, problem)
       loop.enterFunction()
       loop.initialize()
@@ -271,7 +269,6 @@ function sumFunctions(problem: ReduceProblem, part: ReduceNode, elements: number
         f.param(types.length + i, 'i32'),
       )
       const [column, end] = [0, 1].map(() => f.local('i32'))
-      if (!from || !to || !size || !piece || !place || !column || !end) return
       f.loop((again) => {
         f.get(column).get(from).op('i32.ge_s').get(column).get(to).op('i32.lt_s').op('i32.and')
         f.if(() => {

@@ -62,7 +62,6 @@ export function splitIntoCalls(
     )
   }
   const [row, endRow, column, endColumn] = [0, 1, 2, 3].map(() => f.local('i32'))
-  if (!row || !endRow || !column || !endColumn) return
   const alongRows = env.threads !== null && rows >= 4 * env.threads.expected
   const ownRows = alongRows ? shareOf(env, f, rows) : { from: 0, to: rows }
   const ownColumns = alongRows ? { from: 0, to: columns } : shareOf(env, f, columns, elements)

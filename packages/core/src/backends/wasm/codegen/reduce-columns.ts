@@ -8,21 +8,13 @@
  */
 import type { Scalar } from '../../../compiler/expr'
 import { measureAll } from '../../../compiler/measure'
-import { rowMajor } from '../../../compiler/views'
 import { sizeOf } from '../../../types/aval'
 import type { FunctionBuilder, I32Operand, Local } from '../emit/index'
 import { Emission, VectorGraph } from '../math/index'
 import { ELEMENTS_PER_CALL } from './environment'
 import type { LaneCount } from './memory-forms'
 import { rewriteSpace } from './iteration'
-import {
-  alongRow,
-  boundedEnd,
-  forEachRow,
-  keepsRowsWhole,
-  splitRowsIntoCalls,
-  unrollFor,
-} from './loops'
+import { alongRow, boundedEnd, forEachRow, keepsRowsWhole, splitIntoCalls } from './loops'
 import type { Part } from './loops'
 import type { State } from './monoids'
 import { addItems, epilogueCode, itemsOf } from './reduction'
@@ -34,66 +26,38 @@ import { shareOf } from './threads'
 const COLUMNS_PER_BLOCK = 4096
 
 export function reduceColumns(problem: ReduceProblem): FunctionBuilder {
-  const { space, boundary, env } = problem
+  const { space, boundary } = problem
   const kept = space.shape.slice(0, boundary - 1)
   const columns = space.shape[boundary - 1] ?? 1
-  const perResult = sizeOf(space.shape.slice(boundary))
+  return (fitsRegisters(problem) ? inRegisters : inSeveralCalls)(problem, kept, columns)
+}
+
+/** Results of a few elements each: a call does several rows, or a piece of a long one. */
+function inRegisters(
+  problem: ReduceProblem,
+  kept: readonly number[],
+  columns: number,
+): FunctionBuilder {
+  const { module, name, addressTypes: types, env } = problem
   const rows = sizeOf(kept)
-  if (rows * columns * perResult <= ELEMENTS_PER_CALL && env.threads === null) {
-    return inOneFunction(problem, kept, columns)
-  }
-  const isShort = fitsRegisters(problem) && keepsRowsWhole(env, rows, columns * perResult)
-  if (isShort && rows >= 2 * (env.threads?.expected ?? 0)) {
-    return rowsInEveryCall(problem, kept, columns)
-  }
-  return inSeveralCalls(problem, kept, columns)
-}
-
-function inOneFunction(
-  problem: ReduceProblem,
-  kept: readonly number[],
-  columns: number,
-): FunctionBuilder {
-  const { module, name, addressTypes } = problem
-  return module.function({ name, params: addressTypes, results: [] }, (f) => {
-    const pass = new ColumnPass(f, problem, columns)
-    const outerRows = { firstRow: 0, endRow: sizeOf(kept) }
-    const all = { firstColumn: 0, endColumn: columns }
-    pass.enterFunction({ accumulates: true, finishes: true })
-    forEachRow(f, kept, outerRows, (position) => {
-      const rows = { ...pass.allRows, ...all }
-      if (fitsRegisters(problem)) return pass.direct(position, all)
-      pass.initialize(all)
-      pass.accumulate(position, rows)
-      pass.finish(position, all)
-    })
-  })
-}
-
-/** Reductions of a few elements, of many short rows: each call does several rows. */
-function rowsInEveryCall(
-  problem: ReduceProblem,
-  kept: readonly number[],
-  columns: number,
-): FunctionBuilder {
-  const { module, name, addressTypes: types, space, boundary, env } = problem
-  const perRow = columns * sizeOf(space.shape.slice(boundary))
+  const isWhole = keepsRowsWhole(env, rows, columns)
   const kernel = module.function(
-    { name: `${name}.direct`, params: [...types, ...bounds(2)], results: [] },
+    { name: `${name}.direct`, params: [...types, ...bounds(4)], results: [] },
     (f) => {
-      const firstRow = f.param(types.length, 'i32')
-      const endRow = f.param(types.length + 1, 'i32')
-      const pass = new ColumnPass(f, problem, columns)
-      pass.enterFunction({ accumulates: true, finishes: true })
-      forEachRow(f, kept, { firstRow, endRow }, (position) =>
-        pass.direct(position, { firstColumn: 0, endColumn: columns }),
+      const [firstRow, endRow, firstColumn, endColumn] = bounds(4).map((type, i) =>
+        f.param(types.length + i, type),
       )
+      const pass = new ColumnPass(f, problem, columns)
+      pass.code.enterFunction()
+      pass.epilogue.enterFunction()
+      const part = isWhole ? { firstColumn: 0, endColumn: columns } : { firstColumn, endColumn }
+      forEachRow(f, kept, { firstRow, endRow }, (position) => pass.direct(position, part))
     },
   )
   return module.function({ name, params: types, results: [] }, (f) => {
-    splitRowsIntoCalls(f, env, sizeOf(kept), perRow, ({ firstRow, endRow }) => {
+    splitIntoCalls(f, env, rows, columns, ({ firstRow, endRow, firstColumn, endColumn }) => {
       types.forEach((type, position) => f.get(f.param(position, type)))
-      f.push(firstRow).push(endRow).call(kernel)
+      f.push(firstRow).push(endRow).push(firstColumn).push(endColumn).call(kernel)
     })
   })
 }
@@ -114,12 +78,11 @@ function inSeveralCalls(
   // A call does some rows of the last reduced axis, a multiple of the rows merged at a time.
   const rowsPerCall = Math.max(8, 8 * Math.floor(ELEMENTS_PER_CALL / block / 8))
   const outerReduced = sizeOf(reduced.slice(0, -1))
-  const direct = fitsRegisters(problem)
 
   const function_ = (
     suffix: string,
     parameters: number,
-    steps: { readonly accumulates: boolean; readonly finishes: boolean },
+    codeOf: (pass: ColumnPass) => RowCode,
     body: (pass: ColumnPass, position: readonly I32Operand[], at: readonly Local<'i32'>[]) => void,
   ): FunctionBuilder =>
     module.function(
@@ -127,11 +90,10 @@ function inSeveralCalls(
       (f) => {
         const at = bounds(parameters).map((type, i) => f.param(types.length + i, type))
         const [first] = at
-        if (!first) throw new Error(`${name}: a part needs the number of its row`)
         const end = f.local('i32')
         f.get(first).i32Const(1).op('i32.add').set(end)
         const pass = new ColumnPass(f, problem, columns)
-        pass.enterFunction(steps)
+        codeOf(pass).enterFunction()
         forEachRow(f, kept, { firstRow: first, endRow: end }, (position) =>
           body(pass, position, at),
         )
@@ -146,21 +108,18 @@ function inSeveralCalls(
     firstRow: at[3] ?? 0,
     endRow: at[4] ?? 0,
   })
-  const whole = direct
-    ? function_('direct', 3, { accumulates: true, finishes: true }, (pass, position, at) =>
-        pass.direct(position, columnsAt(at)),
-      )
-    : null
-  const accumulate = direct
-    ? null
-    : function_('part', 6, { accumulates: true, finishes: false }, (pass, position, at) =>
-        pass.accumulate(position, rowsAt(at), at[5] ?? 0),
-      )
-  const finish = direct
-    ? null
-    : function_('finish', 3, { accumulates: false, finishes: true }, (pass, position, at) =>
-        pass.finish(position, columnsAt(at)),
-      )
+  const accumulate = function_(
+    'part',
+    6,
+    (pass) => pass.code,
+    (pass, position, at) => pass.accumulate(position, rowsAt(at), at[5] ?? 0),
+  )
+  const finish = function_(
+    'finish',
+    3,
+    (pass) => pass.epilogue,
+    (pass, position, at) => pass.finish(position, columnsAt(at)),
+  )
 
   return module.function({ name, params: types, results: [] }, (f) => {
     const row = f.local('i32')
@@ -177,12 +136,6 @@ function inSeveralCalls(
       f.forRange({ index: column, ...ownColumns, step: block }, () => {
         boundedEnd(f, column, block, columns, endColumn)
         env.threads?.beat(f)
-        if (whole) {
-          pushColumns()
-          f.call(whole)
-          return
-        }
-        if (!accumulate || !finish) return
         pass.initialize({ firstColumn: column, endColumn })
         const outer = f.local('i32')
         const first = f.local('i32')
@@ -225,26 +178,24 @@ interface Tap {
 
 /** The reduced axes but the last written out, as for a window of several axes. */
 function tapsOf({ space, boundary, reductions }: ReduceProblem): readonly Tap[] {
-  const outer = space.shape.slice(boundary, -1)
-  const shape = [...space.shape.slice(0, boundary), ...space.shape.slice(-1)]
-  const { strides } = rowMajor(outer)
-  return Array.from({ length: sizeOf(outer) }, (_, flat) => {
-    const index = outer.map((size, axis) => Math.floor(flat / strides[axis]) % size)
-    const { values } = rewriteSpace({ ...space, stores: [] }, shape, (at) => ({
-      offset: index.reduce(
-        (sum, i, axis) => sum + i * (at.strides[boundary + axis] ?? 0),
-        at.offset,
-      ),
-      strides: shape.map(
-        (_, axis) => at.strides[axis < boundary ? axis : space.shape.length - 1] ?? 0,
-      ),
+  const kept = <T>(values: readonly T[]): T[] => [...values.slice(0, boundary), ...values.slice(-1)]
+  const indices = space.shape
+    .slice(boundary, -1)
+    .reduce<number[][]>(
+      (found, size) =>
+        found.flatMap((index) => Array.from({ length: size }, (_, i) => [...index, i])),
+      [[]],
+    )
+  return indices.map((index) => {
+    const { values } = rewriteSpace({ ...space, stores: [] }, kept(space.shape), (at) => ({
+      offset: index.reduce((sum, i, axis) => sum + i * at.strides[boundary + axis], at.offset),
+      strides: kept(at.strides),
     }))
     let next = 0
-    const plans = reductions.map(({ monoid, inputs }) => {
-      const own = values.slice(next, next + inputs.length)
-      next += inputs.length
-      return { monoid, inputs: own }
-    })
+    const plans = reductions.map(({ monoid, inputs }) => ({
+      monoid,
+      inputs: values.slice(next, (next += inputs.length)),
+    }))
     return { values, reductions: plans }
   })
 }
@@ -256,8 +207,6 @@ class ColumnPass {
   private readonly stateWidth: number
   private readonly reduced: readonly number[]
   private readonly statePointer: Local<'i32'>
-  /** Whether all reduced axes but the last are written out, as one tap for each of their indices. */
-  private readonly isWrittenOut: boolean
   private readonly taps: readonly Tap[]
 
   constructor(
@@ -270,38 +219,27 @@ class ColumnPass {
     this.stateWidth = reductions.reduce((sum, { monoid }) => sum + monoid.stateWidth, 0)
     this.rowsAtOnce = rowsMergedAtOnce(problem)
     this.statePointer = f.local('i32')
-    this.isWrittenOut = fitsRegisters(problem) && this.reduced.length > 1
-    this.taps = this.isWrittenOut ? tapsOf(problem) : [{ values: space.values, reductions }]
+    this.taps = fitsRegisters(problem) ? tapsOf(problem) : [{ values: space.values, reductions }]
   }
 
   /** Made when asked for, since most functions need one of the two or none. */
   private values: RowCode | null = null
-  private get code(): RowCode {
+  get code(): RowCode {
     const { space, boundary, env, addresses } = this.problem
-    const axes = this.isWrittenOut ? boundary + 1 : space.shape.length
     return (this.values ??= new RowCode(this.f, {
       stores: [],
       values: this.taps.flatMap((tap) => tap.values),
       vectorAxis: boundary - 1,
-      blockAxis: axes - 1,
+      // The axis of the rows, where others are written out.
+      blockAxis: fitsRegisters(this.problem) ? boundary : space.shape.length - 1,
       addresses: addresses(this.f),
       features: env.features,
     }))
   }
 
   private stores: RowCode | null = null
-  private get epilogue(): RowCode {
+  get epilogue(): RowCode {
     return (this.stores ??= epilogueCode(this.f, this.problem, this.problem.boundary - 1))
-  }
-
-  get allRows(): { readonly firstRow: number; readonly endRow: number } {
-    return { firstRow: 0, endRow: this.reduced.at(-1) ?? 1 }
-  }
-
-  /** Computes what is the same everywhere, for a function that does these steps. */
-  enterFunction(steps: { readonly accumulates: boolean; readonly finishes: boolean }): void {
-    if (steps.accumulates) this.code.enterFunction()
-    if (steps.finishes) this.epilogue.enterFunction()
   }
 
   /** All rows of a group at once, and its stores. */
@@ -310,8 +248,7 @@ class ColumnPass {
     const rows = this.reduced.at(-1) ?? 1
     code.enterRow([...kept, part.firstColumn, 0])
     epilogue.enterRow([...kept, part.firstColumn])
-    const { cost } = measureAll(this.problem.space.values)
-    alongRow(f, this.columns, part, unrollFor(cost * sizeOf(this.reduced)), {
+    alongRow(f, this.columns, part, 2, {
       groups: (lanes, columns) => {
         for (const column of columns) {
           const graph = new VectorGraph()
@@ -340,18 +277,14 @@ class ColumnPass {
 
   /**
    * Adds rows of the last reduced axis to the states; `outer` is the number of the row of the
-   * other reduced axes, or all of them are done where it is absent.
+   * other reduced axes.
    */
-  accumulate(kept: readonly I32Operand[], part: Part, outer?: I32Operand): void {
+  accumulate(kept: readonly I32Operand[], part: Part, outer: I32Operand): void {
     const { f } = this
     const outerShape = this.reduced.slice(0, -1)
-    const range = { firstRow: outer ?? 0, endRow: sizeOf(outerShape) as I32Operand }
-    if (outer !== undefined && outerShape.length > 0) {
-      const end = f.local('i32')
-      f.push(outer).i32Const(1).op('i32.add').set(end)
-      range.endRow = end
-    }
-    forEachRow(f, outerShape, range, (position) => {
+    const end = f.local('i32')
+    f.push(outer).i32Const(1).op('i32.add').set(end)
+    forEachRow(f, outerShape, { firstRow: outer, endRow: end }, (position) => {
       const { rowsAtOnce } = this
       const row = f.local('i32')
       const limit = f.local('i32')

@@ -133,7 +133,6 @@ function longReduction(problem: ReduceProblem, results: number): FunctionBuilder
       const [end, firstRow, endRow, firstColumn, endColumn, place] = Array.from({ length: 6 }, () =>
         f.local('i32'),
       )
-      if (!end || !firstRow || !endRow || !firstColumn || !endColumn || !place) return
       f.get(result).i32Const(1).op('i32.add').set(end)
       f.get(part).i32Const(partsPerRow).op('i32.div_u').i32Const(rowsPerPart).op('i32.mul')
       f.set(firstRow)
@@ -157,7 +156,6 @@ function longReduction(problem: ReduceProblem, results: number): FunctionBuilder
     const loop = ResultLoop.create(f, problem)
     const epilogue = epilogueCode(f, problem, boundary - 1)
     const [result, part, place] = [0, 1, 2].map(() => f.local('i32'))
-    if (!result || !part || !place) return
     const own = shareOf(env, f, parts)
     forEachRow(f, kept, { firstRow: 0, endRow: results }, (position) => {
       // Memory for states may still be read for the last result, or by another node.

@@ -202,7 +202,6 @@ export class ThreadedModule implements ThreadCode {
     return module.function({ name: 'barrier.wait', params: ['i32'], results: [] }, (f) => {
       const generation = f.param(0, 'i32')
       const [turns, beats, before, silent, at] = [0, 1, 2, 3, 4].map(() => f.local('i32'))
-      if (!turns || !beats || !before || !silent || !at) return
       const returnIfOver = (): void => {
         load(f, control.generation).get(generation).op('i32.ne')
         f.if(() => f.return())

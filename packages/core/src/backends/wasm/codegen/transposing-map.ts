@@ -84,7 +84,6 @@ export function emitTransposingMap(
   )
   return module.function({ name, params: types, results: [] }, (f) => {
     const [row, first, end, column, endColumn] = [0, 1, 2, 3, 4].map(() => f.local('i32'))
-    if (!row || !first || !end || !column || !endColumn) return
     const outerRows = sizeOf(outer)
     const byRows = outerRows >= columns / TILE_COLUMNS
     const ownRows = byRows ? shareOf(env, f, outerRows) : { from: 0, to: outerRows }

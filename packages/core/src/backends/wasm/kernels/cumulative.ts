@@ -168,7 +168,6 @@ function emitColumns(
     { name: `${name}.part`, params: ['i32', 'i32', 'i32', ...stateTypes], results: stateTypes },
     (f) => {
       const [source, target, left] = [0, 1, 2].map((position) => f.param(position, 'i32'))
-      if (!source || !target || !left) return
       const states = stateTypes.map((_, position) => f.param(3 + position, 'v128'))
       f.loop((again) => {
         for (let group = 0; group < count; group++) {

@@ -105,7 +105,6 @@ export function emitCholesky(
     const [source, target] = [f.param(0, 'i32'), f.param(1, 'i32')]
     const [matrix, i, j, rowI, rowJ, from] = Array.from({ length: 6 }, () => f.local('i32'))
     const value = f.local(type)
-    if (!matrix || !i || !j || !rowI || !rowJ || !from) return
     const column = (row: Local<'i32'>): FunctionBuilder =>
       f.get(row).get(j).i32Const(bytes).op('i32.mul').op('i32.add')
     const nan = (): FunctionBuilder => (type === 'f32' ? f.f32Const(NaN) : f.f64Const(NaN))
@@ -214,8 +213,6 @@ export function emitTriangularSolve(
     const [matrix, right, result] = [f.local('i32'), f.local('i32'), f.local('i32')]
     const [index, done, column, left] = Array.from({ length: 4 }, () => f.local('i32'))
     const [rowA, entry, x, out, from, diagonal] = Array.from({ length: 6 }, () => f.local('i32'))
-    if (!index || !done || !column || !left) return
-    if (!rowA || !entry || !x || !out || !from || !diagonal) return
     f.get(address(a.id)).set(matrix)
     f.get(address(b.id)).set(right)
     f.get(address(target.id)).set(result)

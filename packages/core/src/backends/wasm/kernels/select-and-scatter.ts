@@ -1,6 +1,7 @@
 import { binary, select } from '../../../compiler/expr'
 import type { SelectAndScatterNode } from '../../../compiler/nodes'
 import { rowMajor } from '../../../compiler/views'
+import { sizeOf } from '../../../types/aval'
 import { bytesOf } from '../../../types/dtype'
 import type { CodegenEnvironment } from '../codegen/environment'
 import { addressTypes, buffersOf } from '../codegen/environment'
@@ -10,13 +11,12 @@ import type { FunctionBuilder, I32Operand, Local, ModuleBuilder } from '../emit/
 import { v128 } from '../emit/index'
 import { shareOf } from '../codegen/threads'
 import { VectorGraph } from '../math/index'
+import type { Vec } from '../math/index'
 import { combineLane } from './combine-lane'
-import { assignAndStore, evaluate, newValue, readGroup, variable, vectorAt } from './lane-values'
+import { assignAndStore, evaluate, newValue, readGroup, variable } from './lane-values'
 
 /** A window of up to so many elements is written out; a larger one is walked by loops. */
 const UNROLLED = 16
-/** Of windows of more elements each extremum is written alone, and of others all elements are. */
-const WRITTEN_WHOLE = 9
 
 /**
  * For every window the position of its first extremum, to which the source element is added. An
@@ -53,18 +53,18 @@ export function emitSelectAndScatter(
       rank > 0 && geometry.window.at(-1) === 1 && geometry.strides.at(-1) === 1 && columns > 1
     const [best, addend] = [newValue(f, dtype), newValue(f, dtype)]
     const bestAt = f.local('v128')
-    const distances = distancesIn(node, operandSteps)
     const [window, from, address, column] = Array.from({ length: 4 }, () => f.local('i32'))
-    if (!window || !from || !address || !column) return
+    /** How far behind the first element of its window an element is. */
+    const placeOf = (graph: VectorGraph, delta: number, at: Local<'i32'>): Vec =>
+      at === window
+        ? graph.constant(v128.i32x4(delta))
+        : graph.operation(`distance ${delta}`, [], () => {
+            f.get(at).get(window).op('i32.sub').op('i32x4.splat')
+          })
     const consider = (lanes: LaneCount, first: boolean, delta: number, at: Local<'i32'>): void => {
       const graph = new VectorGraph()
       const value = readGroup(graph, { dtype, pointer: at, delta, lanes })
-      const place =
-        at === window
-          ? graph.constant(v128.i32x4(delta))
-          : graph.operation(`distance ${delta}`, [], () => {
-              f.get(at).get(window).op('i32.sub').op('i32x4.splat')
-            })
+      const place = placeOf(graph, delta, at)
       if (first) {
         return assignAndStore(
           f,
@@ -97,6 +97,27 @@ export function emitSelectAndScatter(
       )
     }
 
+    /** Pushes where the target of the operand's element at a pointer is. */
+    const pushTarget = (at: Local<'i32'>): FunctionBuilder =>
+      f.get(at).get(addressOf(operand.id)).op('i32.sub').get(addressOf(target.id)).op('i32.add')
+
+    /** Of elements side by side each window has its own; those that are its extremum get the addend. */
+    const addWhereBest = (lanes: LaneCount, delta: number, at: Local<'i32'>): void => {
+      const graph = new VectorGraph()
+      pushTarget(at).set(address)
+      const group = { dtype, pointer: address, delta: at === window ? delta : 0, lanes }
+      const [old, more] = [variable(dtype, 0), variable(dtype, 1)]
+      const isBest = binary('eq', 'bool', variable('int32', 2), variable('int32', 3))
+      const formula = select(isBest, binary('add', dtype, old, more), old)
+      const value = evaluate(graph, features, formula, [
+        readGroup(graph, group),
+        addend.map((local) => graph.local(local)),
+        [graph.local(bestAt)],
+        [placeOf(graph, delta, at)],
+      ])
+      assignAndStore(f, graph, [], { group, value })
+    }
+
     const group = (lanes: LaneCount): void => {
       forWindow(f, node, operandSteps, window, (first, delta, at) =>
         consider(lanes, first, delta, at),
@@ -104,42 +125,17 @@ export function emitSelectAndScatter(
       const graph = new VectorGraph()
       const read = readGroup(graph, { dtype, pointer: from, delta: 0, lanes })
       assignAndStore(f, graph, [{ to: addend, value: read }], null)
-      if (inVectors && lanes === 4 && distances.length <= WRITTEN_WHOLE && best.length === 1) {
-        f.get(window).get(addressOf(operand.id)).op('i32.sub').get(addressOf(target.id))
-        f.op('i32.add').set(address)
-        for (const delta of distances) addWhereBest(delta)
-      } else eachLane(lanes)
+      if (lanes === 1) {
+        pushTarget(window).get(bestAt).lane('i32x4.extract_lane', 0).op('i32.add').set(address)
+        combineLane(f, features, 'add', dtype, address, addend, 0)
+      } else {
+        forWindow(f, node, operandSteps, window, (first, delta, at) => {
+          // Loops come by the first element again.
+          if (!first || sizeOf(geometry.window) <= UNROLLED) addWhereBest(lanes, delta, at)
+        })
+      }
       f.add(from, lanes * bytes)
       f.add(window, lanes * (windowSteps.at(-1) ?? 0)).add(column, lanes)
-    }
-
-    /** Adds to the elements at a distance in the windows, where these are the extrema. */
-    const addWhereBest = (delta: number): void => {
-      const graph = new VectorGraph()
-      const place = { dtype, pointer: address, delta, lanes: 4 } as const
-      const old = readGroup(graph, place)
-      const sum = evaluate(
-        graph,
-        features,
-        binary('add', dtype, variable(dtype, 0), variable(dtype, 1)),
-        [old, addend.map((local) => graph.local(local))],
-      )
-      const isBest = graph.op('i32x4.eq', graph.local(bestAt), graph.constant(v128.i32x4(delta)))
-      const value = sum.map((vec, half) =>
-        graph.op('v128.bitselect', vec, vectorAt(old, half), isBest),
-      )
-      assignAndStore(f, graph, [], { group: place, value })
-    }
-
-    const eachLane = (lanes: LaneCount): void => {
-      for (let lane = 0; lane < lanes; lane++) {
-        f.get(window).get(bestAt).lane('i32x4.extract_lane', lane).op('i32.add')
-        f.get(addressOf(operand.id)).op('i32.sub').get(addressOf(target.id)).op('i32.add')
-        f.i32Const(lane * bytes)
-          .op('i32.add')
-          .set(address)
-        combineLane(f, features, 'add', dtype, address, addend, lane)
-      }
     }
 
     const outer = sourceShape.slice(0, -1)
@@ -178,34 +174,23 @@ export function emitSelectAndScatter(
   })
 }
 
-/** The axes along which a window extends. */
-const windowAxes = (
-  { geometry }: SelectAndScatterNode,
-  steps: readonly number[],
-): { readonly size: number; readonly step: number }[] =>
-  geometry.window
-    .map((size, axis) => ({ size, step: steps[axis] ?? 0 }))
-    .filter(({ size }) => size > 1)
-
-/** How far a window's elements are behind its first one, in row-major order. */
-const distancesIn = (node: SelectAndScatterNode, steps: readonly number[]): number[] =>
-  windowAxes(node, steps).reduce<number[]>(
-    (found, { size, step }) =>
-      found.flatMap((base) => Array.from({ length: size }, (_, i) => base + i * step)),
-    [0],
-  )
-
 /** Visits a window's elements in row-major order: an address, as a pointer and a distance. */
 function forWindow(
   f: FunctionBuilder,
-  node: SelectAndScatterNode,
+  { geometry, operandShape }: SelectAndScatterNode,
   steps: readonly number[],
   start: Local<'i32'>,
   visit: (first: boolean, delta: number, at: Local<'i32'>) => void,
 ): void {
-  const axes = windowAxes(node, steps)
-  const distances = distancesIn(node, steps)
-  if (distances.length <= UNROLLED || node.operandShape.length === 0) {
+  const axes = geometry.window
+    .map((size, axis) => ({ size, step: steps[axis] ?? 0 }))
+    .filter(({ size }) => size > 1)
+  const distances = axes.reduce<number[]>(
+    (found, { size, step }) =>
+      found.flatMap((base) => Array.from({ length: size }, (_, i) => base + i * step)),
+    [0],
+  )
+  if (distances.length <= UNROLLED || operandShape.length === 0) {
     distances.forEach((delta, i) => visit(i === 0, delta, start))
     return
   }

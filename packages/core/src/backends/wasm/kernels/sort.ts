@@ -169,7 +169,6 @@ function mergeSort(module: ModuleBuilder, keys: readonly DType[]): FunctionRef {
     module.function(signature, (f) => {
       const [from, to, length] = [f.param(0, 'i32'), f.param(1, 'i32'), f.param(2, 'i32')]
       const [width, low, middle, end, swap] = [0, 1, 2, 3, 4].map(() => f.local('i32'))
-      if (!width || !low || !middle || !end || !swap) return
       const limit = (local: Local<'i32'>): void => {
         f.tee(local).get(length).get(local).get(length).op('i32.lt_u').select().set(local)
       }
@@ -211,7 +210,6 @@ function mergeRuns(module: ModuleBuilder, keys: readonly DType[]): FunctionRef {
   return shared(module, `mergeRuns ${keys.join()}`, () =>
     module.function(signature, (f) => {
       const [left, right, end, to] = [0, 1, 2, 3].map((position) => f.param(position, 'i32'))
-      if (!left || !right || !end || !to) return
       const middle = f.local('i32')
       const [x, y] = [f.local('i64'), f.local('i64')]
       const [i, j, before] = [f.local('i32'), f.local('i32'), f.local('i32')]

@@ -52,9 +52,7 @@ export function serve({ memory, thread, crew, at }: WorkerStart): void {
    * collected, and who sleeps may wake on the core that has the job's other threads. Where turning
    * was in vain it is shorter the next time, since it may be these threads whose core it takes.
    */
-  const most = 4
-  const least = 0.1
-  let patience = most
+  let patience = 4
 
   const nextJob = (done: number): number => {
     const until = performance.now() + patience
@@ -62,12 +60,12 @@ export function serve({ memory, thread, crew, at }: WorkerStart): void {
       for (let turn = 0; turn < 200; turn++) {
         const job = read(at.job)
         if (job !== done) {
-          patience = Math.min(most, 2 * patience)
+          patience = Math.min(4, 2 * patience)
           return job
         }
       }
     } while (performance.now() < until)
-    patience = Math.max(least, patience / 4)
+    patience = Math.max(0.1, patience / 4)
     Atomics.wait(words, at.job >>> 2, done)
     return read(at.job)
   }

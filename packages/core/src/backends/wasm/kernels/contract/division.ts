@@ -3,7 +3,7 @@ import type { Share, ThreadCode } from '../../codegen/threads'
 import type { FunctionBuilder, I32Operand, Local } from '../../emit'
 import { sizeOf } from './axes'
 import type { Problem } from './problem'
-import type { Phase, Source, Strategy } from './strategy'
+import type { Phase, Strategy } from './strategy'
 
 /**
  * Along the batch or the columns threads need nothing of each other; each packs all rows of A that it
@@ -29,16 +29,17 @@ const tilesOf = (phases: readonly Phase[]): number =>
 export const columnUnit = ({ b, columnPhases }: Strategy): number =>
   (columnPhases[0]?.width ?? 1) * (b.kind === 'packed' ? PANELS : 1)
 
-/** Element by element takes too long to be done by every thread. */
-const isPackedFast = (a: Source): boolean => a.kind === 'direct' || a.mode !== 'gather'
-
 export function divisionOf(problem: Problem, strategy: Strategy, threads: number): Division {
   const batch = sizeOf(problem.batch)
   const rows = strategy.kernel === 'dot' ? 1 : rowPieces(problem, strategy)
   const columns = problem.columns / columnUnit(strategy)
   if (divides(batch, threads)) return 'batch'
   const byColumns = divides(Math.floor(columns), threads)
-  if (byColumns && strategy.b.kind === 'packed' && isPackedFast(strategy.a)) return 'columns'
+  const { a, b } = strategy
+  // Packing A element by element takes too long to be done by every thread.
+  if (byColumns && b.kind === 'packed' && (a.kind === 'direct' || a.mode !== 'gather')) {
+    return 'columns'
+  }
   if (divides(rows, threads)) return 'rows'
   if (byColumns) return 'columns'
   if (rows >= Math.max(columns, batch)) return 'rows'

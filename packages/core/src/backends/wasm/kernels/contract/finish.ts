@@ -31,7 +31,6 @@ export function finishingKernel(
     const [c, cRow, rows, row, column, batch] = [0, 1, 2, 3, 4, 5].map((position) =>
       f.param(first + position, 'i32'),
     )
-    if (!c || !cRow || !rows || !row || !column || !batch) return
 
     const rank = problem.batch.length + 2
     const linear = (at: Affine): Affine => problem.linear(at) ?? at

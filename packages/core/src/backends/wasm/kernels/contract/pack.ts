@@ -199,7 +199,6 @@ function transposeBlock4(
   const loaded = [0, 1, 2, 3].map(() => f.scratch('v128'))
   const [low01, high01, low23, high23] = [0, 1, 2, 3].map(() => f.scratch('v128'))
   const [r0, r1, r2, r3] = loaded
-  if (!r0 || !r1 || !r2 || !r3 || !low01 || !high01 || !low23 || !high23) return
   const interleave = (x: Local<'v128'>, y: Local<'v128'>, low: typeof x, high: typeof x): void => {
     f.get(x).get(y).shuffle32(0, 4, 1, 5).set(low)
     f.get(x).get(y).shuffle32(2, 6, 3, 7).set(high)

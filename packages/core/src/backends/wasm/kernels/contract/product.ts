@@ -199,7 +199,6 @@ export function emitProduct(
   ): void => {
     const run = operand.k.at(-1)?.size ?? 1
     const [at, count, end, to] = [0, 1, 2, 3].map(() => f.scratch('i32'))
-    if (!at || !count || !end || !to) return
     f.push(k.to).set(end).get(panel).set(to)
     f.push(k.from).set(at)
     f.loop((again) => {
@@ -413,7 +412,6 @@ export function emitProduct(
     // The panels may still be read.
     threads.barrier(f)
     const [from, to, count] = [0, 1, 2].map(() => f.local('i32'))
-    if (!from || !to || !count) return
     const own = threads.share(f, blockColumns, columnUnit(strategy))
     const bounded = (bound: I32Operand, target: Local<'i32'>): void => {
       f.push(bound).push(columnBlock.count).push(bound).push(columnBlock.count).op('i32.lt_u')
